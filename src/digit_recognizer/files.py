@@ -1,10 +1,10 @@
-"""The one writer every file goes through: a file is there whole, or it is not there."""
+"""The one writer every file goes through: a file is there whole, or it is not there. And its plain reader."""
 
 import os
 import tempfile
 from pathlib import Path
 
-from .errors import RunError
+from .errors import InputError, RunError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -34,6 +34,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file that the user named. Raises InputError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
 
 
 def _umask() -> int:

@@ -1,0 +1,11 @@
+"""`python run_pipeline.py` is `digits run`, from a checkout that needs no installation."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
+
+from digit_recognizer.cli import main, run
+
+if __name__ == "__main__":
+    main(command=run, program="run_pipeline.py")

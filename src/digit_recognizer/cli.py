@@ -1,0 +1,176 @@
+"""The commands. Each is a thin skin over a function; it imports what it needs when it is called."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import InputError, RunError
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="digit-recognizer", prog_name="digits")
+def digits() -> None:
+    """Kaggle's Digit Recognizer, from train.csv to a scored submission."""
+
+
+@digits.command()
+@click.option("--data", type=_FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
+@click.option("--recipe", metavar="NAME", help="What to train and how; `digits recipes` lists them. [lenet5]")
+@click.option("--recipe-file", type=_FILE, metavar="TOML", help="A recipe of your own.")
+@click.option("--model", metavar="NAME", help="The network; `digits models` lists them.")
+@click.option("--epochs", metavar="N", help="How often to go through the training images.")
+@click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it.")
+@click.option("--seed", metavar="N", help="Of the split, the weights, the order and the augmentation.")
+@click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear).")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe.")
+@click.option("--answers", type=_FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
+@click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
+@click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
+@click.option("--message", default="", metavar="TEXT", help="What to tell Kaggle about it.")
+@click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object in the last line.")
+def run(**options: Any) -> None:
+    """Train, predict test.csv and write submissions/<run>/submission.csv.
+
+    Without Kaggle's files it runs on a small built-in sample.
+    """
+    from . import pipeline
+
+    name, recipe = _recipe(options)
+    result = pipeline.run(
+        pipeline.Job(
+            name=name,
+            recipe=recipe,
+            data=options["data"],
+            answers=options["answers"],
+            run_name=options["name"],
+            submit=options["submit"],
+            message=options["message"],
+            again=options["again"],
+        )
+    )
+    if options["as_json"]:
+        _print_json(result)
+
+
+@digits.command()
+@click.option("--data", "folder", type=_FILE, default="data", show_default=True, metavar="FOLDER", help="Where to.")
+def download(folder: Path) -> None:
+    """Fetch train.csv, test.csv and sample_submission.csv from Kaggle."""
+    from . import competition
+    from .terminal import say
+
+    competition.download(folder, say)
+
+
+@digits.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE [FILE]")
+@click.option("--answers", type=_FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
+@click.option("--wrong", type=_FILE, metavar="CSV", help="Write the rows that are wrong to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: bool) -> None:
+    """Score submission files against answers, offline; two files are compared, too."""
+    from . import scorecard
+
+    result = scorecard.score_files(files, answers, wrong)
+    _print_json(result) if as_json else scorecard.show(result)
+
+
+@digits.command()
+@click.argument("file", type=_FILE)
+@click.option("--data", type=_FILE, metavar="PATH", help="The data whose test.csv the file is for.")
+@click.option("--message", default="", metavar="TEXT", help="What to tell Kaggle about it.")
+@click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
+@click.option("--json", "as_json", is_flag=True, help="Print the entry as one JSON object in the last line.")
+def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bool) -> None:
+    """Check a submission file, upload it to Kaggle once, and wait for its score."""
+    from . import pipeline
+
+    entry = pipeline.submit(file, data, message, again)
+    if as_json:
+        _print_json(entry)
+
+
+@digits.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the models, or the layers of one."""
+    from . import listing
+
+    rows = listing.layers(name) if name else listing.models()
+    _print_json(rows) if as_json else listing.show(rows)
+
+
+@digits.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def recipes(name: str | None, as_json: bool) -> None:
+    """List the recipes, or print one as TOML, ready for --recipe-file."""
+    from . import listing
+    from .recipes import choose, to_toml
+
+    if name and not as_json:
+        click.echo(to_toml(choose(name, None)[1]), nl=False)
+        return
+    _print_json(listing.recipes(name)) if as_json else listing.show(listing.recipes_in_words())
+
+
+@digits.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def doctor(as_json: bool) -> None:
+    """Look for what could go wrong: data, credentials, Kaggle, versions, folders; each with its cure."""
+    from . import doctor as surgery
+
+    findings = surgery.examine()
+    _print_json([asdict(finding) for finding in findings]) if as_json else surgery.show(findings)
+    if any(finding.ok is False for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def main(arguments: list[str] | None = None, command: click.Command = digits, program: str = "digits") -> None:
+    """Run a command and leave with its exit code: 0, 1 what failed at run time, 2 bad input, 130 Ctrl-C."""
+    sys.exit(_run(lambda: command.main(arguments, prog_name=program, standalone_mode=False)))
+
+
+def _run(command: Callable[[], Any]) -> int:
+    try:
+        code = command()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (InputError, RunError) as error:
+        from .terminal import complain
+
+        complain(f"Error: {error}")
+        return 2 if isinstance(error, InputError) else 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _recipe(options: dict[str, Any]) -> tuple[str, Any]:
+    """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
+    from .recipes import change, choose, load, parse_settings
+
+    if options["recipe_file"] and options["recipe"]:
+        raise InputError("--recipe and --recipe-file: give one of them; a file may name its `base`.")
+    if options["recipe_file"]:
+        name, recipe = load(options["recipe_file"])
+        recipe = change(recipe, {"model": options["model"]} if options["model"] else {})
+    else:
+        name, recipe = choose(options["recipe"], options["model"])
+    short = {key: options[key] for key in ("epochs", "validation", "seed", "fit") if options[key] is not None}
+    return name, change(recipe, {**parse_settings(options["settings"]), **short})
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value))

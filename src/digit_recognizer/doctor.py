@@ -1,0 +1,96 @@
+"""`digits doctor`: look at everything a run relies on and say what is wrong, with the cure."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import competition, runs, sources
+from .errors import InputError, RunError
+from .terminal import say
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: right, wrong, or (None) neither but worth knowing."""
+
+    what: str
+    ok: bool | None
+    found: str
+    cure: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at versions, data, folders and credentials; asks Kaggle only when there are credentials."""
+    return [*_versions(), _data(), *_folders(), *_kaggle()]
+
+
+def show(findings: list[Finding]) -> None:
+    """A line for each finding, and its cure below it."""
+    signs = {True: ("ok", "green"), False: ("!!", "red"), None: ("--", "yellow")}
+    for finding in findings:
+        sign, style = signs[finding.ok]
+        say(f"{sign}  {finding.what}: {finding.found}", style="" if finding.ok else style)
+        if finding.cure:
+            say(f"      {finding.cure}")
+
+
+def _versions() -> list[Finding]:
+    findings = [Finding("python", True, f"{platform.python_version()} on {platform.platform(terse=True)}")]
+    for package in _PACKAGES:
+        try:
+            findings.append(Finding(package, True, version(package)))
+        except PackageNotFoundError:
+            cure = f"pip install {package}"
+            findings.append(Finding(package, False, "not installed", cure))
+    return findings
+
+
+def _data() -> Finding:
+    try:
+        source = sources.find(None)
+    except InputError as error:
+        return Finding("data", False, str(error))
+    if source is None:
+        cure = f"`digits download`, or put train.csv and test.csv from {competition.SITE}/data into data/."
+        return Finding("data", None, "Kaggle's files are not here; a run would use the built-in sample", cure)
+    return Finding("data", True, source.describe())
+
+
+def _folders() -> list[Finding]:
+    findings = []
+    for folder in (sources.DATA, runs.SUBMISSIONS):
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+        cure = "" if writable else f"Make {existing} writable, or run from a folder of your own."
+        findings.append(Finding(f"folder {folder}{os.sep}", writable, "writable" if writable else "not writable", cure))
+    return findings
+
+
+def _kaggle() -> list[Finding]:
+    found = competition.all_credentials()
+    if not found:
+        cure = f"Only for --submit and download: make a token at {competition.SETTINGS}, save it as ~/.kaggle/access_token."
+        return [Finding("credentials", None, "none", cure)]
+    findings = [Finding("credentials", True, found[0])]
+    if len(found) > 1:
+        findings.append(Finding("credentials", None, f"also there, not used: {', '.join(found[1:])}"))
+    try:
+        access = competition.check_access()
+    except RunError as error:
+        return [*findings, Finding("kaggle", False, str(error))]
+    if not access.allowed:
+        cure = f"Accept the rules at {competition.SITE}/rules, and verify your phone number at {competition.SETTINGS}."
+        return [*findings, Finding("kaggle", False, "the account answers, but may not enter", cure)]
+    findings.append(Finding("kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted"))
+    allowance = access.allowance
+    if allowance is None:
+        findings.append(Finding("allowance", None, "Kaggle does not say how many entries are left today"))
+    elif allowance.exhausted:
+        findings.append(Finding("allowance", False, f"used up, {allowance.num_today} today", "New entries from 00:00 UTC."))
+    else:
+        findings.append(Finding("allowance", True, f"{allowance.num_allowed_now} entries left, {allowance.num_today} made today"))
+    return findings

@@ -1,0 +1,31 @@
+"""Pixels to images: what every model is fed. Comes in uint8 rows, goes out float32 in [0, 1], ink = 1."""
+
+import numpy as np
+
+SIDE = 28  # Kaggle's images; LeCun 1998 puts them on 32x32, so that stroke ends can reach C3's middle
+
+
+def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarray:
+    """(n, 784) uint8 in 0..255, or (n, 28, 28), to (n, side, side, 1) float32 in [0, 1].
+
+    A `side` above 28 is reached by zeros all around (`fit` "pad") or by bilinear resizing ("resize").
+    """
+    images = pixels.reshape(-1, SIDE, SIDE).astype(np.float32) / 255
+    if side != SIDE and fit == "resize":
+        weights = bilinear_weights(SIDE, side)
+        images = weights @ images @ weights.T
+    elif side != SIDE:
+        before = (side - SIDE) // 2
+        around = (before, side - SIDE - before)
+        images = np.pad(images, ((0, 0), around, around))
+    return images[..., np.newaxis]
+
+
+def bilinear_weights(old: int, new: int) -> np.ndarray:
+    """(new, old) float32: each of `new` pixels as a weighted mean of the two of `old` nearest its centre.
+
+    Pixel centres lie at half-integers and the edge is repeated beyond itself, as image libraries do.
+    """
+    centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    distance = np.abs(centres[:, np.newaxis] - np.arange(old))
+    return np.maximum(0, 1 - distance).astype(np.float32)

@@ -1,0 +1,65 @@
+"""The tables of `digits models` and `digits recipes`, as rows of plain values, and how they are shown."""
+
+from dataclasses import asdict
+from typing import Any
+
+from .models import MODELS
+from .recipes import RECIPES, Recipe, choose, differences
+from .terminal import quietly, show_table
+
+
+def models() -> list[dict[str, Any]]:
+    """A row for each model; loads no Keras."""
+    return [
+        {
+            "name": name,
+            "input": f"{model.side}x{model.side}",
+            "weights": model.weights,
+            "multiply-adds": model.multiply_adds,
+            "source": model.source,
+        }
+        for name, model in MODELS.items()
+    ]
+
+
+def layers(name: str) -> list[dict[str, Any]]:
+    """A row for each layer of the network `name`, built for the purpose. Raises InputError on an unknown name."""
+    _, recipe = choose(None, name)
+    with quietly("Loading Keras and its backend"):
+        from .models.layers import layer_table
+
+        table = layer_table(MODELS[name].build(dropout=recipe.dropout))
+    return [
+        {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "output": "x".join(map(str, layer.shape)),
+            "weights": layer.weights,
+            "multiply-adds": layer.multiply_adds,
+        }
+        for layer in table
+    ]
+
+
+def recipes(name: str | None = None) -> list[dict[str, Any]]:
+    """A row for each recipe, or only for `name`, with all its fields."""
+    names = [choose(name, None)[0]] if name else list(RECIPES)
+    return [{"name": name, **asdict(RECIPES[name])} for name in names]
+
+
+def recipes_in_words() -> list[dict[str, Any]]:
+    """A row for each recipe: its model, and the settings that are not a recipe's usual ones."""
+    return [
+        {
+            "name": name,
+            "model": recipe.model,
+            "settings": ", ".join(f"{key} {value}" for key, value in differences(recipe, Recipe(recipe.model)).items()),
+        }
+        for name, recipe in RECIPES.items()
+    ]
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table."""
+    cells = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()] for row in rows]
+    show_table(list(rows[0]), cells)

@@ -1,0 +1,40 @@
+"""The zoo: MODELS maps a name to its builder and the facts one wants before building it.
+
+Every builder takes `dropout` (rate in [0, 1), 0 leaves the layer out) and returns an unbuilt-state-free,
+untrained `keras.Sequential` from images, (n, side, side, 1) float32 in [0, 1], to logits, (n, 10) float32.
+Softmax belongs to the loss and to `predict`. Builders import Keras when called, so that this list
+can be read without loading it. To add a model: a builder in a file of its family, a row here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import convnets, lenet5, lenet5_1998
+
+__all__ = ["MODELS", "Model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A builder and its facts; the tests count them again on the built network."""
+
+    build: Callable[..., Any]
+    side: int  # of the square input, in pixels
+    weights: int  # all that are stored, without fixed constants
+    multiply_adds: int  # of one image, through everything that has a kernel
+    source: str
+
+
+MODELS = {
+    "lenet5": Model(lenet5.lenet5, 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
+    "lenet5-1998": Model(
+        lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter"
+    ),
+    "lenet-28": Model(lenet5.lenet_28, 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
+    "deep-cnn": Model(
+        convnets.deep_cnn, 28, 471_914, 7_789_312, "four 3x3 convolutions and a wide dense layer, public notebooks"
+    ),
+    "simple-cnn": Model(convnets.simple_cnn, 28, 607_394, 777_328, "one convolution and a dense layer, tutorials"),
+    "wide-cnn": Model(convnets.wide_cnn, 28, 225_546, 2_510_080, "two wide convolutions and a dense layer, tutorials"),
+}

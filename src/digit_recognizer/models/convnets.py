@@ -1,0 +1,62 @@
+"""Convolutional networks that competitors copy from notebooks and tutorials, layer for layer."""
+
+from typing import Any
+
+
+def deep_cnn(dropout: float = 0.25) -> Any:
+    """(n, 28, 28, 1) -> logits (n, 10); 471,914 weights, of them 128 moving statistics."""
+    from keras import Sequential, layers
+
+    return Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu", name="conv1"),  # 26
+            layers.Conv2D(32, 3, activation="relu", name="conv2"),  # 24
+            layers.MaxPooling2D(2, name="pool1"),  # 12
+            *([layers.Dropout(dropout, name="dropout")] if dropout else []),
+            layers.Conv2D(32, 3, activation="relu", name="conv3"),  # 10
+            layers.Conv2D(32, 3, activation="relu", padding="same", name="conv4"),  # 10
+            layers.MaxPooling2D(2, name="pool2"),  # 5
+            layers.Flatten(name="flatten"),  # 800
+            layers.Dense(512, activation="relu", name="dense1"),
+            layers.Dense(64, activation="relu", name="dense2"),
+            layers.BatchNormalization(name="norm"),
+            layers.Dense(10, name="output"),
+        ]
+    )
+
+
+def simple_cnn(dropout: float = 0.2) -> Any:
+    """(n, 28, 28, 1) -> logits (n, 10); 607,394 weights. The convolution is linear, as its authors left it."""
+    from keras import Sequential, layers
+
+    return Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(28, 3, name="conv"),  # 26
+            layers.MaxPooling2D(2, name="pool"),  # 13
+            layers.Flatten(name="flatten"),  # 4,732
+            layers.Dense(128, activation="relu", name="dense"),
+            *([layers.Dropout(dropout, name="dropout")] if dropout else []),
+            layers.Dense(10, name="output"),
+        ]
+    )
+
+
+def wide_cnn(dropout: float = 0.0) -> Any:
+    """(n, 28, 28, 1) -> logits (n, 10); 225,546 weights."""
+    from keras import Sequential, layers
+
+    return Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, 5, activation="relu", name="conv1"),  # 24
+            layers.MaxPooling2D(2, name="pool1"),  # 12
+            layers.Conv2D(64, 3, activation="relu", name="conv2"),  # 10
+            layers.MaxPooling2D(2, name="pool2"),  # 5
+            layers.Flatten(name="flatten"),  # 1,600
+            layers.Dense(128, activation="relu", name="dense"),
+            *([layers.Dropout(dropout, name="dropout")] if dropout else []),
+            layers.Dense(10, name="output"),
+        ]
+    )

@@ -1,0 +1,93 @@
+"""Records to PNG bytes. Matplotlib without pyplot: no window, no global state, no backend to choose."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+_COLUMNS = 8  # digits beside each other
+
+
+def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
+    """Eight images of each digit, a row a digit, from (n, side, side, 1) images and (n,) labels."""
+    rows = [np.flatnonzero(labels == digit)[:_COLUMNS] for digit in range(10)]
+    figure = Figure(figsize=(_COLUMNS * 0.8, 8.4), layout="constrained")
+    axes = figure.subplots(10, _COLUMNS)
+    for axis in axes.flat:
+        axis.axis("off")
+    for digit, members in enumerate(rows):
+        for column, member in enumerate(members):
+            _draw_digit(axes[digit, column], images[member])
+    figure.suptitle("Training images, as the network sees them")
+    return _png(figure)
+
+
+def learning_curves(history: Sequence[Any]) -> bytes:
+    """Log-loss and error rate over the epochs, from records with epoch, loss, accuracy, validation_*."""
+    epochs = [record.epoch for record in history]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [r.loss for r in history], marker=".", label="train")
+    right.plot(epochs, [100 * (1 - r.accuracy) for r in history], marker=".", label="train")
+    if history[0].validation_loss is not None:
+        left.plot(epochs, [r.validation_loss for r in history], marker=".", label="validation")
+        right.plot(epochs, [100 * (1 - r.validation_accuracy) for r in history], marker=".", label="validation")
+    for axis, title in ((left, "log-loss"), (right, "error rate, %")):
+        axis.set(title=title, xlabel="epoch", yscale="log")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:.2g}")
+        axis.grid(alpha=0.3, which="both")
+        axis.legend()
+    return _png(figure)
+
+
+def confusion_matrix(confusion: np.ndarray) -> bytes:
+    """(10, 10) counts, [true label, prediction]; the right ones are greyed out so that mistakes stand out."""
+    wrong = confusion - np.diag(confusion.diagonal())
+    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1, wrong.max()))
+    for true, row in enumerate(confusion):
+        for predicted, count in enumerate(row):
+            if count:
+                right = true == predicted
+                dark = not right and count > 0.6 * wrong.max()
+                axis.text(
+                    predicted, true, str(count), ha="center", va="center", fontsize=8 if right else 10,
+                    color="grey" if right else "white" if dark else "black",
+                )
+    axis.set(title="Validation: mistakes by digit", xlabel="prediction", ylabel="true label")
+    axis.set_xticks(range(10))
+    axis.set_yticks(range(10))
+    return _png(figure)
+
+
+def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
+    """The 40 images whose true label got the least probability: true label, prediction and its confidence."""
+    given = probabilities[np.arange(len(labels)), labels]
+    figure = Figure(figsize=(_COLUMNS * 1.15, 8.2), layout="constrained")
+    axes = figure.subplots(5, _COLUMNS)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, row in zip(axes.flat, np.argsort(given, kind="stable"), strict=False):
+        prediction = probabilities[row].argmax()
+        _draw_digit(axis, images[row])
+        axis.set_title(
+            f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}",
+            fontsize=9, color="firebrick" if prediction != labels[row] else "black",
+        )
+    figure.suptitle("The most challenging validation images: true label, prediction, confidence")
+    return _png(figure)
+
+
+def _draw_digit(axis: Any, image: np.ndarray) -> None:
+    axis.imshow(image[..., 0], cmap="gray_r", vmin=0, vmax=1)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

@@ -1,0 +1,186 @@
+"""Recipes: every setting of a training in one frozen record, RECIPES by name, and how to change a field.
+
+Comes in: names, `key=value` words, TOML files. Goes out: a checked Recipe. Refuses to know Keras and data.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from .errors import InputError
+from .models import MODELS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training but the data. Raises InputError when a value is out of its range."""
+
+    model: str  # a name in MODELS
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3  # the highest of the schedule
+    schedule: str = "constant"  # or "triangle": up from 0 over `warm_up` of all steps, then down to 0, linearly
+    warm_up: float = 0.2  # part of the steps, in [0, 1)
+    weight_decay: float = 0.0  # AdamW's; 0 is plain Adam
+    loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
+    label_smoothing: float = 0.0  # probability shared out among all ten digits, in [0, 1)
+    batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
+    dropout: float = 0.0  # in [0, 1)
+    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch
+    fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
+    validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
+    seed: int = 0  # of the split, the first weights, the order and the augmentation
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"recipe: {name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}"
+                    f"{_nearest(str(getattr(self, name)), choices)}."
+                )
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"recipe: {name} must be from {low:g} to {high:g}; received {getattr(self, name)}.")
+        if self.fit == "resize" and MODELS[self.model].side == 28:
+            raise InputError(f'recipe: fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
+
+
+_CHOICES = {
+    "model": tuple(MODELS),
+    "schedule": ("constant", "triangle"),
+    "loss": ("cross-entropy", "map"),
+    "fit": ("pad", "resize"),
+}
+_ALMOST_1 = 0.999
+_RANGES = {
+    "epochs": (1, 100_000),
+    "batch_size": (1, 65_536),
+    "learning_rate": (1e-9, 10),
+    "warm_up": (0, _ALMOST_1),
+    "weight_decay": (0, 1),
+    "label_smoothing": (0, _ALMOST_1),
+    "dropout": (0, _ALMOST_1),
+    "shift": (0, 8),
+    "validation": (0, 0.9),
+    "seed": (0, 2**32 - 1),
+}
+
+# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
+RECIPES = {
+    "lenet5": Recipe(
+        "lenet5",
+        batch_size=256,
+        learning_rate=1e-2,
+        schedule="triangle",
+        label_smoothing=0.1,
+        batch_norm=True,
+        shift=1,
+    ),
+    "plain-lenet5": Recipe("lenet5"),
+    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),
+    "plain-lenet-28": Recipe("lenet-28"),
+    "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
+    "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
+    "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
+}
+DEFAULT = "lenet5"
+
+
+def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
+    """The (name, recipe) that the options --recipe and --model mean, each None where not given.
+
+    A model alone means the recipe of its name, or else its plain one; `plain` is the model's plain one;
+    both together train that model by that recipe. Raises InputError on an unknown name.
+    """
+    if model is not None and model not in MODELS:
+        raise InputError(f"there is no model {model!r}{_nearest(model, MODELS)}. `digits models` lists them.")
+    if recipe == "plain":
+        recipe, model = f"plain-{model or RECIPES[DEFAULT].model}", None
+    if recipe is None and model is not None:
+        recipe = model if model in RECIPES else f"plain-{model}"
+    recipe = recipe or DEFAULT
+    if recipe not in RECIPES:
+        raise InputError(f"there is no recipe {recipe!r}{_nearest(recipe, RECIPES)}. `digits recipes` lists them.")
+    chosen = RECIPES[recipe]
+    return recipe, chosen if model is None else change(chosen, {"model": model})
+
+
+def load(path: Path) -> tuple[str, Recipe]:
+    """The (name, recipe) of a TOML file: fields of Recipe, and `base`, a name in RECIPES for those not given.
+
+    Raises InputError when the file is missing, not TOML, or holds an unknown key or a wrong value.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{path}: not a readable recipe ({reason}). `digits recipes lenet5` prints one to start from."
+        ) from error
+    names = {key: str(settings.pop(key)) if key in settings else None for key in ("base", "model")}
+    try:
+        return path.stem, change(choose(names["base"], names["model"])[1], settings)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """`recipe` with some fields changed; values may be text, as typed. Raises InputError on a wrong key or value."""
+    types = get_type_hints(Recipe)
+    values = {}
+    for key, value in settings.items():
+        if key not in types:
+            raise InputError(f"recipe: no field {key!r}{_nearest(key, types)}. The fields: {', '.join(types)}.")
+        values[key] = _convert(key, value, types[key])
+    return replace(recipe, **values)
+
+
+def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
+    """The settings of --set words: ("epochs=3",) -> {"epochs": "3"}. Raises InputError on other forms."""
+    settings = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"--set {word}: expected key=value, such as --set epochs=20.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as a file that `load` reads back."""
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(recipe).items())
+
+
+def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
+    """The fields, with their values, in which `recipe` is not as `base`."""
+    return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _convert(key: str, value: Any, kind: type) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind is str and not isinstance(value, str):
+            raise ValueError
+        if kind is int and isinstance(value, (bool, float)):
+            raise ValueError
+        if kind is float and isinstance(value, bool):
+            raise ValueError
+        return kind(value)
+    except (KeyError, ValueError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
+        raise InputError(f"recipe: {key} must be {expected}; received {value!r}.") from None
+
+
+def _nearest(word: str, known: Any) -> str:
+    """A hint for a mistyped name, or nothing."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

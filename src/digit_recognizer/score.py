@@ -1,0 +1,82 @@
+"""Submission x answers -> Score. Pure: two arrays in, records out; refuses to know files and models."""
+
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+from scipy.special import bdtr
+
+N_DIGITS = 10
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many labels are right; the rest follows from `confusion`, (10, 10) int, [answer, label]."""
+
+    correct: int
+    n: int
+    interval: tuple[float, float]  # of the accuracy, Wilson 95 %
+    confusion: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def precision(self) -> np.ndarray:
+        """(10,) part right of what was labelled so; nan for a digit that was never given as label."""
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> np.ndarray:
+        """(10,) part found of what is so; nan for a digit that never is the answer."""
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
+
+    def costliest(self, most: int) -> list[tuple[int, int, int]]:
+        """Up to `most` confusions as (answer, label, images), the costliest first."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+        cells = [divmod(int(cell), N_DIGITS) for cell in order]
+        return [(answer, label, int(wrong[answer, label])) for answer, label in cells if wrong[answer, label]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two submissions on the same rows: those that only one of them has right, and could it be chance."""
+
+    only_first: int
+    only_second: int
+    p_value: float  # exact McNemar test, two-sided
+
+
+def score(labels: np.ndarray, answers: np.ndarray) -> Score:
+    """Score (n,) labels 0..9 against (n,) answers 0..9. Raises ValueError when they differ in length or are empty."""
+    if labels.shape != answers.shape or not len(answers):
+        raise ValueError(f"expected labels and answers of one length above 0, received {len(labels)} and {len(answers)}")
+    cells = np.bincount(answers.astype(np.int64) * N_DIGITS + labels, minlength=N_DIGITS**2)
+    confusion = cells.reshape(N_DIGITS, N_DIGITS)
+    correct = int(confusion.trace())
+    return Score(correct, len(answers), wilson_interval(correct, len(answers)), confusion)
+
+
+def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Comparison:
+    """Which of two submissions has more right, and how likely chance alone makes such a difference (McNemar 1947)."""
+    only_first = int(((first == answers) & (second != answers)).sum())
+    only_second = int(((first != answers) & (second == answers)).sum())
+    discordant = only_first + only_second
+    p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
+    return Comparison(only_first, only_second, p_value)
+
+
+def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval of Wilson 1927 for a proportion; scipy.stats has it, but takes half a second to import."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = correct / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(N_DIGITS, np.nan), where=whole > 0)

@@ -1,0 +1,126 @@
+"""Submission files x answers file -> the report of `digits score`: read, score, compare, show."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import submission
+from .errors import InputError
+from .files import read_bytes, write_atomically
+from .score import Score, compare, score
+from .terminal import say, show_table
+
+_COSTLIEST = 5  # confusions shown
+_NOISE = 0.05  # the customary level: above it a difference is called noise
+
+
+def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None = None) -> dict[str, Any]:
+    """Score one or two submission files; writes the wrong rows of the first to `wrong`.
+
+    Raises InputError with Kaggle's reason for a file that Kaggle would refuse.
+    """
+    if len(files) > 2:
+        raise InputError(f"expected one file or two to compare, received {len(files)}.")
+    answers = read_answers(answers_file)
+    labels = [submission.parse(read_bytes(file), str(file), len(answers)) for file in files]
+    result: dict[str, Any] = {
+        "answers": str(answers_file),
+        "files": [_record(file, score(own, answers)) for file, own in zip(files, labels, strict=True)],
+    }
+    if len(files) == 2:
+        result["comparison"] = _comparison(files, labels, answers)
+    if wrong is not None:
+        rows = np.flatnonzero(labels[0] != answers)
+        lines = [f"{row + 1},{labels[0][row]},{answers[row]}\n" for row in rows]
+        write_atomically(wrong, ("ImageId,Label,Answer\n" + "".join(lines)).encode())
+        result["wrong"] = str(wrong)
+    return result
+
+
+def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
+    """The labels 0..9, (n,) uint8, of a submission-like CSV or of a labelled Kaggle CSV (label, pixel0, ...).
+
+    Raises InputError when it is neither, or has other than `n_rows` rows.
+    """
+    data = read_bytes(file)
+    if b"pixel" not in data[:200]:
+        return submission.parse(data, str(file), n_rows)
+    from . import tables  # pandas, which the common case does without
+
+    labels = tables.read_train(tables.CsvFile(file)).labels
+    assert labels is not None
+    if n_rows is not None and len(labels) != n_rows:
+        raise InputError(f"{file}: expected {n_rows:,} rows, one per test image; received {len(labels):,}.")
+    return labels
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what `score_files` found."""
+    for scored in result["files"]:
+        low, high = scored["interval"]
+        say(
+            f"{scored['file']}: {scored['correct']:,} of {scored['n']:,} right, accuracy {scored['accuracy']:.5f} "
+            f"(95 % interval {low:.5f} to {high:.5f})",
+            style="bold",
+        )
+    first = result["files"][0]
+    if len(result["files"]) == 1:
+        show_table(
+            ["digit", "precision", "recall"],
+            [[digit, _part(row["precision"]), _part(row["recall"])] for digit, row in first["digits"].items()],
+        )
+        if first["costliest"]:
+            say("costliest confusions")
+        for cell in first["costliest"]:
+            say(f"  {cell['answer']} labelled {cell['label']}: {cell['images']:,}")
+    else:
+        say(result["comparison"]["verdict"])
+    if "wrong" in result:
+        say(f"Wrote the {first['n'] - first['correct']:,} wrong rows of {first['file']} to {result['wrong']}.")
+
+
+def _record(file: Path, scored: Score) -> dict[str, Any]:
+    digits = zip(scored.precision, scored.recall, strict=True)
+    return {
+        "file": str(file),
+        "correct": scored.correct,
+        "n": scored.n,
+        "accuracy": scored.accuracy,
+        "interval": list(scored.interval),
+        "digits": {
+            str(digit): {"precision": _number(precision), "recall": _number(recall)}
+            for digit, (precision, recall) in enumerate(digits)
+        },
+        "costliest": [
+            {"answer": answer, "label": label, "images": images}
+            for answer, label, images in scored.costliest(_COSTLIEST)
+        ],
+    }
+
+
+def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.ndarray) -> dict[str, Any]:
+    found = compare(labels[0], labels[1], answers)
+    lead = found.only_first - found.only_second
+    if lead == 0:
+        verdict = "Neither wins: both have the same number right."
+    else:
+        winner = files[0] if lead > 0 else files[1]
+        noise = "could be chance" if found.p_value > _NOISE else "hardly chance"
+        verdict = f"{winner} has {abs(lead):,} more right of {len(answers):,}: {noise}, p = {found.p_value:.2g}."
+    counts = f"Only the first is right on {found.only_first:,} rows, only the second on {found.only_second:,}"
+    return {
+        "only_first": found.only_first,
+        "only_second": found.only_second,
+        "p_value": found.p_value,
+        "verdict": f"{verdict} {counts} (exact McNemar test).",
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no nan."""
+    return None if np.isnan(value) else float(value)
+
+
+def _part(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,88 @@
+"""What a person sees: lines, tables, a progress bar on a terminal and plain lines elsewhere."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .errors import RunError
+
+console = Console(highlight=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line, or more; the text is shown as it stands, whatever brackets it holds."""
+    console.print(Text(text, style=style))
+
+
+def complain(text: str) -> None:
+    """An error, to stderr."""
+    Console(stderr=True, highlight=False).print(Text(text, style="red"))
+
+
+def show_table(columns: list[str], rows: list[list[str]]) -> None:
+    """A table; columns of numbers stand to the right."""
+    table = Table(box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        numbers = all(row[position][:1].isdigit() or row[position] == "-" for row in rows)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+class EpochLines:
+    """A line for each finished epoch and, where there is a bar, the batches of the one going on."""
+
+    def __init__(self, bar: Progress, n_epochs: int) -> None:
+        self._bar, self._n_epochs, self._done = bar, n_epochs, 0
+        self._task = bar.add_task("", total=n_epochs)
+
+    def on_batch(self, step: int, n_steps: int) -> None:
+        self._bar.update(self._task, completed=self._done + step / n_steps)
+
+    def on_epoch(self, epoch: Any) -> None:
+        """Tell a record with epoch, loss, accuracy, validation_loss and validation_accuracy (or None)."""
+        self._done = epoch.epoch
+        line = f"epoch {epoch.epoch:>{len(str(self._n_epochs))}}/{self._n_epochs}"
+        line += f"   train: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
+        if epoch.validation_loss is not None:
+            line += f"   validation: {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.4f}"
+        say(line)
+
+
+@contextmanager
+def progress(n_epochs: int) -> Iterator[EpochLines]:
+    """A bar over all epochs while they go on, only on a terminal; the epochs' lines stand above it."""
+    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield EpochLines(bar, n_epochs)
+
+
+@contextmanager
+def quietly(doing: str) -> Iterator[None]:
+    """Keep off the terminal what native libraries write to stderr past Python, as TensorFlow does at its start.
+
+    Raises RunError, with the end of what they wrote, when a library cannot be imported.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        except ImportError as error:
+            sink.seek(0)
+            written = sink.read()[-500:].decode(errors="replace")
+            raise RunError(f"{doing} failed: {error}. `digits doctor` shows the versions.\n{written}".strip()) from error
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,0 +1,23 @@
+"""Images to probabilities, and how good they are."""
+
+import numpy as np
+import pytest
+
+from digit_recognizer.models import MODELS
+from digit_recognizer.predict import fitness, log_probabilities
+
+
+def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch_an_image_is_in():
+    model = MODELS["lenet5"].build()
+    images = np.random.default_rng(0).random((4003, 32, 32, 1), dtype=np.float32)
+    log_p = log_probabilities(model, images)
+    assert log_p.shape == (4003, 10)
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(log_probabilities(model, images[-3:]), log_p[-3:], atol=1e-5)
+
+
+def test_fitness_counts_and_averages():
+    log_p = np.log(np.array([[0.5, 0.5 - 8e-6] + [1e-6] * 8, [0.9 - 8e-6, 0.1] + [1e-6] * 8]))
+    found = fitness(log_p, np.array([0, 1]))
+    assert (found.n, found.accuracy, found.error) == (2, 0.5, 0.5)
+    assert found.loss == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2)

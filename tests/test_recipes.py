@@ -1,0 +1,125 @@
+"""Recipes: choosing, changing, reading and writing them."""
+
+import dataclasses
+
+import pytest
+
+from digit_recognizer import recipes
+from digit_recognizer.errors import InputError
+from digit_recognizer.models import MODELS
+from digit_recognizer.recipes import RECIPES, Recipe, change, choose, load, parse_settings, to_toml
+
+
+def test_every_model_has_its_plain_recipe():
+    assert {recipe.model for name, recipe in RECIPES.items() if name.startswith("plain-")} == set(MODELS)
+
+
+def test_a_recipe_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECIPES["lenet5"].epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model", "expected"),
+    [
+        (None, None, "lenet5"),
+        (None, "lenet5", "lenet5"),
+        (None, "deep-cnn", "plain-deep-cnn"),
+        ("plain", None, "plain-lenet5"),
+        ("plain", "wide-cnn", "plain-wide-cnn"),
+        ("plain-lenet-28", None, "plain-lenet-28"),
+    ],
+)
+def test_recipe_and_model_options_choose(recipe, model, expected):
+    assert choose(recipe, model) == (expected, RECIPES[expected])
+
+
+def test_recipe_with_a_model_trains_that_model_by_that_recipe():
+    name, recipe = choose("lenet5", "wide-cnn")
+    assert name == "lenet5"
+    assert recipe == dataclasses.replace(RECIPES["lenet5"], model="wide-cnn")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model", "hint"),
+    [("lenet", None, "did you mean lenet5"), (None, "deepcnn", "did you mean deep-cnn"), ("qqq", None, "digits recipes")],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(recipe, model, hint):
+    with pytest.raises(InputError, match=hint):
+        choose(recipe, model)
+
+
+def test_settings_are_converted_to_their_fields_types():
+    changed = change(
+        RECIPES["lenet5"],
+        parse_settings(("epochs=3", "learning_rate=2e-3", "batch_norm=false", "fit = resize", "validation=0")),
+    )
+    assert (changed.epochs, changed.learning_rate, changed.batch_norm, changed.fit) == (3, 2e-3, False, "resize")
+    assert changed.validation == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epoch=3", "did you mean epochs"),
+        ("epochs=three", "whole number"),
+        ("epochs=2.5", "whole number"),
+        ("epochs=0", "from 1"),
+        ("validation=1.5", "from 0 to 0.9"),
+        ("learning_rate=nan", "from 1e-09"),
+        ("batch_norm=maybe", "true or false"),
+        ("fit=pat", "did you mean pad"),
+        ("schedule=cosine", "constant, triangle"),
+        ("seed=-1", "from 0"),
+        ("epochs", "key=value"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_was_expected(setting, message):
+    with pytest.raises(InputError, match=message):
+        change(RECIPES["lenet5"], parse_settings((setting,)))
+
+
+def test_resizing_is_refused_for_28x28_models():
+    with pytest.raises(InputError, match="32x32"):
+        change(RECIPES["plain-lenet-28"], {"fit": "resize"})
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_printed_as_toml_is_read_back_the_same(name, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(to_toml(RECIPES[name]))
+    assert load(file) == ("mine", RECIPES[name])
+
+
+def test_a_recipe_file_may_name_its_base(tmp_path):
+    file = tmp_path / "longer.toml"
+    file.write_text('base = "plain-wide-cnn"\nepochs = 20\n')
+    assert load(file) == ("longer", dataclasses.replace(RECIPES["plain-wide-cnn"], epochs=20))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs 3", "not a readable recipe"),
+        ("epoch = 3", "mine.toml: .*did you mean epochs"),
+        ('base = "nothing"', "no recipe 'nothing'"),
+        ("epochs = true", "whole number"),
+        ("model = 3", "no model '3'"),
+        ("fit = 3", "a word in quotes"),
+    ],
+)
+def test_a_wrong_recipe_file_is_refused(text, message, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load(file)
+
+
+def test_a_missing_recipe_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_differences_are_the_changed_fields():
+    assert recipes.differences(change(RECIPES["lenet5"], {"epochs": 3}), RECIPES["lenet5"]) == {"epochs": 3}
+    assert recipes.differences(Recipe("lenet5"), RECIPES["plain-lenet5"]) == {}
