@@ -1,0 +1,160 @@
+import random
+import re
+
+import numpy as np
+import pytest
+
+from digit_recognizer.errors import InputError
+from digit_recognizer.submission import check_upload, parse, render
+
+LABELS = np.array([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6])
+GOOD = render(LABELS)
+
+
+def test_the_file_is_what_kaggle_shows_on_its_page():
+    assert render(np.array([2, 0, 9])) == b"ImageId,Label\n1,2\n2,0\n3,9\n"
+
+
+def test_what_is_written_is_read_back():
+    assert parse(GOOD, "x.csv", len(LABELS)).tolist() == LABELS.tolist()
+    assert parse(GOOD, "x.csv", None).dtype == np.uint8
+
+
+def test_28000_labels_pass_the_gate():
+    labels = np.random.default_rng(0).integers(0, 10, 28_000, np.uint8)
+    check_upload(render(labels), "x.csv", 28_000)
+
+
+@pytest.mark.parametrize("labels", [np.array([0.0, 1.0]), np.array([[1]]), np.array([10]), np.array([-1])])
+def test_only_whole_digits_are_written(labels):
+    with pytest.raises(ValueError, match="expected"):
+        render(labels)
+
+
+DEVIATIONS = {
+    "byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "end in CR": GOOD.replace(b"\n", b"\r\n"),
+    "quoted": GOOD.replace(b"1,7", b'"1","7"'),
+    "empty lines": GOOD.replace(b"\n3,", b"\n\n3,"),
+    "no line end": GOOD[:-1],
+    "order": GOOD.replace(b"1,7\n2,2\n", b"2,2\n1,7\n"),
+}
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_a_harmless_deviation_is_read_but_not_uploaded(deviation):
+    assert parse(DEVIATIONS[deviation], "x.csv", 12).tolist() == LABELS.tolist()
+    with pytest.raises(InputError, match=deviation):
+        check_upload(DEVIATIONS[deviation], "x.csv", 12)
+
+
+FAULTS = {
+    b"": "the file is empty",
+    b"\n\n": "the file is empty",
+    b"ImageId,Label\n": "found none",
+    b"<!DOCTYPE html>\n": "Required column 'ImageId' could not be found",
+    b"ImageId,Label,\n1,2,\n": "Column '' was not expected",
+    b",ImageId,Label\n0,1,7\n": r"Column '' was not expected.*index=False",
+    b"Id,Label\n1,7\n": "line 1: .* received Id,Label.*Required column 'ImageId' could not be found",
+    b"Label,ImageId\n7,1\n": "line 1: expected the header ImageId,Label, received Label,ImageId",
+    GOOD.decode().encode("utf-16"): "UTF-8",
+    b'ImageId,Label\n"1"7,2\n': "line 2: not valid CSV",
+    GOOD.replace(b"3,1", b"3"): "line 4: expected ImageId,Label, received 1 values",
+    GOOD.replace(b"3,1", b"3,1,1"): "line 4: .* received 3 values",
+    GOOD.replace(b"3,1", b"3,1.0"): r"line 4: .* received '1.0'. Write 1: .* score it 0.00000",
+    GOOD.replace(b"3,1", b"3,10"): "line 4: .* received '10'. Labels are the digits 0 to 9",
+    GOOD.replace(b"3,1", b"3,-1"): "received '-1'",
+    GOOD.replace(b"3,1", b"3,"): "line 4: expected a label 0..9, received ''",
+    GOOD.replace(b"3,1", b"3, 1"): "received ' 1'",
+    GOOD.replace(b"3,1", "3,١".encode()): "line 4: expected one digit 0..9 as label",
+    GOOD.replace(b"3,1", b"3.0,1"): "line 4: expected a whole ImageId from 1 on, received '3.0'",
+    GOOD.replace(b"\n3,1", b"\n03,1"): "line 4: expected a whole ImageId",
+    GOOD.replace(b"\n3,1", b"\n" + b"3" * 5000 + b",1"): "line 4: expected a whole ImageId",
+    GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: ImageId 2 stands there again, as one of 1 .* find 1 required",
+    GOOD.replace(b"\n3,1", b"\n300,1"): "12 rows .* the first missing one is 3.* find 1 required key values",
+    GOOD.replace(b"\n3,1", b""): "expected 12 rows with ImageId 1 to 12, received 11.* find 1 required key values",
+    GOOD + b"13,1\n": "expected 12 rows with ImageId 1 to 12, received 13; the last one is 13",
+    GOOD + b"12,6\n": "line 14: ImageId 12 stands there again",
+    GOOD.replace(b"\n12,", b"\n0,"): "line 13: ImageId 0; count from 1 to 12.* find 1 required key values",
+}
+
+
+@pytest.mark.parametrize("data", FAULTS, ids=FAULTS.values())
+def test_a_fault_is_refused_with_its_line_and_kaggles_reason(data):
+    for check in (parse, check_upload):
+        with pytest.raises(InputError) as caught:
+            check(data, "x.csv", 12)
+        assert re.search(FAULTS[data], str(caught.value))
+        assert str(caught.value).startswith("x.csv")
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+def test_without_a_known_length_gaps_are_still_refused():
+    with pytest.raises(InputError, match="the first missing one is 3"):
+        parse(GOOD.replace(b"\n3,1", b""), "x.csv", None)
+
+
+def test_one_label_throughout_is_refused():
+    with pytest.raises(InputError, match="every label is 3"):
+        check_upload(render(np.full(12, 3)), "x.csv", 12)
+
+
+def is_fit(data, n_rows):
+    """The gate's rule again, with nothing of its code: a line for each image, and more than one label."""
+    lines = [f"{image_id},".encode() for image_id in range(1, n_rows + 1)]
+    pattern = b"ImageId,Label\n" + b"".join(re.escape(line) + b"([0-9])\n" for line in lines)
+    match = re.fullmatch(pattern, data)
+    return bool(match) and len(set(match.groups())) > 1
+
+
+def mutated(data, chance):
+    """One to three small accidents: bytes changed, lost, added; lines lost, doubled, swapped; endings changed."""
+    for _ in range(chance.randint(1, 3)):
+        lines = data.splitlines(keepends=True) or [b""]
+        at, line = chance.randrange(len(data) + 1), chance.randrange(len(lines))
+        byte = chance.choice([b"0", b"7", b",", b"\n", b"\r", b'"', b".", b" ", b"\x00", b"\xff", b"-", b"9"])
+        other = chance.randrange(len(lines))
+        swapped = lines.copy()
+        swapped[line], swapped[other] = swapped[other], swapped[line]
+        data = chance.choice(
+            [
+                data[:at] + byte + data[at:],
+                data[:at] + byte + data[at + 1 :],
+                data[:at] + data[at + 1 :],
+                data[:at],
+                b"".join(lines[:line] + lines[line + 1 :]),
+                b"".join([*lines[: line + 1], *lines[line:]]),
+                b"".join(swapped),
+                data.replace(b"\n", b"\r\n"),
+                data.replace(b",", b";"),
+                b"\xef\xbb\xbf" + data,
+            ]
+        )
+    return data
+
+
+def test_no_mutated_file_passes_unless_it_is_fit_in_spite_of_it():
+    chance = random.Random(20260801)
+    passed = refused = 0
+    for _ in range(5000):
+        n_rows = chance.randint(2, 12)
+        good = render(np.array([chance.randrange(10) for _ in range(n_rows)]))
+        data = mutated(good, chance)
+        try:
+            check_upload(data, "x.csv", n_rows)
+        except InputError:
+            refused += 1
+            assert not is_fit(data, n_rows), data
+        else:
+            passed += 1
+            assert is_fit(data, n_rows), data
+    assert passed > 30  # a label changed into another
+    assert refused > 4000
+
+
+def test_every_good_file_passes():
+    chance = random.Random(1)
+    for _ in range(500):
+        labels = [0, 1] + [chance.randrange(10) for _ in range(chance.randint(0, 30))]
+        check_upload(render(np.array(labels)), "x.csv", len(labels))
