@@ -42,7 +42,11 @@ def test_recipe_with_a_model_trains_that_model_by_that_recipe():
 
 @pytest.mark.parametrize(
     ("recipe", "model", "hint"),
-    [("lenet", None, "did you mean lenet5"), (None, "deepcnn", "did you mean deep-cnn"), ("qqq", None, "digits recipes")],
+    [
+        ("lenet", None, "did you mean lenet5"),
+        (None, "deepcnn", "did you mean deep-cnn"),
+        ("qqq", None, "digits recipes"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(recipe, model, hint):
     with pytest.raises(InputError, match=hint):

@@ -4,7 +4,6 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from . import competition, runs, sources
 from .errors import InputError, RunError
@@ -73,7 +72,10 @@ def _folders() -> list[Finding]:
 def _kaggle() -> list[Finding]:
     found = competition.all_credentials()
     if not found:
-        cure = f"Only for --submit and download: make a token at {competition.SETTINGS}, save it as ~/.kaggle/access_token."
+        cure = (
+            f"Only --submit and download need them: make a token at {competition.SETTINGS} "
+            "and save it as ~/.kaggle/access_token."
+        )
         return [Finding("credentials", None, "none", cure)]
     findings = [Finding("credentials", True, found[0])]
     if len(found) > 1:
@@ -85,12 +87,18 @@ def _kaggle() -> list[Finding]:
     if not access.allowed:
         cure = f"Accept the rules at {competition.SITE}/rules, and verify your phone number at {competition.SETTINGS}."
         return [*findings, Finding("kaggle", False, "the account answers, but may not enter", cure)]
-    findings.append(Finding("kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted"))
+    findings.append(
+        Finding("kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")
+    )
     allowance = access.allowance
     if allowance is None:
         findings.append(Finding("allowance", None, "Kaggle does not say how many entries are left today"))
     elif allowance.exhausted:
-        findings.append(Finding("allowance", False, f"used up, {allowance.num_today} today", "New entries from 00:00 UTC."))
+        findings.append(
+            Finding("allowance", False, f"used up, {allowance.num_today} today", "New entries from 00:00 UTC.")
+        )
     else:
-        findings.append(Finding("allowance", True, f"{allowance.num_allowed_now} entries left, {allowance.num_today} made today"))
+        findings.append(
+            Finding("allowance", True, f"{allowance.num_allowed_now} entries left, {allowance.num_today} made today")
+        )
     return findings

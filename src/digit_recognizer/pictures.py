@@ -26,16 +26,17 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
 
 def learning_curves(history: Sequence[Any]) -> bytes:
     """Log-loss and error rate over the epochs, from records with epoch, loss, accuracy, validation_*."""
-    epochs = [record.epoch for record in history]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(epochs, [r.loss for r in history], marker=".", label="train")
-    right.plot(epochs, [100 * (1 - r.accuracy) for r in history], marker=".", label="train")
+    curves = {"train": [(r.loss, 100 * (1 - r.accuracy)) for r in history]}
     if history[0].validation_loss is not None:
-        left.plot(epochs, [r.validation_loss for r in history], marker=".", label="validation")
-        right.plot(epochs, [100 * (1 - r.validation_accuracy) for r in history], marker=".", label="validation")
-    for axis, title in ((left, "log-loss"), (right, "error rate, %")):
-        axis.set(title=title, xlabel="epoch", yscale="log")
+        curves["validation"] = [(r.validation_loss, 100 * (1 - r.validation_accuracy)) for r in history]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for position, (axis, title) in enumerate(zip(figure.subplots(1, 2), ("log-loss", "error rate, %"), strict=True)):
+        lowest = np.inf
+        for name, points in curves.items():
+            values = [point[position] for point in points]
+            axis.plot([r.epoch for r in history], values, marker=".", label=name)
+            lowest = min(lowest, *values, np.inf)
+        axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # no mistake has no logarithm
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("{x:.2g}")
@@ -56,7 +57,12 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
                 right = true == predicted
                 dark = not right and count > 0.6 * wrong.max()
                 axis.text(
-                    predicted, true, str(count), ha="center", va="center", fontsize=8 if right else 10,
+                    predicted,
+                    true,
+                    str(count),
+                    ha="center",
+                    va="center",
+                    fontsize=8 if right else 10,
                     color="grey" if right else "white" if dark else "black",
                 )
     axis.set(title="Validation: mistakes by digit", xlabel="prediction", ylabel="true label")
@@ -77,7 +83,8 @@ def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np
         _draw_digit(axis, images[row])
         axis.set_title(
             f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}",
-            fontsize=9, color="firebrick" if prediction != labels[row] else "black",
+            fontsize=9,
+            color="firebrick" if prediction != labels[row] else "black",
         )
     figure.suptitle("The most challenging validation images: true label, prediction, confidence")
     return _png(figure)

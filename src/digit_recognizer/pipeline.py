@@ -169,7 +169,9 @@ def split(labels: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
             rows, test_size=recipe.validation, stratify=labels, random_state=recipe.seed
         )
     except ValueError as error:
-        raise InputError(f"validation = {recipe.validation:g} of {len(rows)} rows cannot be held out: {error}") from error
+        raise InputError(
+            f"validation = {recipe.validation:g} of {len(rows)} rows cannot be held out: {error}"
+        ) from error
     return fitted, held_out
 
 
@@ -250,9 +252,7 @@ def show_input(found: Inspection) -> None:
     low, high = found.value_range
     say(f"train.csv: {found.n_train:,} images, mean ink {found.mean_ink_train:.1f} of {high}")
     say(f"test.csv:  {found.n_test:,} images, mean ink {found.mean_ink_test:.1f}; pixels from {low} to {high}")
-    show_table(
-        ["digit", *map(str, range(10))], [["images", *(f"{count:,}" for count in found.images_per_digit)]]
-    )
+    show_table(["digit", *map(str, range(10))], [["images", *(f"{count:,}" for count in found.images_per_digit)]])
     for warning in found.warnings:
         say(f"Warning: {warning}.", style="yellow")
 
@@ -267,7 +267,9 @@ def show_result(result: dict[str, Any]) -> None:
     show_table(["", "images", "loss", "accuracy", "error"], rows)
     seconds = result["seconds"]
     say(f"Wrote {result['submission']}; records and pictures lie beside it.")
-    say(f"Read {seconds['read']:.1f} s, trained {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.", style="dim")
+    say(
+        f"Read {seconds['read']:.1f} s, trained {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.", style="dim"
+    )
 
 
 def _record_upload(folder: Path | None, upload: competition.Upload) -> dict[str, Any]:

@@ -22,7 +22,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 def check_name(name: str) -> str:
     """`name` if it can name a run and its folder anywhere; raises InputError otherwise."""
     if not _NAME.fullmatch(name) or name.endswith("."):
-        raise InputError(f"--name {name!r}: expected up to 60 letters, digits, '.', '_' or '-', beginning with a letter or digit.")
+        raise InputError(
+            f"--name {name!r}: expected up to 60 letters, digits, '.', '_' or '-', beginning with a letter or digit."
+        )
     return name
 
 

@@ -53,7 +53,9 @@ class Comparison:
 def score(labels: np.ndarray, answers: np.ndarray) -> Score:
     """Score (n,) labels 0..9 against (n,) answers 0..9. Raises ValueError when they differ in length or are empty."""
     if labels.shape != answers.shape or not len(answers):
-        raise ValueError(f"expected labels and answers of one length above 0, received {len(labels)} and {len(answers)}")
+        raise ValueError(
+            f"expected labels and answers of one length above 0, received {len(labels)} and {len(answers)}"
+        )
     cells = np.bincount(answers.astype(np.int64) * N_DIGITS + labels, minlength=N_DIGITS**2)
     confusion = cells.reshape(N_DIGITS, N_DIGITS)
     correct = int(confusion.trace())

@@ -81,7 +81,9 @@ def quietly(doing: str) -> Iterator[None]:
         except ImportError as error:
             sink.seek(0)
             written = sink.read()[-500:].decode(errors="replace")
-            raise RunError(f"{doing} failed: {error}. `digits doctor` shows the versions.\n{written}".strip()) from error
+            raise RunError(
+                f"{doing} failed: {error}. `digits doctor` shows the versions.\n{written}".strip()
+            ) from error
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)

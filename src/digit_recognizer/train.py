@@ -18,6 +18,7 @@ from .predict import fitness, log_probabilities
 from .recipes import Recipe
 
 _STEPS_PER_EXECUTION = 16  # batches per call of the compiled program; 1 is a third slower for LeNet-5
+_MEASURED = 40  # batches for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
 
 
@@ -63,9 +64,7 @@ def fit(
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            _schedule(recipe, n_steps * recipe.epochs), weight_decay=recipe.weight_decay
-        ),
+        optimizer=keras.optimizers.AdamW(_schedule(recipe, n_steps * recipe.epochs), weight_decay=recipe.weight_decay),
         loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -95,12 +94,16 @@ def fit(
         )
         if not np.isfinite(logs["loss"][0]) or not np.isfinite(record.validation_loss or 0):
             raise RunError(
-                f"Training diverged in epoch {epoch}: the loss is not a number. "
-                f"Nothing was written; try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
+                f"Training diverged in epoch {epoch}: the loss is not a number. Nothing was written; "
+                f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
         history.append(record)
         on_epoch(record)
-    return Trained(batch_norm.fold(model, plain) if recipe.batch_norm else model, tuple(history))
+    if recipe.batch_norm:
+        measured = images[: _MEASURED * recipe.batch_size]
+        batch_norm.measure(model, np.array_split(measured, -(-len(measured) // recipe.batch_size)))
+        model = batch_norm.fold(model, plain)
+    return Trained(model, tuple(history))
 
 
 class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

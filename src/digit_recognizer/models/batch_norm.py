@@ -4,6 +4,7 @@ A normalisation between a linear layer and its ReLU is itself linear once traini
 into the layer's weights exactly (up to rounding): the network that predicts is the one of the table.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -35,6 +36,18 @@ def insert(model: Any) -> Any:
         else:
             layers.append(type(layer).from_config(config))
     return keras.Sequential(layers)
+
+
+def measure(normalised: Any, batches: Iterable[np.ndarray]) -> None:
+    """Set all means and variances anew to their averages over `batches`, as the final weights make them.
+
+    The moving ones lag behind the weights, most of all in a short training.
+    """
+    norms = [layer for layer in normalised.layers if layer.name.endswith(_SUFFIX)]
+    for count, batch in enumerate(batches, start=1):
+        for norm in norms:
+            norm.momentum = 1 - 1 / count  # the moving average becomes the plain one
+        normalised(batch, training=True)
 
 
 def fold(normalised: Any, plain: Any) -> Any:

@@ -1,0 +1,52 @@
+"""Pictures come out as PNGs, whatever is missing; a person looks at what they show."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from digit_recognizer import pictures
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((50, 28, 28, 1), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Record:
+    epoch: int
+    loss: float = 0.5
+    accuracy: float = 0.9
+    validation_loss: float | None = 0.6
+    validation_accuracy: float | None = 0.8
+
+
+def size(png):
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def test_sample_digits_need_not_hold_every_digit():
+    assert size(pictures.sample_digits(IMAGES, np.full(50, 7))) == size(pictures.sample_digits(IMAGES, np.arange(50) % 10))
+
+
+@pytest.mark.parametrize("n_epochs", [1, 30])
+def test_learning_curves_are_drawn_with_and_without_validation(n_epochs):
+    history = [Record(epoch + 1) for epoch in range(n_epochs)]
+    without = [replace(record, validation_loss=None, validation_accuracy=None) for record in history]
+    assert pictures.learning_curves(history) != pictures.learning_curves(without)
+
+
+def test_perfect_accuracy_can_be_drawn_on_the_logarithmic_scale():
+    size(pictures.learning_curves([Record(1, accuracy=1.0, validation_accuracy=1.0)]))
+
+
+def test_confusion_matrix_shows_where_the_mistakes_are():
+    perfect = np.diag([5] * 10)
+    one_wrong = perfect.copy()
+    one_wrong[4, 9] = 1
+    assert pictures.confusion_matrix(perfect) != pictures.confusion_matrix(one_wrong)
+
+
+def test_fewer_images_than_places_leave_places_empty():
+    labels = RNG.integers(0, 10, 5)
+    size(pictures.challenging_digits(IMAGES[:5], labels, RNG.dirichlet(np.ones(10), 5)))

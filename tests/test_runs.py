@@ -1,0 +1,41 @@
+"""The run folder."""
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from digit_recognizer import runs
+from digit_recognizer.errors import InputError
+
+NOW = datetime(2026, 11, 21, 9, 30, 5)
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
+    names = [runs.new_run("mine", NOW, tmp_path).name for _ in range(3)]
+    assert names == ["20261121-093005-mine", "20261121-093005-mine-2", "20261121-093005-mine-3"]
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "a/b", "a\\b", ".hidden", "ends.", "x" * 61, "a b", "né", "[red]"])
+def test_a_name_that_is_no_folder_name_everywhere_is_refused(name):
+    with pytest.raises(InputError, match="--name"):
+        runs.check_name(name)
+
+
+def test_a_run_is_found_by_the_hash_of_its_submission(tmp_path):
+    for name, sha in (("a", "1" * 64), ("b", "2" * 64)):
+        runs.write_result(tmp_path / name, {"submission_sha256": sha})
+    assert runs.find_run("1" * 64, tmp_path) == tmp_path / "a"
+    assert runs.find_run("3" * 64, tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"])
+def test_a_damaged_result_counts_as_none(text, tmp_path):
+    (tmp_path / "result.json").write_text(text, encoding="latin-1")
+    assert runs.read_result(tmp_path) == {}
+
+
+def test_arrays_are_read_back_without_pickle(tmp_path):
+    runs.write_arrays(tmp_path / "w.npz", {"c1/kernel": np.arange(6.0).reshape(2, 3)})
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as arrays:
+        assert arrays["c1/kernel"].tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -1,0 +1,96 @@
+"""Training on a handful of digits that are easy to tell apart."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from digit_recognizer.errors import RunError
+from digit_recognizer.predict import fitness, log_probabilities
+from digit_recognizer.recipes import RECIPES, change
+from digit_recognizer.train import fit
+
+RNG = np.random.default_rng(0)
+
+
+def bars(n):
+    """`n` images of each digit d: a bar two pixels wide at column 4 + 2 d, with noise."""
+    labels = np.repeat(np.arange(10), n)
+    images = 0.2 * RNG.random((len(labels), 32, 32, 1), dtype=np.float32)
+    for image, label in zip(images, labels, strict=True):
+        image[6:26, 4 + 2 * label : 6 + 2 * label] += 0.8
+    return images, labels
+
+
+IMAGES, LABELS = bars(40)
+QUICK = change(RECIPES["lenet5"], {"epochs": 3, "batch_size": 32, "shift": 0})
+
+
+def weights(trained):
+    return np.concatenate([np.ravel(w) for w in trained.model.get_weights()])
+
+
+def test_default_recipe_learns_and_leaves_a_network_of_61706_weights():
+    trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
+    assert trained.model.count_params() == 61_706
+    assert fitness(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
+    assert [epoch.epoch for epoch in trained.history] == [1, 2, 3, 4, 5, 6]
+    assert trained.history[-1].validation_accuracy > 0.9
+
+
+@pytest.mark.parametrize("changes", [{"shift": 1, "dropout": 0.3}, {"schedule": "constant", "batch_norm": False}])
+def test_two_identical_trainings_agree_bit_for_bit_and_another_seed_does_not(changes):
+    recipe = change(QUICK, {"epochs": 2, **changes})
+    first = weights(fit(recipe, IMAGES, LABELS))
+    assert (first == weights(fit(recipe, IMAGES, LABELS))).all()
+    assert (first != weights(fit(dataclasses.replace(recipe, seed=1), IMAGES, LABELS))).any()
+
+
+def test_map_loss_trains_the_1998_network():
+    recipe = change(RECIPES["plain-lenet5-1998"], {"epochs": 8, "batch_size": 16})
+    trained = fit(recipe, IMAGES, LABELS)
+    assert trained.history[-1].loss < trained.history[0].loss
+    assert trained.history[-1].accuracy > 0.8
+
+
+def test_map_loss_is_equation_9():
+    from digit_recognizer.train import _RUBBISH, _map_loss
+
+    distances = RNG.uniform(0, 5, (4, 10)).astype("float32")
+    right = np.array([3, 1, 4, 1])
+    expected = distances[range(4), right] + np.log(np.exp(-_RUBBISH) + np.exp(-distances).sum(axis=1))
+    found = np.asarray(_map_loss(np.eye(10, dtype="float32")[right], -distances))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
+    from digit_recognizer.train import _schedule
+
+    schedule = _schedule(change(QUICK, {"warm_up": 0.2}), 100)
+    rates = [float(schedule(step)) for step in range(100)]
+    assert max(rates) == pytest.approx(1e-2, rel=0.05)
+    assert np.argmax(rates) in (19, 20, 21)
+    assert (np.diff(rates[:19]) > 0).all()
+    assert (np.diff(rates[22:]) < 0).all()
+    assert 0 < rates[0] < 1e-3
+    assert 0 < rates[-1] < 2e-4
+
+
+def test_nothing_held_out_leaves_validation_empty():
+    trained = fit(dataclasses.replace(QUICK, epochs=1), IMAGES, LABELS)
+    assert trained.history[0].validation_loss is None
+    assert trained.history[0].validation_accuracy is None
+
+
+def test_a_diverging_training_stops_with_a_cure():
+    images = IMAGES.copy()
+    images[3] = np.nan
+    with pytest.raises(RunError, match=r"diverged in epoch 1.*learning_rate"):
+        fit(QUICK, images, LABELS)
+
+
+def test_progress_hears_of_every_epoch_and_of_its_last_batch():
+    steps, epochs = [], []
+    fit(QUICK, IMAGES, LABELS, on_batch=lambda step, n: steps.append((step, n)), on_epoch=epochs.append)
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
+    assert steps.count((13, 13)) == 3
