@@ -1,0 +1,33 @@
+"""What every test file starts from: a quiet TensorFlow, a folder of its own, no credentials, the real data if any."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty current directory, and a home without Kaggle credentials."""
+    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder or zip with the real CSVs."""
+    path = os.environ.get("DIGITS_REAL_DATA")
+    if not path or not Path(path).exists():
+        pytest.skip("the real CSVs are not here: DIGITS_REAL_DATA names no folder or zip")
+    return Path(path)

@@ -1,0 +1,196 @@
+"""The commands as they are typed: what they print, what they refuse, their exit codes, what they do not load."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer import cli
+from digit_recognizer.models import MODELS
+from digit_recognizer.recipes import RECIPES
+from digit_recognizer.sample import write_sample
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def digits(workplace, capfd):
+    """Call `digits` as the shell would: (exit code, stdout, stderr)."""
+
+    def call(*words, command=cli.digits):
+        with pytest.raises(SystemExit) as leave:
+            cli.main([str(word) for word in words], command=command)
+        return leave.value.code, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def sample(workplace):
+    write_sample(Path("data/sample"))
+    return Path("data/sample")
+
+
+def test_help_names_every_command(digits):
+    code, out, _ = digits("--help")
+    assert code == 0
+    for command in ("run", "download", "score", "submit", "models", "recipes", "doctor"):
+        assert f"  {command} " in out
+
+
+def test_models_are_listed_and_json_says_the_same(digits):
+    _, table, _ = digits("models")
+    _, out, _ = digits("models", "--json")
+    rows = json.loads(out)
+    assert [row["name"] for row in rows] == list(MODELS)
+    assert all(row["name"] in table and f"{row['weights']:,}" in table for row in rows)
+
+
+def test_layers_of_a_model_have_the_papers_names(digits):
+    _, out, _ = digits("models", "lenet5", "--json")
+    assert [row["layer"] for row in json.loads(out)] == ["c1", "s2", "c3", "s4", "flatten", "c5", "f6", "output"]
+    _, table, _ = digits("models", "lenet5-1998")
+    assert "1,516" in table
+
+
+def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
+    _, table, _ = digits("recipes")
+    assert all(name in table for name in RECIPES)
+    _, toml, _ = digits("recipes", "lenet5")
+    Path("mine.toml").write_text(toml)
+    code, out, err = digits("run", "--recipe-file", "mine.toml", "--data", "nowhere")
+    assert (code, out) == (2, "")
+    assert "nowhere: not found" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "--recipe", "lenet"), "did you mean lenet5"),
+        (("run", "--model", "lenet-5"), "did you mean lenet5"),
+        (("run", "--set", "epoch=3"), "did you mean epochs"),
+        (("run", "--epochs", "many"), "whole number"),
+        (("run", "--validation", "2"), "from 0 to 0.9"),
+        (("run", "--fit", "crop"), "pad, resize"),
+        (("run", "--name", "a/b"), "letters, digits"),
+        (("run", "--recipe-file", "none.toml"), "none.toml"),
+        (("run", "--recipe", "lenet5", "--recipe-file", "a.toml"), "one of them"),
+        (("run", "--data", "nowhere"), "nowhere: not found"),
+        (("run", "--data", "sample", "--submit"), "built-in sample"),
+        (("run", "--sumbit"), "--submit"),
+        (("models", "resnet"), "no model 'resnet'"),
+        (("recipes", "best"), "no recipe 'best'"),
+        (("score", "a.csv"), "--answers"),
+        (("score", "a.csv", "--answers", "b.csv"), "b.csv: cannot be read"),
+        (("submit",), "FILE"),
+        (("submit", "a.csv", "--data", "sample"), "built-in sample"),
+        (("trian",), "trian"),
+    ],
+)
+def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_written(words, message, digits):
+    code, _, err = digits(*words)
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+    assert not Path("submissions").exists()
+
+
+def test_bad_data_is_refused_before_training_and_nothing_is_written(digits, sample):
+    lines = (sample / "train.csv").read_text().splitlines(keepends=True)
+    folder = Path("mine")
+    folder.mkdir()
+    (folder / "test.csv").write_bytes((sample / "test.csv").read_bytes())
+    (folder / "train.csv").write_text("".join([*lines[:5], lines[5].replace(",0,", ",300,", 1), *lines[6:]]))
+    code, _, err = digits("run", "--data", folder)
+    assert code == 2
+    assert "line 6" in err
+    assert "300" in err
+    assert "Traceback" not in err
+    assert not Path("submissions").exists()
+
+
+def test_answers_of_another_test_set_are_refused_before_training(digits, sample):
+    Path("answers.csv").write_text("ImageId,Label\n1,7\n")
+    code, out, err = digits("run", "--data", "sample", "--answers", "answers.csv")
+    assert code == 2
+    assert "answers.csv" in err
+    assert "Training" not in out
+    assert not Path("submissions").exists()
+
+
+def test_score_reports_accuracy_interval_and_confusions(digits, sample):
+    answers = (sample / "answers.csv").read_text().splitlines()
+    wrong = [answers[0], *(line[:-1] + "0" if line.endswith("7") else line for line in answers[1:])]
+    Path("mine.csv").write_text("\n".join(wrong) + "\n")
+    n, n_wrong = len(answers) - 1, sum(line.endswith(",7") for line in answers)
+    code, out, _ = digits("score", "mine.csv", "--answers", sample / "answers.csv", "--wrong", "wrong.csv")
+    assert code == 0
+    assert f"{n - n_wrong} of {n} right" in out
+    assert f"7 labelled 0: {n_wrong}" in out
+    assert len(Path("wrong.csv").read_text().splitlines()) == 1 + n_wrong
+    _, out, _ = digits("score", "mine.csv", "--answers", sample / "answers.csv", "--json")
+    scored = json.loads(out)["files"][0]
+    assert scored["correct"] == n - n_wrong
+    assert scored["digits"]["7"] == {"precision": None, "recall": 0.0}
+
+
+def test_two_files_are_compared(digits, sample):
+    answers = (sample / "answers.csv").read_text()
+    Path("one.csv").write_text(answers.replace("\n1,", "\n1,").replace(",9\n", ",4\n"))
+    Path("two.csv").write_text(answers)
+    _, out, _ = digits("score", "one.csv", "two.csv", "--answers", "two.csv")
+    assert "two.csv has" in out
+    assert "hardly chance" in out
+    _, out, _ = digits("score", "two.csv", "two.csv", "--answers", "two.csv")
+    assert "Neither wins" in out
+
+
+def test_answers_may_be_a_labelled_kaggle_csv(digits, sample):
+    labels = [line.split(",", 1)[0] for line in (sample / "train.csv").read_text().splitlines()[1:]]
+    rows = "".join(f"{row},{label}\n" for row, label in enumerate(labels, start=1))
+    Path("mine.csv").write_text("ImageId,Label\n" + rows)
+    code, out, _ = digits("score", "mine.csv", "--answers", sample / "train.csv")
+    assert code == 0
+    assert "accuracy 1.00000" in out
+
+
+def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
+    code, out, _ = digits("doctor")
+    assert code == 0
+    assert "digits download" in out
+    assert "access_token" in out
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["models"], ["recipes"], ["score", "--help"], ["submit", "--help"], ["run", "--help"]]
+)
+def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, workplace):
+    code = (
+        "import sys; from digit_recognizer.cli import main\n"
+        f"try: main({words})\n"
+        "except SystemExit as leave: assert leave.code == 0\n"
+        "loaded = {'keras', 'tensorflow', 'kaggle', 'sklearn', 'matplotlib'} & set(sys.modules); assert not loaded, loaded"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_leaves_with_130_and_no_traceback(workplace):
+    command = [sys.executable, str(ROOT / "run_pipeline.py"), "--data", "sample", "--epochs", "500"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                break
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not list(Path("submissions").glob("*"))

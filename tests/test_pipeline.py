@@ -1,0 +1,114 @@
+"""The main job, whole, on the built-in sample, and with the real client against a stand-in for Kaggle."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer import cli, pipeline, submission
+from digit_recognizer.recipes import RECIPES, change
+from digit_recognizer.score import score
+
+RECIPE = change(RECIPES["lenet5"], {"epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run on the sample: its folder and the record it returned."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        answers = Path("data/sample/answers.csv")
+        pipeline.sources.sample_source()
+        result = pipeline.run(pipeline.Job("lenet5", RECIPE, Path("sample"), answers, run_name="first"))
+    return folder, result
+
+
+def test_submission_is_kaggles_form_byte_for_byte(finished):
+    folder, result = finished
+    data = (folder / result["submission"]).read_bytes()
+    submission.check_upload(data, "submission.csv", 597)
+    assert data.startswith(b"ImageId,Label\n1,")
+    assert (folder / "submissions" / "submission.csv").read_bytes() == data
+
+
+def test_record_holds_what_was_promised_and_is_kept(finished):
+    folder, result = finished
+    assert result["recipe"] == result["model"] == "lenet5"
+    assert result["weights"] == 61_706
+    assert result["validation"]["n"] == 120
+    assert result["validation"]["error"] == pytest.approx(1 - result["validation"]["accuracy"])
+    assert {"read", "train", "predict", "total"} <= set(result["seconds"])
+    assert json.loads((folder / "submissions" / result["run"] / "result.json").read_text()) == result
+
+
+def test_score_in_the_record_is_what_scoring_the_file_gives(finished):
+    folder, result = finished
+    labels, answers = (
+        submission.parse((folder / file).read_bytes(), str(file))
+        for file in (result["submission"], Path("data/sample/answers.csv"))
+    )
+    scored = score(labels, answers)
+    assert result["score"]["accuracy"] == scored.accuracy
+    assert result["score"]["correct"] == scored.correct
+
+
+def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(finished):
+    folder, result = finished
+    run = folder / "submissions" / result["run"]
+    assert json.loads((run / "recipe.json").read_text()) == vars(RECIPE)
+    with (run / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert list(history[0]) == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"]
+    with np.load(run / "weights.npz", allow_pickle=False) as weights:
+        assert sum(weights[name].size for name in weights.files) == 61_706
+    with np.load(run / "probabilities.npz", allow_pickle=False) as kept:
+        assert kept["validation"].shape == (120, 10)
+        np.testing.assert_allclose(kept["test"].sum(axis=1), 1, rtol=1e-5)
+        labels = submission.parse((run / "submission.csv").read_bytes(), "submission.csv")
+        assert (kept["test"].argmax(axis=1) == labels).all()
+    pictures = {file.name for file in run.glob("*.png")}
+    assert pictures == {"sample-digits.png", "learning-curves.png", "confusion-matrix.png", "challenging-digits.png"}
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_the_same_run_again_gives_the_same_file_and_another_folder(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    again = pipeline.run(pipeline.Job("lenet5", RECIPE, Path("sample"), run_name="first"))
+    assert again["submission_sha256"] == result["submission_sha256"]
+    assert again["run"] != result["run"]
+    assert "score" not in again
+
+
+def test_nothing_held_out_trains_on_all_rows(workplace):
+    recipe = change(RECIPE, {"validation": 0, "epochs": 1})
+    result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
+    assert "validation" not in result
+    assert result["train"]["n"] == 1200
+
+
+def test_holdout_is_stratified_and_no_row_is_both():
+    labels = np.repeat(np.arange(10), 50)
+    fitted, held_out = pipeline.split(labels, change(RECIPE, {"validation": 0.2}))
+    assert np.bincount(labels[held_out]).tolist() == [10] * 10
+    assert sorted([*fitted, *held_out]) == list(range(500))
+
+
+def test_json_is_the_last_line(workplace, capfd):
+    with pytest.raises(SystemExit) as leave:
+        cli.main(["run", "--data", "sample", "--epochs", "1", "--model", "lenet-28", "--json"])
+    assert leave.value.code == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert json.loads(lines[-1])["recipe"] == "plain-lenet-28"
+    assert all(len(line) <= 80 for line in lines[:-1])
+
+
+@pytest.mark.slow
+def test_real_data_in_two_epochs_reaches_0_985(real_data, workplace):
+    result = pipeline.run(pipeline.Job("lenet5", RECIPE, real_data))
+    assert result["validation"]["n"] == 4200
+    assert result["validation"]["accuracy"] >= 0.985
