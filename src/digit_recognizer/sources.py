@@ -1,0 +1,120 @@
+"""Where the data lies: the folder or zip named with --data, else data/, else Kaggle's notebook folder.
+
+In: a path or None. Out: a Source. Its CSVs are not opened yet; only a zip is asked for its names.
+"""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError
+from .sample import write_sample
+from .tables import CsvFile
+
+TRAIN, TEST = "train.csv", "test.csv"
+ZIP = "digit-recognizer.zip"  # its name as Kaggle delivers it
+DATA = Path("data")
+SAMPLE = DATA / "sample"
+NOTEBOOK_INPUTS = (  # where Kaggle's notebooks find it: since 2026, and before
+    Path("/kaggle/input/competitions/digit-recognizer"),
+    Path("/kaggle/input/digit-recognizer"),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """kind: "folder", "zip", "kaggle notebook" or "sample"; place: the folder or zip with both files."""
+
+    kind: str
+    place: Path
+    train: CsvFile
+    test: CsvFile
+
+    def describe(self) -> str:
+        """One line: `train.csv and test.csv from data (folder)`."""
+        return f"{TRAIN} and {TEST} from {self.place} ({self.kind})"
+
+
+def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
+    """Find the data at `path`, or without one in data/ or Kaggle's notebook folders; None if it is nowhere.
+
+    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample` is the built-in competition,
+    written to data/sample when needed. Raises InputError for a path without the files, and for half of them.
+    """
+    if path == Path("sample"):
+        return sample_source()
+    if path is not None:
+        return _at(path)
+    if DATA.is_dir() and (source := _in_folder(DATA)):
+        return source
+    for folder in notebook_inputs:
+        if folder.is_dir() and (source := _in_folder(folder, "kaggle notebook")):
+            return source
+    return None
+
+
+def sample_source(folder: Path = SAMPLE) -> Source:
+    """The built-in competition, written to `folder` if it is not there. Raises RunError if it cannot be."""
+    write_sample(folder)
+    return Source("sample", folder, CsvFile(folder / TRAIN), CsvFile(folder / TEST))
+
+
+def _at(path: Path) -> Source:
+    """The data at a path that was asked for, so that anything but both files is an error."""
+    if path.is_dir():
+        if source := _in_folder(path):
+            return source
+        raise InputError(
+            f"{path}: expected {TRAIN} and {TEST}, or {ZIP}, in this folder, "
+            f"received {_told(_names(path))}. Give the folder that holds them."
+        )
+    if not path.exists():
+        raise InputError(f"{path}: not found. Give the folder with {TRAIN} and {TEST}, or Kaggle's {ZIP}.")
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: expected a folder or a zip, received another file. "
+            f"Give the folder with {TRAIN} and {TEST}, or download Kaggle's {ZIP} again."
+        )
+    return _in_zip(path)
+
+
+def _in_folder(folder: Path, kind: str = "folder") -> Source | None:
+    """The data in a folder, None if it holds neither file nor zip."""
+    names = _names(folder)
+    present = {TRAIN, TEST} & set(names)
+    if len(present) == 1:
+        raise InputError(
+            f"{folder}: expected both {TRAIN} and {TEST}, received only {present.pop()}. Add the other file"
+            + (f", or remove this one to use {ZIP}." if ZIP in names else ".")
+        )
+    if present:
+        return Source(kind, folder, CsvFile(folder / TRAIN), CsvFile(folder / TEST))
+    return _in_zip(folder / ZIP) if ZIP in names else None
+
+
+def _in_zip(path: Path) -> Source:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a zip ({error}). Download it again from Kaggle.") from error
+    if not {TRAIN, TEST} <= set(names):
+        raise InputError(
+            f"{path}: expected {TRAIN} and {TEST} in this zip, received {_told(names)}. "
+            "Give the zip as Kaggle delivers it."
+        )
+    return Source("zip", path, CsvFile(path, TRAIN), CsvFile(path, TEST))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def _told(names: list[str]) -> str:
+    """At most five of the names, for a message."""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + more if names else "nothing"
