@@ -1,0 +1,65 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from digit_recognizer.errors import RunError
+from digit_recognizer.files import write_atomically
+
+KILLED_WHILE_WRITING = """
+import os, sys
+from pathlib import Path
+from digit_recognizer.files import write_atomically
+os.fsync = lambda descriptor: os._exit(9)  # the bytes are in the temporary file, the name is not yet theirs
+write_atomically(Path(sys.argv[1]), b"new")
+"""
+
+
+def test_the_bytes_arrive_and_missing_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    write_atomically(path, b"\0\r\n\xff")
+    assert path.read_bytes() == b"\0\r\n\xff"
+
+
+def test_an_old_file_is_replaced_and_nothing_else_stays_behind(tmp_path):
+    path = tmp_path / "file.bin"
+    write_atomically(path, b"a long old content")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_WRITING, str(path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert killed.returncode == 9
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_is_a_run_error_that_names_the_file(tmp_path):
+    (tmp_path / "taken").write_bytes(b"a file, no folder")
+    with pytest.raises(RunError, match=r"file\.bin: cannot be written"):
+        write_atomically(tmp_path / "taken" / "file.bin", b"new")
+
+
+def test_a_failed_write_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "name").mkdir()  # a folder cannot be replaced by a file
+    (tmp_path / "name" / "content").touch()
+    with pytest.raises(RunError):
+        write_atomically(tmp_path / "name", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_the_file_is_as_readable_as_any_other(tmp_path):
+    (tmp_path / "other").touch()
+    write_atomically(tmp_path / "file.bin", b"new")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
