@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digit_recognizer import cli, pipeline, submission
+from digit_recognizer import cli, holdout, pipeline, submission
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.score import score
 
@@ -93,7 +93,7 @@ def test_nothing_held_out_trains_on_all_rows(workplace):
 
 def test_holdout_is_stratified_and_no_row_is_both():
     labels = np.repeat(np.arange(10), 50)
-    fitted, held_out = pipeline.split(labels, change(RECIPE, {"validation": 0.2}))
+    fitted, held_out = holdout.split(labels, change(RECIPE, {"validation": 0.2}))
     assert np.bincount(labels[held_out]).tolist() == [10] * 10
     assert sorted([*fitted, *held_out]) == list(range(500))
 

@@ -1,4 +1,6 @@
-"""The run folder: `submissions/<run>/` and what lies in it. Refuses to know how the contents came about."""
+"""The run folder, `submissions/<run>/`: submission.csv, recipe.json, history.csv, probabilities.npz, weights.npz,
+result.json and pictures. Refuses to know how the contents came about.
+"""
 
 import csv
 import json
@@ -14,6 +16,10 @@ import numpy as np
 
 from .errors import InputError
 from .files import write_atomically
+from .images import to_images
+from .recipes import Recipe
+from .score import score
+from .tables import Table
 
 SUBMISSIONS = Path("submissions")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -59,11 +65,30 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:
-    write_json(folder / "result.json", result)
+    """Write result.json, the record of a run."""
+    _write_json(folder / "result.json", result)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+def record_upload(folder: Path | None, upload: dict[str, Any]) -> None:
+    """Put what is known of an upload into the run's record; a file of no known run has none."""
+    if folder is not None:
+        write_result(folder, {**read_result(folder), "kaggle": upload})
+
+
+def write_run(folder: Path, recipe: Recipe, outcome: Any, train_table: Table, submission: bytes) -> Path:
+    """Write all of a run but its result, the submission first; returns the submission's path.
+
+    `outcome` is a holdout.Outcome. Raises RunError when a file cannot be written.
+    """
+    write_atomically(folder / "submission.csv", submission)
+    write_atomically(folder.parent / "submission.csv", submission)
+    _write_json(folder / "recipe.json", asdict(recipe))
+    _write_history(folder / "history.csv", outcome.history)
+    write_arrays(folder / "weights.npz", {weight.path: np.asarray(weight) for weight in outcome.model.weights})
+    probabilities = {"validation": np.exp(outcome.validation_log_p), "test": np.exp(outcome.test_log_p)}
+    write_arrays(folder / "probabilities.npz", {"validation_rows": outcome.validation_rows, **probabilities})
+    _write_pictures(folder, outcome, train_table)
+    return folder / "submission.csv"
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -73,10 +98,33 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def write_history(path: Path, history: Sequence[Any]) -> None:
-    """Write records of one dataclass as a CSV with a column per field; None becomes an empty cell."""
+def _write_json(path: Path, value: Any) -> None:
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _write_history(path: Path, history: Sequence[Any]) -> None:
+    """Records of one dataclass as a CSV with a column per field; None becomes an empty cell."""
     text = StringIO()
     table = csv.DictWriter(text, [field.name for field in fields(history[0])], lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(record) for record in history)
     write_atomically(path, text.getvalue().encode())
+
+
+def _write_pictures(folder: Path, outcome: Any, train_table: Table) -> None:
+    from . import pictures  # matplotlib takes half a second to import
+
+    assert train_table.labels is not None
+    few = slice(0, 1000)  # hold eight of each digit
+    rows = outcome.validation_rows
+    images, labels = to_images(train_table.pixels[rows], side=28), train_table.labels[rows]
+    drawn = {
+        "sample-digits": pictures.sample_digits(to_images(train_table.pixels[few], side=28), train_table.labels[few]),
+        "learning-curves": pictures.learning_curves(outcome.history),
+    }
+    if len(rows):
+        confusion = score(outcome.validation_log_p.argmax(axis=1), labels).confusion
+        drawn["confusion-matrix"] = pictures.confusion_matrix(confusion)
+        drawn["challenging-digits"] = pictures.challenging_digits(images, labels, np.exp(outcome.validation_log_p))
+    for name, png in drawn.items():
+        write_atomically(folder / f"{name}.png", png)

@@ -1,0 +1,31 @@
+"""What a run says on the terminal before and after training."""
+
+from typing import Any
+
+from .inspection import Inspection
+from .terminal import say, show_table
+
+_PARTS = {"train": "train", "validation": "validation", "score": "test (answers)"}
+
+
+def show_input(found: Inspection) -> None:
+    """The short report on the input that stands before every training."""
+    low, high = found.value_range
+    say(f"train.csv: {found.n_train:,} images, mean ink {found.mean_ink_train:.1f} of {high}")
+    say(f"test.csv:  {found.n_test:,} images, mean ink {found.mean_ink_test:.1f}; pixels from {low} to {high}")
+    show_table(["digit", *map(str, range(10))], [["images", *(f"{n:,}" for n in found.images_per_digit)]])
+    for warning in found.warnings:
+        say(f"Warning: {warning}.", style="yellow")
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """Loss, accuracy and error rate for each part, where the files are, how long it took."""
+    rows = [
+        [name, f"{fit['n']:,}", f"{fit['loss']:.4f}", f"{fit['accuracy']:.4f}", f"{fit['error']:.2%}"]
+        for key, name in _PARTS.items()
+        if (fit := result.get(key))
+    ]
+    show_table(["", "images", "loss", "accuracy", "error"], rows)
+    seconds = result["seconds"]
+    say(f"Read in {seconds['read']:.1f} s, trained in {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.")
+    say(f"Wrote {result['submission']}")
