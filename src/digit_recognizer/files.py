@@ -7,11 +7,12 @@ from pathlib import Path
 from .errors import InputError, RunError
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
     """Replace `path` by `data` in one step; a crash, a kill or a full disk leaves the old file as it was.
 
     The bytes go to a temporary file in the same folder, to the disk, and then under the name. Missing
-    folders are made. Raises RunError when the folder cannot be written.
+    folders are made. Without `durable` nobody waits for the disk: for what a power cut may take, as a
+    checksummed cache. Raises RunError when the folder cannot be written.
     """
     temporary: Path | None = None
     try:
@@ -19,11 +20,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; these are the user's to share
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror or error}). "

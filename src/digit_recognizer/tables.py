@@ -1,7 +1,7 @@
 """Kaggle's CSVs, on disk or inside Kaggle's zip -> Table: pixels, labels and the file's fingerprint.
 
-A plain file is read here by a vectorised parser that takes nothing but what is certain; any other goes to
-`careful`, which defines the form and words the errors. What images are used for is not known here.
+pandas reads a plain file, of which it can get nothing wrong; any other goes to `careful`, which defines the
+form and words the errors. What images are used for is not known here.
 """
 
 import stat
@@ -10,10 +10,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .careful import N_PIXELS, TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
 from .errors import InputError, RunError
@@ -22,9 +24,10 @@ from .files import write_atomically
 MAX_BYTES = 1_000_000_000  # train.csv has 77 million
 MAX_RATIO = 100  # Kaggle's zip shrinks to 1/9; a zip bomb to 1/1000, and so do few and empty images,
 MIN_PACKED = 1_000_000  # therefore what is smaller counts as this much
-BLOCK_BYTES = 1 << 17  # parsed at a time: stays in the processor's cache; measured best of 64 kB to 1 MB
+BLOCK_BYTES = 1 << 17  # read at a time for the fingerprint
 CACHE_FORM = 1  # to be raised when `careful` takes or refuses other files than before
 N_CACHED = 4  # train and test of two data sets
+_DIGITS = b"0123456789"
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -76,7 +79,7 @@ class CsvFile:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """pixels: (n, 784) uint8, contiguous; labels: (n,) uint8 or None; fingerprint: of the file's content."""
+    """pixels: (n, 784) uint8; labels: (n,) uint8 or None; fingerprint: of the file's content."""
 
     pixels: Bytes
     labels: Bytes | None
@@ -98,64 +101,49 @@ def read_test(file: CsvFile, cache: Path | None = None) -> Table:
 
 
 def parse_plain(data: bytes, columns: tuple[str, ...]) -> Bytes | None:
-    """Read what needs no judgement, or return None and leave it to `read_carefully`.
+    """Let pandas read what needs no judgement, or return None and leave it to `read_carefully`.
 
-    Plain is: the exact header, then lines that end in LF, each with one value of one to three digits, 255 at
-    most, for each column; labels are 0 to 9, each at least once. Returns (n, columns) uint8.
+    Plain is: the exact header and lines of digits between commas, ended by LF; without its digits such text
+    is known byte for byte. What can still be wrong, empty values and those above 255, pandas refuses when it
+    is to make uint8 of them. In other text it takes True for 1, skips lines and drops values without a word.
+    Returns (n, columns) uint8.
     """
     header = (",".join(columns) + "\n").encode()
-    n_rows = data.count(b"\n") - 1
-    shortest = n_rows * 2 * len(columns)  # a digit and a separator for each value
-    if not data.startswith(header) or not data.endswith(b"\n") or not 0 < shortest < len(data):
+    separators = data.translate(None, _DIGITS)
+    of_header, of_line = header.translate(None, _DIGITS), b"," * (len(columns) - 1) + b"\n"
+    n_rows = (len(separators) - len(of_header)) // len(of_line)
+    if n_rows < 1 or not data.startswith(header) or separators != of_header + n_rows * of_line:
         return None
-    table = np.empty((n_rows, len(columns)), np.uint8)
-    content = np.frombuffer(data, np.uint8)
-    row, start = 0, len(header)
-    while start < len(data):
-        stop = data.rfind(b"\n", start, start + BLOCK_BYTES) + 1
-        values = _parse_block(content[start:stop], len(columns))
-        if values is None:
-            return None
-        table[row : row + len(values)] = values
-        row, start = row + len(values), stop
+    try:
+        frame = pd.read_csv(BytesIO(data), dtype=np.uint8, index_col=False)
+    except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
+        return None
+    table = np.ascontiguousarray(frame)
     if columns == TRAIN_COLUMNS and not np.array_equal(np.unique(table[:, 0]), np.arange(10)):
         return None
     return table
 
 
-def _parse_block(block: Bytes, n_columns: int) -> Bytes | None:
-    """Read whole lines: (bytes,) -> (rows, columns), or None if any of it is not plain."""
-    digits = block - np.uint8(ord("0"))  # unsigned: what is no digit lands above 9
-    ends = np.flatnonzero(digits > 9)
-    lengths = np.diff(ends, prepend=-1) - 1
-    if not len(ends) or len(ends) % n_columns or lengths.min() < 1 or lengths.max() > 3:
-        return None
-    separators = block[ends].reshape(-1, n_columns)
-    if (separators[:, :-1] != ord(",")).any() or (separators[:, -1] != ord("\n")).any():
-        return None
-    digits[ends] = 0  # stands in for missing tens; index -1, before the first number, is a line end too
-    hundreds = digits[ends - 3] * (lengths == 3)
-    values = digits[ends - 1] + np.uint8(10) * digits[ends - 2] + np.uint16(100) * hundreds
-    return values.astype(np.uint8).reshape(-1, n_columns) if values.max() <= 255 else None
-
-
 def _read(file: CsvFile, columns: tuple[str, ...], cache: Path | None) -> Table:
     if cache is not None:
-        table = _load(cache, columns, file.fingerprint())
-        if table is not None:
-            return table
+        fingerprint = file.fingerprint()
+        values = _load(cache, columns, fingerprint)
+        if values is not None:
+            return _table(values, fingerprint)
     data = file.read()
+    fingerprint = _fingerprint(len(data), zlib.crc32(data))
     values = parse_plain(data, columns)
     if values is None:
         values = read_carefully(data, columns, str(file))
-    table = Table(
-        pixels=np.ascontiguousarray(values[:, -N_PIXELS:]),
-        labels=values[:, 0].copy() if columns == TRAIN_COLUMNS else None,
-        fingerprint=_fingerprint(len(data), zlib.crc32(data)),
-    )
     if cache is not None:
-        _save(cache, columns, table)
-    return table
+        _save(cache, columns, fingerprint, values)
+    return _table(values, fingerprint)
+
+
+def _table(values: Bytes, fingerprint: str) -> Table:
+    """(n, 785) or (n, 784) values -> Table, without a copy."""
+    labelled = values.shape[1] > N_PIXELS
+    return Table(values[:, -N_PIXELS:], values[:, 0] if labelled else None, fingerprint)
 
 
 def _fingerprint(size: int, crc: int) -> str:
@@ -185,30 +173,32 @@ def _explained(file: CsvFile) -> Iterator[None]:
         raise InputError(f"{file}: the zip is damaged ({error}). Download it again from Kaggle.") from error
 
 
-# The cache: raw bytes, pixels then labels, under a name that holds the CSV's fingerprint and the raw bytes'
-# own CRC-32. There is no header to parse and none to trust: a file that does not fit its name is not used.
+# The cache: the values as npy, under a name that holds the CSV's fingerprint and the values' own CRC-32. What
+# does not fit its name is not used.
 
 
 def _cache_name(columns: tuple[str, ...], fingerprint: str, crc: str) -> str:
     kind = "train" if columns == TRAIN_COLUMNS else "test"
-    return f"{kind}-{CACHE_FORM}-{fingerprint}-{crc}.u8"
+    return f"{kind}-{CACHE_FORM}-{fingerprint}-{crc}.npy"
 
 
-def _load(cache: Path, columns: tuple[str, ...], fingerprint: str) -> Table | None:
-    with suppress(OSError):
+def _load(cache: Path, columns: tuple[str, ...], fingerprint: str) -> Bytes | None:
+    with suppress(OSError, ValueError, EOFError):
         for path in cache.glob(_cache_name(columns, fingerprint, "*")):
-            raw = np.fromfile(path, np.uint8)
-            n = len(raw) // len(columns)
-            if n and path.name == _cache_name(columns, fingerprint, f"{zlib.crc32(raw.data):08x}"):
-                pixels, labels = raw[: n * N_PIXELS].reshape(n, N_PIXELS), raw[n * N_PIXELS :]
-                return Table(pixels, labels if columns == TRAIN_COLUMNS else None, fingerprint)
+            values: Bytes = np.load(path, allow_pickle=False)
+            crc = f"{zlib.crc32(np.ascontiguousarray(values)):08x}"
+            right_form = values.dtype == np.uint8 and values.shape[1:] == (len(columns),)
+            if right_form and path.name == _cache_name(columns, fingerprint, crc):
+                return values
     return None
 
 
-def _save(cache: Path, columns: tuple[str, ...], table: Table) -> None:
-    """Keep the table for the next time and drop the oldest; a folder that cannot be written is left alone."""
-    raw = b"".join([table.pixels.data, b"" if table.labels is None else table.labels.data])
+def _save(cache: Path, columns: tuple[str, ...], fingerprint: str, values: Bytes) -> None:
+    """Keep the values for the next time and drop the oldest; a folder that cannot be written is left alone."""
+    content = BytesIO()
+    np.save(content, values, allow_pickle=False)
+    path = cache / _cache_name(columns, fingerprint, f"{zlib.crc32(values):08x}")
     with suppress(RunError, OSError):
-        write_atomically(cache / _cache_name(columns, table.fingerprint, f"{zlib.crc32(raw):08x}"), raw)
-        for path in sorted(cache.glob("*.u8"), key=lambda path: path.stat().st_mtime)[:-N_CACHED]:
-            path.unlink()
+        write_atomically(path, content.getbuffer(), durable=False)
+        for old in sorted(cache.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-N_CACHED]:
+            old.unlink()
