@@ -174,7 +174,8 @@ def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, work
         "import sys; from digit_recognizer.cli import main\n"
         f"try: main({words})\n"
         "except SystemExit as leave: assert leave.code == 0\n"
-        "loaded = {'keras', 'tensorflow', 'kaggle', 'sklearn', 'matplotlib'} & set(sys.modules); assert not loaded, loaded"
+        "loaded = {'keras', 'tensorflow', 'kaggle', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

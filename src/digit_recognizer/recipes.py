@@ -71,12 +71,13 @@ _RANGES = {
 RECIPES = {
     "lenet5": Recipe(
         "lenet5",
+        epochs=15,
         batch_size=256,
         learning_rate=1e-2,
         schedule="triangle",
         label_smoothing=0.1,
         batch_norm=True,
-        shift=1,
+        shift=2,
     ),
     "plain-lenet5": Recipe("lenet5"),
     "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),
