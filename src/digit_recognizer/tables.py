@@ -186,7 +186,7 @@ def _load(cache: Path, columns: tuple[str, ...], fingerprint: str) -> Bytes | No
     with suppress(OSError, ValueError, EOFError):
         for path in cache.glob(_cache_name(columns, fingerprint, "*")):
             values: Bytes = np.load(path, allow_pickle=False)
-            crc = f"{zlib.crc32(np.ascontiguousarray(values)):08x}"
+            crc = f"{zlib.crc32(np.ascontiguousarray(values).data):08x}"
             right_form = values.dtype == np.uint8 and values.shape[1:] == (len(columns),)
             if right_form and path.name == _cache_name(columns, fingerprint, crc):
                 return values
@@ -197,7 +197,7 @@ def _save(cache: Path, columns: tuple[str, ...], fingerprint: str, values: Bytes
     """Keep the values for the next time and drop the oldest; a folder that cannot be written is left alone."""
     content = BytesIO()
     np.save(content, values, allow_pickle=False)
-    path = cache / _cache_name(columns, fingerprint, f"{zlib.crc32(values):08x}")
+    path = cache / _cache_name(columns, fingerprint, f"{zlib.crc32(values.data):08x}")
     with suppress(RunError, OSError):
         write_atomically(path, content.getbuffer(), durable=False)
         for old in sorted(cache.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-N_CACHED]:
