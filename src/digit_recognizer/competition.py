@@ -1,0 +1,269 @@
+"""Kaggle's side of the work: download the data, send a file once, wait for its score.
+
+The only module that lets a connection be opened, and only when one of its functions is called. It takes and
+returns values; who keeps them, and whether a file is fit to be sent (submission.check_upload), is decided
+elsewhere.
+"""
+
+import hashlib
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, RunError
+from .files import write_atomically
+from .kaggle_call import (
+    COMPETITION,
+    SETTINGS,
+    SITE,
+    Answer,
+    all_credentials,
+    call,
+    find_credentials,
+    reason,
+    said,
+)
+from .lock import alone
+
+__all__ = ["COMPETITION", "SETTINGS", "SITE", "Access", "Allowance", "Upload", "all_credentials", "allowance"]
+__all__ += ["check_access", "describe", "download", "find_credentials", "submit", "wait_for_score"]
+
+FILES = ("train.csv", "test.csv", "sample_submission.csv")
+MAX_BYTES = 512 * 2**20  # the real three are 128 MB
+MAX_RATIO = 100  # the real zip is packed 1:8
+MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on the safe side
+AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
+LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One entry on Kaggle."""
+
+    ref: int
+    status: str  # PENDING, COMPLETE or ERROR
+    public_score: float | None  # in [0, 1]; None until COMPLETE
+    sha256: str  # of the file sent, 64 hexadecimal digits
+    description: str
+    error: str = ""  # Kaggle's reason when the status is ERROR
+    already_sent: bool = False  # found in Kaggle's list, not sent now
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many entries the team has made and may still make; the day starts at 00:00 UTC."""
+
+    num_today: int
+    num_total: int
+    num_allowed_now: int  # also 0 for an account that has never entered: see `exhausted`
+    limited_by_total: bool
+
+    @property
+    def exhausted(self) -> bool:
+        return self.num_allowed_now == 0 and self.num_total > 0
+
+
+@dataclass(frozen=True)
+class Access:
+    """What an account may do."""
+
+    credentials: str  # where they were found
+    username: str | None
+    allowed: bool  # False: rules not accepted, or account not verified
+    allowance: Allowance | None
+
+
+def download(folder: Path, tell: Tell = lambda line: None) -> Path:
+    """Fetch the competition's files into `folder` and return it; nothing is written before all is tested.
+
+    Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or the disk is full.
+    """
+    tell(f"Downloading {COMPETITION} from Kaggle ...")
+    with tempfile.TemporaryDirectory() as temporary:
+        _value(call("download", competition=COMPETITION, folder=temporary))
+        contents = _unpack(Path(temporary, f"{COMPETITION}.zip"))
+    for name, data in contents.items():
+        write_atomically(folder / name, data)
+        tell(f"Wrote {folder / name} ({len(data) / 1e6:.1f} MB)")
+    return folder
+
+
+def submit(
+    file: Path, message: str, run: str, tell: Tell = lambda line: None, again: bool = False, pace: float = 1.0
+) -> Upload:
+    """Send `file` once and return its entry; when Kaggle's list shows the file already, only return that.
+
+    `again` sends it though it is listed; `pace` scales the pauses (0 in tests). An unclear outcome is looked
+    up in the list, never sent again. Raises RunError with Kaggle's reason, InputError for an unreadable file.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}). Name an existing file.") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    with alone(sha256[:12], f"{file} is being sent by another process; wait for that one, then look again."):
+        try:
+            known = _find(sha256)
+        except RunError as error:
+            raise RunError(f"{file} was not sent, as Kaggle's list could not be read first. {error}") from None
+        if known and not again:
+            return replace(known[0], already_sent=True)
+        tell(f"Sending {file} to Kaggle ...")
+        description = describe(message, run, sha256)
+        answer = _send(file.name, data, description)
+        if answer.value and answer.value["ref"]:
+            return Upload(answer.value["ref"], "PENDING", None, sha256, description)
+        if answer.creating and not answer.refused:
+            return _look_up(sha256, {upload.ref for upload in known}, tell, pace)
+    raise RunError(f"{file} was not entered. {_refusal(answer)}")
+
+
+def wait_for_score(
+    upload: Upload, tell: Tell = lambda line: None, limit_seconds: float = 600, pace: float = 1.0
+) -> Upload:
+    """Ask for the entry until it is scored, or until `limit_seconds` have passed: then it is still PENDING.
+
+    Raises RunError when Kaggle could not score the file, or does not let the account see it.
+    """
+    if upload.status == "PENDING":
+        tell(f"Waiting for the score of entry {upload.ref} ...")
+    end = time.monotonic() + limit_seconds
+    pause = 2.0
+    while upload.status == "PENDING" and time.monotonic() < end:
+        answer = call("get", ref=upload.ref)
+        if answer.status in (401, 403):
+            raise RunError(f"Entry {upload.ref} was sent, but its score cannot be read. {reason(answer)}")
+        if answer.value:  # anything else may pass: ask again
+            upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
+        if upload.status == "PENDING":
+            time.sleep(max(0.0, min(pause * pace, end - time.monotonic())))
+            pause = min(pause * 1.5, 15.0)
+    if upload.status == "ERROR":
+        raise RunError(
+            f"Kaggle could not score entry {upload.ref}: {upload.error or 'it gives no reason'}. "
+            "Correct the file and submit it again."
+        )
+    return upload
+
+
+def allowance() -> Allowance | None:
+    """Ask how many entries may still be made; None when the client or the server cannot say."""
+    answer = call("limits", competition=COMPETITION)
+    if answer.status == 404:
+        return None
+    limits = _value(answer)
+    return limits and Allowance(**limits)
+
+
+def check_access() -> Access:
+    """Ask whether the account may download and submit. Raises RunError when Kaggle does not know it."""
+    used = find_credentials() or ""
+    answer = call("access", competition=COMPETITION, file="sample_submission.csv")
+    if answer.status == 403:
+        return Access(used, None, False, None)
+    return Access(used, _value(answer)["username"], True, _allowance_if_known())
+
+
+def describe(message: str, run: str, sha256: str) -> str:
+    """Word what Kaggle is told of a file, at most MAX_DESCRIPTION characters; a long message is cut."""
+    mark = f"run {_one_line(run)[:60]} {_mark(sha256)}"
+    return f"{_one_line(message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
+
+
+def _send(file_name: str, data: bytes, description: str) -> Answer:
+    """Upload a copy: the very bytes that were hashed, whatever happens to the file meanwhile."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary, file_name)
+        copy.write_bytes(data)
+        return call("submit", competition=COMPETITION, file=str(copy), description=description)
+
+
+def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
+    """Find the entry that was perhaps made while the answer was lost."""
+    tell("Kaggle gave no clear answer; looking for the entry in its list ...")
+    found = "its list cannot be read"
+    for pause in LOOKUP_PAUSES:
+        time.sleep(pause * pace)
+        try:
+            new = [upload for upload in _find(sha256) if upload.ref not in known]
+        except RunError:
+            continue
+        if new:
+            return new[0]
+        found = "its list does not show it"
+    raise RunError(
+        f"Whether Kaggle took the file is not known: it gave no clear answer, and {found}. The file was not "
+        f"resent. Look at {SITE}/submissions, or submit again: that looks at the list before it sends."
+    )
+
+
+def _find(sha256: str) -> list[Upload]:
+    """The entries made of this file, newest first."""
+    entries = [_upload(entry, sha256) for entry in _value(call("list", competition=COMPETITION))]
+    return [upload for upload in entries if upload.description.endswith(_mark(sha256))]
+
+
+def _upload(entry: dict[str, Any], sha256: str) -> Upload:
+    try:
+        score = float(entry["public_score"])
+    except ValueError:  # empty while pending
+        score = None
+    return Upload(entry["ref"], entry["status"], score, sha256, entry["description"], entry["error"])
+
+
+def _mark(sha256: str) -> str:
+    return f"sha {sha256[:12]}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _unpack(path: Path) -> dict[str, bytes]:
+    """Read the zip's files whole, which checks their CRCs; refuse other names and bombs before that."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            names = sorted(member.filename for member in members)
+            size = sum(member.file_size for member in members)
+            if names != sorted(FILES):
+                shown = _one_line(", ".join(names))[:200]
+                raise RunError(f"Kaggle's zip: expected {', '.join(FILES)}, received {shown}. {AGAIN}")
+            if size > min(MAX_BYTES, MAX_RATIO * path.stat().st_size):
+                raise RunError(f"Kaggle's zip would unpack to {size:,} bytes, too many to be true. {AGAIN}")
+            if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+                raise zipfile.BadZipFile  # Kaggle's are deflated; others fail in ways of their own
+            return {member.filename: archive.read(member) for member in members}
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunError(f"Kaggle's zip is damaged ({type(error).__name__}). {AGAIN}") from error
+
+
+def _value(answer: Answer) -> Any:
+    if answer.error:
+        raise RunError(reason(answer))
+    return answer.value
+
+
+def _allowance_if_known() -> Allowance | None:
+    try:
+        return allowance()
+    except RunError:
+        return None
+
+
+def _refusal(answer: Answer) -> str:
+    """Why no entry was made; a 400 is most often the daily allowance."""
+    if answer.error is None:
+        return "Kaggle's store did not accept the upload. Submit again in a few minutes."
+    left = _allowance_if_known() if answer.status == 400 else None
+    if "allowance" in answer.text or (left and left.exhausted):
+        used = f" ({left.num_today} sent today)" if left else ""
+        return f"The day's allowance is used up{used}; it starts anew at 00:00 UTC. {said(answer)}"
+    return reason(answer)

@@ -1,0 +1,172 @@
+"""One call of the kaggle client, in a child process -> its answer, and what to tell a person of it.
+
+The child (kaggle_child.py) gets a clean environment and a time limit; the client is never imported here.
+Used by `competition` alone, which knows what is asked and in which order.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import RunError
+
+COMPETITION = "digit-recognizer"
+SITE = f"https://www.kaggle.com/competitions/{COMPETITION}"
+SETTINGS = "https://www.kaggle.com/settings"
+
+CHILD = Path(__file__).with_name("kaggle_child.py")  # started by path: it imports nothing of this package
+READ_SECONDS = 60.0  # for a call as a whole; the client itself waits for ever
+SECONDS = {"download": 1800.0, "submit": 300.0}
+
+# What the child may see. VERBOSE would print the Authorization header; any KAGGLE_* becomes a setting.
+ENVIRONMENT = """PATH PYTHONPATH PYTHONHOME LD_LIBRARY_PATH DYLD_LIBRARY_PATH
+HOME USERPROFILE HOMEDRIVE HOMEPATH APPDATA LOCALAPPDATA SYSTEMROOT WINDIR TEMP TMP TMPDIR
+LANG LANGUAGE LC_ALL LC_CTYPE LC_MESSAGES TZ
+SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+KAGGLE_API_TOKEN KAGGLE_USERNAME KAGGLE_KEY KAGGLE_CONFIG_DIR XDG_CONFIG_HOME KAGGLE_API_ENVIRONMENT"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call came to. Its texts are one line, free of secrets and at most 500 characters."""
+
+    value: Any = None
+    error: str | None = None  # None, or "http", "network", "client", "late" (killed), "crash"
+    status: int | None = None  # of HTTP
+    text: str = ""  # Kaggle's own reason
+    type: str = ""  # the exception's class
+    creating: bool = False  # the call that makes an entry was begun
+
+    @property
+    def refused(self) -> bool:
+        """Kaggle clearly said no; a 408 is no answer to what was asked."""
+        return self.error == "http" and 400 <= (self.status or 0) < 500 and self.status != 408
+
+
+def call(name: str, **arguments: Any) -> Answer:
+    """Let the client do one of kaggle_child.CALLS. Raises RunError only when there are no credentials."""
+    if not all_credentials():
+        raise RunError(
+            "No Kaggle credentials found. Make a token at https://www.kaggle.com/settings and save it as "
+            "~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
+        )
+    order = json.dumps({"call": name, **arguments}).encode()
+    with tempfile.TemporaryDirectory() as empty:
+        try:
+            process = subprocess.run(
+                [sys.executable, "-P", str(CHILD)],
+                input=order,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environment(empty),
+                timeout=SECONDS.get(name, READ_SECONDS),
+            )
+            lines, otherwise = process.stdout, Answer(error="crash", text=f"exit code {process.returncode}")
+        except subprocess.TimeoutExpired as late:
+            lines, otherwise = late.stdout or b"", Answer(error="late")
+    return _answer(lines, otherwise)
+
+
+def reason(answer: Answer) -> str:
+    """Why a call came to nothing, and the cure, on one line."""
+    used, *others = all_credentials() or ["nothing"]
+    shadowed = f", or remove them and {others[0]} will be used" if others else ""
+    if answer.error == "network":
+        return f"No connection to Kaggle ({answer.type}): check network, proxy and certificates, then try again."
+    if answer.error == "late":
+        return "Kaggle did not answer in time: try again later."
+    if answer.error != "http":
+        detail = answer.text or "its answer was not understood"
+        return f"The kaggle client failed ({answer.type or 'crash'}: {detail}). Try again, or reinstall kaggle."
+    may_enter = f"accept the rules at {SITE}/rules, verify the account at {SETTINGS}, and check the spelling"
+    cures = {
+        401: f"the credentials in {used} are wrong or expired: make new ones at {SETTINGS}{shadowed}",
+        403: f"{may_enter} of '{COMPETITION}'",
+        404: f"{may_enter} of '{COMPETITION}'",
+        429: "too many requests: try again in a few minutes",
+    }
+    other = "correct that and try again" if answer.refused else "try again later, the trouble is Kaggle's own"
+    return f"Kaggle answered {answer.status}: {cures.get(answer.status or 0, other)}. {said(answer)}".strip()
+
+
+def said(answer: Answer) -> str:
+    """Kaggle's own words, or nothing."""
+    return f'Kaggle says: "{answer.text}"' if answer.text else ""
+
+
+def all_credentials() -> list[str]:
+    """Name every set of credentials on this machine, in the client's order; never their values.
+
+    Only the first is used, even when it has expired and the second is good.
+    """
+    home = os.path.expanduser("~/.kaggle")
+    found = ["KAGGLE_API_TOKEN"] if os.environ.get("KAGGLE_API_TOKEN") else []
+    found += [f"~/.kaggle/{name}" for name in ("access_token", "access_token.txt") if _read(home, name).strip()]
+    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
+        found.append("KAGGLE_USERNAME and KAGGLE_KEY")
+    for folder in dict.fromkeys((_config_folder(), home)):
+        if _has(folder, "kaggle.json", "username", "key"):
+            found.append(os.path.join(folder, "kaggle.json") if folder != home else "~/.kaggle/kaggle.json")
+    if _has(home, "credentials.json", "refresh_token"):
+        found.append("~/.kaggle/credentials.json")
+    return found
+
+
+def find_credentials() -> str | None:
+    """Name the credentials the client would use, or None when there are none."""
+    return next(iter(all_credentials()), None)
+
+
+def _answer(lines: bytes, otherwise: Answer) -> Answer:
+    """Join the child's lines; `otherwise` is what it came to when the last word is missing."""
+    said: dict[str, Any] = {}
+    for line in lines.splitlines():
+        try:
+            said |= json.loads(line)
+        except ValueError:  # cut off when the child was killed
+            break
+    creating = "stage" in said
+    if "ok" in said:
+        return Answer(value=said["ok"], creating=creating)
+    if "error" in said:
+        return Answer(None, said["error"], said["status"], said["text"], said["type"], creating)
+    return Answer(error=otherwise.error, text=otherwise.text, creating=creating)
+
+
+def _environment(empty: str) -> dict[str, str]:
+    """The allowed variables; the folder `empty` stands in for a missing one, which the client would make."""
+    allowed = ENVIRONMENT.split()  # upper case; the names of proxies are written in lower case, too
+    kept = {name: value for name, value in os.environ.items() if name.upper() in allowed}
+    if not os.path.isdir(_config_folder()):
+        kept["KAGGLE_CONFIG_DIR"] = empty
+    return kept
+
+
+def _config_folder() -> str:
+    """Where the client looks for kaggle.json."""
+    home = os.path.expanduser("~/.kaggle")
+    if os.environ.get("KAGGLE_CONFIG_DIR"):
+        return os.environ["KAGGLE_CONFIG_DIR"]
+    if sys.platform.startswith("linux") and not os.path.exists(home):
+        return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "kaggle")
+    return home
+
+
+def _has(folder: str, name: str, *keys: str) -> bool:
+    try:
+        values = json.loads(_read(folder, name))
+    except ValueError:
+        return False
+    return isinstance(values, dict) and all(values.get(key) for key in keys)
+
+
+def _read(folder: str, name: str) -> str:
+    try:
+        return Path(folder, name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

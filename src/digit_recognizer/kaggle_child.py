@@ -1,0 +1,198 @@
+"""The child process that alone imports the kaggle client: one order in on stdin, JSON lines out on stdout.
+
+In: {"call": one of CALLS, ...its arguments}. Out: {"stage": "create"} just before an entry is created, then
+{"ok": value} or {"error": "http" | "network" | "client", "status", "text", "type"}. Whatever the client
+prints is swallowed, and every string that leaves is stripped of secrets. It knows no retries and no advice.
+"""
+
+import base64
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+LONGEST_TEXT = 500
+MOST_PAGES = 50  # of up to 100 entries: years of the daily allowance
+_HIDDEN = "[hidden]"
+_SECRET_SHAPES = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), rf"\1 {_HIDDEN}"),
+    (re.compile(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*"), rf"\1?{_HIDDEN}"),  # the signature of a signed URL
+    (re.compile(r"\b(?=\w*\d)\w{32,}"), _HIDDEN),  # keys are 32 hexadecimal digits, tokens are longer
+)
+
+
+def main() -> None:
+    """Carry out the one order on stdin. Always answers; the exit code says nothing."""
+    answers = _keep_stdout_for_answers()
+    order = json.loads(sys.stdin.read())
+    secrets: list[str] = []
+
+    def say(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(_tidy(answer, secrets)) + "\n")
+        answers.flush()
+
+    try:
+        import kaggle  # logs in while it is imported
+
+        secrets += _secrets(kaggle.api)
+        say({"ok": CALLS[order.pop("call")](kaggle.api, say, **order)})
+    except (Exception, SystemExit) as error:
+        say(_failure(error))
+
+
+def _download(api: Any, say: Callable[..., None], competition: str, folder: str) -> None:
+    # force: without it a newer local file of the same length is kept even when it is corrupt
+    api.competition_download_files(competition, path=folder, force=True, quiet=True)
+
+
+def _submit(api: Any, say: Callable[..., None], competition: str, file: str, description: str) -> Any:
+    """The client's own three steps, taken apart so that it is known whether the third was begun."""
+    from kaggle.api.kaggle_api_extended import ResumableUploadResult
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    start = types.ApiStartSubmissionUploadRequest()
+    start.competition_name = competition
+    start.file_name = os.path.basename(file)
+    start.content_length = os.path.getsize(file)
+    start.last_modified_epoch_seconds = int(os.path.getmtime(file))
+    create = types.ApiCreateSubmissionRequest()
+    create.competition_name = competition
+    create.submission_description = description
+    with api.build_kaggle_client() as client:
+        competitions = client.competitions.competition_api_client
+        target = competitions.start_submission_upload(start)
+        if api.upload_complete(file, target.create_url, quiet=True) != ResumableUploadResult.COMPLETE:
+            return None  # it never raises
+        create.blob_file_tokens = target.token
+        say({"stage": "create"})
+        return {"ref": competitions.create_submission(create).ref}
+
+
+def _list(api: Any, say: Callable[..., None], competition: str) -> list[Any]:
+    """All entries, newest first; the client's own call drops the page token."""
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiListSubmissionsRequest()
+    request.competition_name = competition
+    request.page = 1
+    request.page_size = 100
+    entries: list[Any] = []
+    with api.build_kaggle_client() as client:
+        for _ in range(MOST_PAGES):
+            page = client.competitions.competition_api_client.list_submissions(request)
+            entries += [_entry(submission) for submission in page.submissions or []]
+            if not page.next_page_token:
+                break
+            request.page = None
+            request.page_token = page.next_page_token
+    return entries
+
+
+def _get(api: Any, say: Callable[..., None], ref: int) -> Any:
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiGetSubmissionRequest()
+    request.ref = ref
+    with api.build_kaggle_client() as client:
+        return _entry(client.competitions.competition_api_client.get_submission(request))
+
+
+def _limits(api: Any, say: Callable[..., None], competition: str) -> Any:
+    if not hasattr(api, "competition_get_submission_limits"):  # came with kaggle 2.2.4
+        return None
+    limits = api.competition_get_submission_limits(competition)
+    names = ("num_today", "num_total", "num_allowed_now", "limited_by_total")
+    return {name: getattr(limits, name) for name in names}
+
+
+def _access(api: Any, say: Callable[..., None], competition: str, file: str) -> Any:
+    """Open a download without reading it: Kaggle answers 403 until the rules are accepted."""
+    from kagglesdk.competitions.types import competition_api_service as types
+
+    request = types.ApiDownloadDataFileRequest()
+    request.competition_name = competition
+    request.file_name = file
+    with api.build_kaggle_client() as client:
+        client.competitions.competition_api_client.download_data_file(request).close()
+    return {"username": api.config_values.get("username")}
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "download": _download,
+    "submit": _submit,
+    "list": _list,
+    "get": _get,
+    "limits": _limits,
+    "access": _access,
+}
+
+
+def _entry(submission: Any) -> dict[str, Any]:
+    return {
+        "ref": submission.ref,
+        "status": submission.status.name,
+        "public_score": submission.public_score,
+        "description": submission.description,
+        "error": submission.error_description,
+    }
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    """What went wrong, without the exception's own text where that may hold a URL."""
+    kind, status, text = "client", None, ""
+    classes = [c.__name__ for c in type(error).__mro__ if c.__module__.startswith("requests.")]
+    response = getattr(error, "response", None)
+    if response is not None:  # never `if response`: it is False for 4xx
+        kind, status = "http", response.status_code
+        try:
+            body = response.json()
+            text = str(body.get("message") or "")
+            status = max(status, int(body.get("code") or 0))  # the client trusts the larger one, too
+        except (ValueError, TypeError, AttributeError):
+            pass  # not Kaggle's own error but a gateway's page
+    elif {"ConnectionError", "Timeout", "ChunkedEncodingError"} & set(classes):
+        kind = "network"
+    elif isinstance(error, (ImportError, OSError)) and not classes:
+        text = str(error)
+    return {"error": kind, "status": status, "text": text, "type": type(error).__name__}
+
+
+def _secrets(api: Any) -> list[str]:
+    """All the credentials this process can know, longest first, so that none hides part of another."""
+    from kagglesdk.kaggle_env import get_access_token_from_env
+
+    values = api.config_values
+    found = {os.environ.get("KAGGLE_API_TOKEN"), os.environ.get("KAGGLE_KEY"), get_access_token_from_env()[0]}
+    found |= {values.get("token"), values.get("key")}
+    pair = f"{values.get('username')}:{values.get('key')}"
+    found |= {pair, base64.b64encode(pair.encode()).decode()}
+    return sorted((secret for secret in found if secret and len(secret) > 3), key=len, reverse=True)
+
+
+def _tidy(value: Any, secrets: list[str]) -> Any:
+    """Strip every string in `value` of secrets and control characters, and cut it to LONGEST_TEXT."""
+    if isinstance(value, dict):
+        return {key: _tidy(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_tidy(item, secrets) for item in value]
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        value = value.replace(secret, _HIDDEN)
+    for shape, replacement in _SECRET_SHAPES:
+        value = shape.sub(replacement, value)
+    printable = "".join(character if character.isprintable() else " " for character in value)
+    return " ".join(printable.split())[:LONGEST_TEXT]
+
+
+def _keep_stdout_for_answers() -> Any:
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    return answers
+
+
+if __name__ == "__main__":
+    main()
