@@ -40,7 +40,7 @@ def test_nothing_anywhere_is_none():
 def test_a_folder_that_is_named_is_taken():
     source = find(with_files("mine", train=TRAIN, test=TEST))
     assert (source.kind, source.place) == ("folder", Path("mine"))
-    assert source.describe() == "train.csv and test.csv from mine (folder)"
+    assert source.describe() == "mine (folder)"
     assert readable(source)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from . import __version__
 from .errors import InputError, RunError
 
 _FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="digit-recognizer", prog_name="digits")
+@click.version_option(__version__, prog_name="digits")
 def digits() -> None:
     """Kaggle's Digit Recognizer, from train.csv to a scored submission."""
 
@@ -151,6 +152,9 @@ def _run(command: Callable[[], Any]) -> int:
 
         complain(f"Error: {error}")
         return 2 if isinstance(error, InputError) else 1
+    except OSError as error:  # a full disk, a closed pipe
+        click.echo(f"Error: {error}", err=True)
+        return 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return 130

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, RunError
+from .errors import RunError
 from .files import write_atomically
 from .kaggle_call import (
     COMPETITION,
@@ -96,33 +96,35 @@ def download(folder: Path, tell: Tell = lambda line: None) -> Path:
 
 
 def submit(
-    file: Path, message: str, run: str, tell: Tell = lambda line: None, again: bool = False, pace: float = 1.0
+    data: bytes,
+    name: str,
+    message: str,
+    run: str,
+    tell: Tell = lambda line: None,
+    again: bool = False,
+    pace: float = 1.0,
 ) -> Upload:
-    """Send `file` once and return its entry; when Kaggle's list shows the file already, only return that.
+    """Send `data` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
 
     `again` sends it though it is listed; `pace` scales the pauses (0 in tests). An unclear outcome is looked
-    up in the list, never sent again. Raises RunError with Kaggle's reason, InputError for an unreadable file.
+    up in the list, never sent again. Raises RunError with Kaggle's reason.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}). Name an existing file.") from error
     sha256 = hashlib.sha256(data).hexdigest()
-    with alone(sha256[:12], f"{file} is being sent by another process; wait for that one, then look again."):
+    with alone(sha256[:12], f"{name} is being sent by another process; wait for that one, then look again."):
         try:
             known = _find(sha256)
         except RunError as error:
-            raise RunError(f"{file} was not sent, as Kaggle's list could not be read first. {error}") from None
+            raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
         if known and not again:
             return replace(known[0], already_sent=True)
-        tell(f"Sending {file} to Kaggle ...")
+        tell(f"Sending {name} to Kaggle ...")
         description = describe(message, run, sha256)
-        answer = _send(file.name, data, description)
+        answer = _send(name, data, description)
         if answer.value and answer.value["ref"]:
             return Upload(answer.value["ref"], "PENDING", None, sha256, description)
         if answer.creating and not answer.refused:
             return _look_up(sha256, {upload.ref for upload in known}, tell, pace)
-    raise RunError(f"{file} was not entered. {_refusal(answer)}")
+    raise RunError(f"{name} was not entered. {_refusal(answer)}")
 
 
 def wait_for_score(
@@ -177,10 +179,10 @@ def describe(message: str, run: str, sha256: str) -> str:
     return f"{_one_line(message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
 
 
-def _send(file_name: str, data: bytes, description: str) -> Answer:
-    """Upload a copy: the very bytes that were hashed, whatever happens to the file meanwhile."""
+def _send(name: str, data: bytes, description: str) -> Answer:
+    """Upload the very bytes that were checked and hashed, from a file of their own."""
     with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary, file_name)
+        copy = Path(temporary, name)
         copy.write_bytes(data)
         return call("submit", competition=COMPETITION, file=str(copy), description=description)
 

@@ -111,7 +111,8 @@ def find_data(path: Path | None) -> sources.Source:
         source = sources.find(None)
     if source is None:
         source = sources.sample_source()
-    say(source.describe())
+    how_to_get = " For Kaggle's files: `digits download`, or put them into data/." if source.kind == "sample" else ""
+    say(f"Data: {source.describe()}.{how_to_get}")
     return source
 
 
@@ -147,7 +148,7 @@ def _send(file: Path, n_rows: int, message: str, again: bool) -> dict[str, Any]:
     data = read_bytes(file)
     submission.check_upload(data, str(file), n_rows)
     folder = runs.find_run(sha256(data).hexdigest())
-    upload = competition.submit(file, message, folder.name if folder else file.stem, say, again)
+    upload = competition.submit(data, file.name, message, folder.name if folder else file.stem, say, again)
     if upload.already_sent:
         say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
     runs.record_upload(folder, asdict(upload))

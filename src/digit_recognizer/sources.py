@@ -32,8 +32,10 @@ class Source:
     test: CsvFile
 
     def describe(self) -> str:
-        """One line: `train.csv and test.csv from data (folder)`."""
-        return f"{TRAIN} and {TEST} from {self.place} ({self.kind})"
+        """Where the data comes from, in a few words."""
+        if self.kind == "sample":
+            return f"the built-in sample in {self.place}"
+        return f"{self.place} ({self.kind})"
 
 
 def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
