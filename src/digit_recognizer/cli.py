@@ -65,14 +65,13 @@ def run(**options: Any) -> None:
 @click.option("--data", "folder", type=_FILE, default="data", show_default=True, metavar="FOLDER", help="Where to.")
 def download(folder: Path) -> None:
     """Fetch train.csv, test.csv and sample_submission.csv from Kaggle."""
-    from . import competition
-    from .terminal import say
+    from . import pipeline
 
-    competition.download(folder, say)
+    pipeline.download(folder)
 
 
 @digits.command()
-@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE [FILE]")
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
 @click.option("--answers", type=_FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
 @click.option("--wrong", type=_FILE, metavar="CSV", help="Write the rows that are wrong to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")

@@ -91,7 +91,6 @@ def download(folder: Path, tell: Tell = lambda line: None) -> Path:
         contents = _unpack(Path(temporary, f"{COMPETITION}.zip"))
     for name, data in contents.items():
         write_atomically(folder / name, data)
-        tell(f"Wrote {folder / name} ({len(data) / 1e6:.1f} MB)")
     return folder
 
 

@@ -22,7 +22,7 @@ from .recipes import Recipe
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
-from .terminal import progress, quietly, say
+from .terminal import progress, quietly, say, waiting
 
 CACHE = sources.DATA / ".cache"
 
@@ -107,13 +107,20 @@ def find_data(path: Path | None) -> sources.Source:
     """The data that --data, or its absence, means, told in one line; downloads it where there are credentials."""
     source = sources.find(path)
     if source is None and competition.find_credentials():
-        competition.download(sources.DATA, say)
+        download(sources.DATA)
         source = sources.find(None)
     if source is None:
         source = sources.sample_source()
     how_to_get = " For Kaggle's files: `digits download`, or put them into data/." if source.kind == "sample" else ""
     say(f"Data: {source.describe()}.{how_to_get}")
     return source
+
+
+def download(folder: Path) -> None:
+    """Fetch the competition's three files from Kaggle into `folder`; raises RunError when Kaggle refuses."""
+    with waiting() as tell:
+        competition.download(folder, tell)
+    say(f"Wrote {', '.join(competition.FILES)} to {folder}.")
 
 
 def check_can_submit(source: sources.Source) -> None:
@@ -148,11 +155,14 @@ def _send(file: Path, n_rows: int, message: str, again: bool) -> dict[str, Any]:
     data = read_bytes(file)
     submission.check_upload(data, str(file), n_rows)
     folder = runs.find_run(sha256(data).hexdigest())
-    upload = competition.submit(data, file.name, message, folder.name if folder else file.stem, say, again)
+    run_name = folder.name if folder else file.stem
+    with waiting() as tell:
+        upload = competition.submit(data, file.name, message, run_name, tell, again)
     if upload.already_sent:
         say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
     runs.record_upload(folder, asdict(upload))
-    upload = competition.wait_for_score(upload, say)
+    with waiting() as tell:
+        upload = competition.wait_for_score(upload, tell)
     runs.record_upload(folder, asdict(upload))
     shown = "not scored yet" if upload.public_score is None else f"public score {upload.public_score:.5f}"
     say(f"Kaggle entry {upload.ref}: {shown}.", style="bold")

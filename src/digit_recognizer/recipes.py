@@ -80,7 +80,7 @@ RECIPES = {
         shift=2,
     ),
     "plain-lenet5": Recipe("lenet5"),
-    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),
+    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
     "plain-lenet-28": Recipe("lenet-28"),
     "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
     "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),

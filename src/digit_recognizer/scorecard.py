@@ -16,12 +16,10 @@ _NOISE = 0.05  # the customary level: above it a difference is called noise
 
 
 def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None = None) -> dict[str, Any]:
-    """Score one or two submission files; writes the wrong rows of the first to `wrong`.
+    """Score submission files, compare two; writes the wrong rows of the first to `wrong`.
 
     Raises InputError with Kaggle's reason for a file that Kaggle would refuse.
     """
-    if len(files) > 2:
-        raise InputError(f"expected one file or two to compare, received {len(files)}.")
     answers = read_answers(answers_file)
     labels = [submission.parse(read_bytes(file), str(file), len(answers)) for file in files]
     result: dict[str, Any] = {
@@ -74,7 +72,7 @@ def show(result: dict[str, Any]) -> None:
             say("costliest confusions")
         for cell in first["costliest"]:
             say(f"  {cell['answer']} labelled {cell['label']}: {cell['images']:,}")
-    else:
+    if "comparison" in result:
         say(result["comparison"]["verdict"])
     if "wrong" in result:
         say(f"Wrote the {first['n'] - first['correct']:,} wrong rows of {first['file']} to {result['wrong']}.")

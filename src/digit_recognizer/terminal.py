@@ -3,12 +3,12 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -64,6 +64,24 @@ def progress(n_epochs: int) -> Iterator[EpochLines]:
     columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield EpochLines(bar, n_epochs)
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Gives a function to tell what is waited for: on a terminal a line with a clock, elsewhere lines, none twice."""
+    told = ""
+
+    def tell(text: str) -> None:
+        nonlocal told
+        if text != told and not console.is_terminal:
+            say(text)
+        bar.update(task, description=text.replace("[", r"\["))
+        told = text
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield tell
 
 
 @contextmanager
