@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from . import competition, runs, sources
 from .errors import InputError, RunError
-from .terminal import say
+from .terminal import show_table
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
 
@@ -28,23 +28,28 @@ def examine() -> list[Finding]:
 
 
 def show(findings: list[Finding]) -> None:
-    """A line for each finding, and its cure below it."""
-    signs = {True: ("ok", "green"), False: ("!!", "red"), None: ("--", "yellow")}
+    """A row for each finding, and its cure below it."""
+    signs = {True: "ok", False: "!!", None: "--"}
+    rows = []
     for finding in findings:
-        sign, style = signs[finding.ok]
-        say(f"{sign}  {finding.what}: {finding.found}", style="" if finding.ok else style)
+        rows.append([signs[finding.ok], finding.what, finding.found])
         if finding.cure:
-            say(f"      {finding.cure}")
+            rows.append(["", "", f"-> {finding.cure}"])
+    show_table(["", "", ""], rows)
 
 
 def _versions() -> list[Finding]:
-    findings = [Finding("python", True, f"{platform.python_version()} on {platform.platform(terse=True)}")]
+    python = f"{platform.python_version()} on {platform.platform(terse=True)}"
+    installed, missing = [], []
     for package in _PACKAGES:
         try:
-            findings.append(Finding(package, True, version(package)))
+            installed.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            cure = f"pip install {package}"
-            findings.append(Finding(package, False, "not installed", cure))
+            missing.append(package)
+    findings = [Finding("python", True, python), Finding("packages", True, ", ".join(installed))]
+    if missing:
+        cure = f"pip install {' '.join(missing)}"
+        findings.append(Finding("packages", False, f"not installed: {', '.join(missing)}", cure))
     return findings
 
 
@@ -83,12 +88,12 @@ def _kaggle() -> list[Finding]:
     try:
         access = competition.check_access()
     except RunError as error:
-        return [*findings, Finding("kaggle", False, str(error))]
+        return [*findings, Finding("Kaggle", False, str(error))]
     if not access.allowed:
         cure = f"Accept the rules at {competition.SITE}/rules, and verify your phone number at {competition.SETTINGS}."
-        return [*findings, Finding("kaggle", False, "the account answers, but may not enter", cure)]
+        return [*findings, Finding("Kaggle", False, "the account answers, but may not enter", cure)]
     findings.append(
-        Finding("kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")
+        Finding("Kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")
     )
     allowance = access.allowance
     if allowance is None:

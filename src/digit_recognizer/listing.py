@@ -48,15 +48,14 @@ def recipes(name: str | None = None) -> list[dict[str, Any]]:
 
 
 def recipes_in_words() -> list[dict[str, Any]]:
-    """A row for each recipe: its model, and the settings that are not a recipe's usual ones."""
-    return [
-        {
-            "name": name,
-            "model": recipe.model,
-            "settings": ", ".join(f"{key} {value}" for key, value in differences(recipe, Recipe(recipe.model)).items()),
-        }
-        for name, recipe in RECIPES.items()
-    ]
+    """A row for each recipe: its model, length, batch and rate, and the settings that few recipes have."""
+    rows = []
+    for name, recipe in RECIPES.items():
+        always = {key: getattr(recipe, key) for key in ("epochs", "batch_size", "learning_rate")}
+        settings = always | differences(recipe, Recipe(recipe.model))
+        words = ", ".join(f"{key} {value}" for key, value in settings.items())
+        rows.append({"name": name, "model": recipe.model, "settings": words})
+    return rows
 
 
 def show(rows: list[dict[str, Any]]) -> None:

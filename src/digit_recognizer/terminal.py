@@ -28,8 +28,8 @@ def complain(text: str) -> None:
 
 
 def show_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table; columns of numbers stand to the right."""
-    table = Table(box=None, pad_edge=False)
+    """A table, without a head where all columns are nameless; columns of numbers stand to the right."""
+    table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position, column in enumerate(columns):
         numbers = all(row[position][:1].isdigit() or row[position] == "-" for row in rows)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold")

@@ -1,0 +1,93 @@
+"""What a person sees: text as it stands, a bar only on a terminal, silence around noisy libraries."""
+
+import io
+import os
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from digit_recognizer import terminal
+from digit_recognizer.errors import RunError
+
+
+@dataclass(frozen=True)
+class Record:
+    epoch: int
+    loss: float = 0.25
+    accuracy: float = 0.93
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Replace the console by one of 80 columns, a terminal or not; returns what was written."""
+
+    def of_kind(is_terminal):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80, highlight=False)
+        monkeypatch.setattr(terminal, "console", console)
+        return console.file
+
+    return of_kind
+
+
+@pytest.mark.parametrize("text", ["[red]no markup[/red]", "a [/] stray bracket", ":smile:"])
+def test_text_is_shown_as_it_stands(screen, text):
+    out = screen(False)
+    terminal.say(text)
+    terminal.show_table(["what"], [[text]])
+    assert out.getvalue().count(text) == 2
+
+
+def test_columns_of_numbers_stand_to_the_right(screen):
+    out = screen(False)
+    terminal.show_table(["name", "n"], [["a", "1"], ["long", "1,000"]])
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == ["name      n", "a         1", "long  1,000"]
+
+
+def test_epochs_are_plain_lines_without_a_terminal(screen):
+    out = screen(False)
+    with terminal.progress(12) as epochs:
+        epochs.on_batch(1, 2)
+        epochs.on_epoch(Record(1))
+        epochs.on_epoch(Record(2, validation_loss=0.5, validation_accuracy=0.8))
+    assert out.getvalue() == (
+        "epoch  1/12   train: loss 0.2500, accuracy 0.9300\n"
+        "epoch  2/12   train: loss 0.2500, accuracy 0.9300   validation: 0.5000, 0.8000\n"
+    )
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
+    out = screen(True)
+    with terminal.progress(2) as epochs:
+        epochs.on_batch(1, 2)
+        epochs.on_epoch(Record(1))
+    assert "training" in out.getvalue()
+    assert "epoch 1/2" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[2K")  # the bar's line is erased
+
+
+def test_waiting_tells_each_news_once_without_a_terminal(screen):
+    out = screen(False)
+    with terminal.waiting() as tell:
+        for text in ("[sending]", "[sending]", "scored"):
+            tell(text)
+    assert out.getvalue() == "[sending]\nscored\n"
+
+
+def test_quietly_hides_what_is_written_past_python_and_then_stops_hiding(capfd):
+    with terminal.quietly("Loading"):
+        os.write(2, b"noise of a native library\n")
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"
+
+
+def test_a_library_that_cannot_be_imported_is_told_with_what_it_wrote():
+    @terminal.quietly("Loading")
+    def load():
+        os.write(2, b"its last words\n")
+        raise ImportError("no module")
+
+    with pytest.raises(RunError, match=r"(?s)Loading failed: no module.*digits doctor.*its last words"):
+        load()
