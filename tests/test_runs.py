@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer import runs
-from digit_recognizer.errors import InputError
+from digit_recognizer.errors import InputError, RunError
 
 NOW = datetime(2026, 11, 21, 9, 30, 5)
 
@@ -14,6 +14,12 @@ NOW = datetime(2026, 11, 21, 9, 30, 5)
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
     names = [runs.new_run("mine", NOW, tmp_path).name for _ in range(3)]
     assert names == ["20261121-093005-mine", "20261121-093005-mine-2", "20261121-093005-mine-3"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_a_cure(tmp_path):
+    (tmp_path / "submissions").write_text("a file in its place")
+    with pytest.raises(RunError, match="cannot be made .*write to"):
+        runs.new_run("mine", NOW, tmp_path / "submissions")
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "a\\b", ".hidden", "ends.", "x" * 61, "a b", "né", "[red]"])

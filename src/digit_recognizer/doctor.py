@@ -59,7 +59,7 @@ def _data() -> Finding:
     except InputError as error:
         return Finding("data", False, str(error))
     if source is None:
-        cure = f"`digits download`, or put train.csv and test.csv from {competition.SITE}/data into data/."
+        cure = "`digits download`, or put train.csv and test.csv from Kaggle's data page into data/."
         return Finding("data", None, "Kaggle's files are not here; a run would use the built-in sample", cure)
     return Finding("data", True, source.describe())
 

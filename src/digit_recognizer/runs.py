@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, RunError
 from .files import write_atomically
 from .images import to_images
 from .recipes import Recipe
@@ -35,7 +35,10 @@ def check_name(name: str) -> str:
 
 
 def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
-    """Make an empty folder for a run, named by time and `name`; a number is added when it exists already."""
+    """Make an empty folder for a run, named by time and `name`; a number is added when it exists already.
+
+    Raises RunError when it cannot be made.
+    """
     stem = f"{now:%Y%m%d-%H%M%S}-{name}"
     number = 1
     while True:
@@ -45,6 +48,10 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
             return folder
         except FileExistsError:
             number += 1
+        except OSError as error:
+            raise RunError(
+                f"{folder}: cannot be made ({error.strerror}). Work in a folder that you may write to."
+            ) from error
 
 
 def find_run(sha256: str, submissions: Path = SUBMISSIONS) -> Path | None:
