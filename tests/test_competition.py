@@ -6,7 +6,6 @@ import re
 import sys
 import traceback
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ import kaggle_stand_in
 from digit_recognizer import competition, kaggle_call
 from digit_recognizer.competition import allowance, check_access, download, wait_for_score
 from digit_recognizer.errors import RunError
-from digit_recognizer.kaggle_call import Answer
 from digit_recognizer.lock import alone
 from kaggle_stand_in import ALLOWANCE_USED, KEY, SIGNATURE, STORE, TOKEN, USERNAME, Entry
 
@@ -126,6 +124,13 @@ def test_a_file_sent_long_ago_is_found_on_a_later_page(kaggle, file):
     assert submit(file, "again", "r2").ref == first.ref
 
 
+@pytest.mark.parametrize("run", ["x-basic", "bearer", "0123456789abcdef0123456789abcdef0"])
+def test_a_run_whose_name_looks_like_a_secret_is_found_again(kaggle, file, run):
+    first = submit(file, "https://example.org/?a=b", run)
+    assert submit(file, "", run).ref == first.ref
+    assert len(kaggle.entries) == 1
+
+
 def test_another_files_mark_inside_a_message_is_not_this_files(kaggle, file, tmp_path):
     first = submit(file, "first", "r1")
     submit(submission(tmp_path / "other", ANSWERS), f"like {first.description}", "r2")
@@ -167,7 +172,7 @@ CLEAR_REFUSALS = {
 def test_a_refusal_is_told_with_its_cure_and_nothing_is_entered(kaggle, file, call, fault, words):
     kaggle.fail(call, fault)
     message = failure(submit, file, "", "r1", pace=0)
-    assert message.startswith(f"{file} was not entered. ")
+    assert message.startswith("submission.csv was not entered. ")
     assert re.search(words, message), message
     assert kaggle.entries == []
     assert kaggle.requests.count("CreateSubmission") == (call == "CreateSubmission")
@@ -260,7 +265,7 @@ def test_hostile_words_of_kaggle_become_one_harmless_line(kaggle, file):
 
 
 def test_the_allowance_is_read(kaggle, file):
-    assert allowance() == competition.Allowance(0, 0, 5, False)
+    assert allowance() == competition.Allowance(0, 0, 5)
     assert not allowance().exhausted
 
 
@@ -271,16 +276,14 @@ def test_a_server_without_an_allowance_is_no_error(kaggle):
 
 
 def test_an_account_that_never_entered_has_not_used_up_anything():
-    assert not competition.Allowance(0, 0, 0, False).exhausted
-    assert competition.Allowance(5, 9, 0, False).exhausted
+    assert not competition.Allowance(0, 0, 0).exhausted
+    assert competition.Allowance(5, 9, 0).exhausted
 
 
 def test_access_is_told_with_the_name_of_the_account(kaggle, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     monkeypatch.delenv("KAGGLE_USERNAME")
-    assert check_access() == competition.Access(
-        "KAGGLE_API_TOKEN", USERNAME, True, competition.Allowance(0, 0, 5, False)
-    )
+    assert check_access() == competition.Access(USERNAME, True, competition.Allowance(0, 0, 5))
 
 
 def test_rules_not_accepted_is_an_answer_of_the_access_check(kaggle):
@@ -301,8 +304,8 @@ def test_an_expired_token_is_told_together_with_what_it_shadows(kaggle, home, mo
 
 
 def test_all_credentials_are_named_in_the_clients_order(home, monkeypatch):
-    assert competition.all_credentials() == []
-    assert competition.find_credentials() is None
+    assert kaggle_call.all_credentials() == []
+    assert kaggle_call.find_credentials() is None
     folder = home / ".kaggle"
     folder.mkdir(parents=True)
     (folder / "credentials.json").write_text('{"refresh_token": "r"}')
@@ -312,10 +315,10 @@ def test_all_credentials_are_named_in_the_clients_order(home, monkeypatch):
     monkeypatch.setenv("KAGGLE_USERNAME", "u")
     monkeypatch.setenv("KAGGLE_KEY", "k")
     names = ["KAGGLE_API_TOKEN", "~/.kaggle/access_token", "KAGGLE_USERNAME and KAGGLE_KEY"]
-    assert competition.all_credentials() == [*names, "~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"]
+    assert kaggle_call.all_credentials() == [*names, "~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"]
     (folder / "kaggle.json").write_text("[]")
     (folder / "access_token").write_text("")
-    assert competition.all_credentials() == [names[0], names[2], "~/.kaggle/credentials.json"]
+    assert kaggle_call.all_credentials() == [names[0], names[2], "~/.kaggle/credentials.json"]
 
 
 def test_without_credentials_no_process_is_started(monkeypatch):
@@ -386,7 +389,7 @@ def test_the_files_are_downloaded_and_nothing_else_is_left(kaggle, tmp_path):
     told = []
     assert download(tmp_path / "data", told.append) == tmp_path / "data"
     assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == CONTENTS
-    assert len(told) == 4
+    assert len(told) == 1
 
 
 def test_a_refused_download_leaves_nothing(kaggle, tmp_path):
@@ -409,28 +412,17 @@ BAD_ZIPS = {
     "a file missing": zipped({name: CONTENTS[name] for name in ("train.csv", "test.csv")}),
     "a file more": zipped({**CONTENTS, "readme.txt": b""}),
     "a way out": zipped({"../" + name: data for name, data in CONTENTS.items()}),
-    "a bomb": zipped({**CONTENTS, "test.csv": bytes(10_000_000)}),
-    "another packing": zipped(CONTENTS, zipfile.ZIP_LZMA),
+    "a bomb": zipped({**CONTENTS, "test.csv": bytes(200_000_000)}),
 }
 
 
 @pytest.mark.parametrize("fault", BAD_ZIPS)
-def test_a_damaged_zip_leaves_the_old_files_as_they_were(tmp_path, monkeypatch, fault):
-    def deliver(name, competition, folder):
-        Path(folder, "digit-recognizer.zip").write_bytes(BAD_ZIPS[fault])
-        return Answer()
-
-    monkeypatch.setattr(competition, "call", deliver)
+def test_a_zip_that_is_not_whole_and_as_expected_leaves_the_old_files_as_they_were(kaggle, tmp_path, fault):
+    kaggle.zip_bytes = BAD_ZIPS[fault]
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "train.csv").write_bytes(b"old")
-    assert "Kaggle's zip" in failure(download, folder)
+    message = failure(download, folder)
+    assert "Kaggle's zip cannot be used" in message
+    assert "Nothing was written; download again" in message
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"train.csv": b"old"}
-
-
-def test_a_damaged_zip_from_the_real_client_is_refused(kaggle, tmp_path):
-    kaggle.zip_bytes = BAD_ZIPS["one bit of train.csv"]
-    assert "Kaggle's zip is damaged (BadZipFile). Nothing was written; download again" in failure(
-        download, tmp_path / "data"
-    )
-    assert not (tmp_path / "data").exists()

@@ -37,7 +37,7 @@ def test_learning_curves_are_drawn_with_and_without_validation(n_epochs):
     assert pictures.learning_curves(history) != pictures.learning_curves(without)
 
 
-def test_perfect_accuracy_can_be_drawn_on_the_logarithmic_scale():
+def test_an_epoch_without_mistakes_can_be_drawn_though_it_has_no_logarithm():
     size(pictures.learning_curves([Record(1, accuracy=1.0, validation_accuracy=1.0)]))
 
 

@@ -43,8 +43,8 @@ def test_recipe_with_a_model_trains_that_model_by_that_recipe():
 @pytest.mark.parametrize(
     ("recipe", "model", "hint"),
     [
-        ("lenet", None, "did you mean lenet5"),
-        (None, "deepcnn", "did you mean deep-cnn"),
+        ("lenet", None, "Did you mean lenet5"),
+        (None, "deepcnn", "Did you mean deep-cnn"),
         ("qqq", None, "digits recipes"),
     ],
 )
@@ -65,14 +65,14 @@ def test_settings_are_converted_to_their_fields_types():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("epoch=3", "did you mean epochs"),
+        ("epoch=3", "Did you mean epochs"),
         ("epochs=three", "whole number"),
         ("epochs=2.5", "whole number"),
         ("epochs=0", "from 1"),
         ("validation=1.5", "from 0 to 0.9"),
         ("learning_rate=nan", "from 1e-09"),
         ("batch_norm=maybe", "true or false"),
-        ("fit=pat", "did you mean pad"),
+        ("fit=pat", "Did you mean pad"),
         ("schedule=cosine", "constant, triangle"),
         ("seed=-1", "from 0"),
         ("epochs", "key=value"),
@@ -81,6 +81,15 @@ def test_settings_are_converted_to_their_fields_types():
 def test_a_wrong_setting_is_refused_with_what_was_expected(setting, message):
     with pytest.raises(InputError, match=message):
         change(RECIPES["lenet5"], parse_settings((setting,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("plain-lenet5-1998", "label_smoothing=0.1"), ("plain-lenet5", "warm_up=0.1"), ("lenet5", "schedule=constant")],
+)
+def test_a_setting_that_would_do_nothing_is_refused(name, setting):
+    with pytest.raises(InputError, match="set it to 0"):
+        change(RECIPES[name], parse_settings((setting,)))
 
 
 def test_resizing_is_refused_for_28x28_models():
@@ -105,17 +114,29 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
     ("text", "message"),
     [
         ("epochs 3", "not a readable recipe"),
-        ("epoch = 3", "mine.toml: .*did you mean epochs"),
+        ("epoch = 3", "mine.toml: .*Did you mean epochs"),
         ('base = "nothing"', "no recipe 'nothing'"),
         ("epochs = true", "whole number"),
         ("model = 3", "no model '3'"),
         ("fit = 3", "a word in quotes"),
+        ("epochs = [1]", "whole number"),
+        ("dropout = {a = 1}", "a number"),
+        ("epochs = 2020-01-01", "whole number"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused(text, message, tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(InputError, match=message):
+        load(file)
+
+
+def test_a_recipe_file_with_a_byte_order_mark_is_read_and_utf_16_is_refused(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("epochs = 3\n", encoding="utf-8-sig")
+    assert load(file)[1].epochs == 3
+    file.write_text("epochs = 3\n", encoding="utf-16")
+    with pytest.raises(InputError, match="Save it as UTF-8"):
         load(file)
 
 

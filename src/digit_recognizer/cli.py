@@ -4,13 +4,17 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import __version__
 from .errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from .recipes import Recipe
 
 _FILE = click.Path(path_type=Path)
 
@@ -28,26 +32,26 @@ def digits() -> None:
 @click.option("--model", metavar="NAME", help="The network; `digits models` lists them.")
 @click.option("--epochs", metavar="N", help="How often to go through the training images.")
 @click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it.")
-@click.option("--seed", metavar="N", help="Of the split, the weights, the order and the augmentation.")
+@click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation.")
 @click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear).")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe.")
 @click.option("--answers", type=_FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
-@click.option("--message", default="", metavar="TEXT", help="What to tell Kaggle about it.")
+@click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object in the last line.")
 def run(**options: Any) -> None:
-    """Train, predict test.csv and write submissions/<run>/submission.csv.
+    """Train and write a submission.
 
-    Without Kaggle's files it runs on a small built-in sample.
+    All that belongs to it goes to submissions/<run>/. Without Kaggle's files a small built-in sample is used.
     """
     from . import pipeline
 
     name, recipe = _recipe(options)
     result = pipeline.run(
         pipeline.Job(
-            name=name,
+            recipe_name=name,
             recipe=recipe,
             data=options["data"],
             answers=options["answers"],
@@ -62,9 +66,11 @@ def run(**options: Any) -> None:
 
 
 @digits.command()
-@click.option("--data", "folder", type=_FILE, default="data", show_default=True, metavar="FOLDER", help="Where to.")
+@click.option(
+    "--data", "folder", type=_FILE, default="data", show_default=True, metavar="FOLDER", help="Folder to download into."
+)
 def download(folder: Path) -> None:
-    """Fetch train.csv, test.csv and sample_submission.csv from Kaggle."""
+    """Fetch the data from Kaggle."""
     from . import pipeline
 
     pipeline.download(folder)
@@ -73,10 +79,13 @@ def download(folder: Path) -> None:
 @digits.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
 @click.option("--answers", type=_FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
-@click.option("--wrong", type=_FILE, metavar="CSV", help="Write the rows that are wrong to this file.")
+@click.option("--wrong", type=_FILE, metavar="CSV", help="Write the wrong rows of the first file here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: bool) -> None:
-    """Score submission files against answers, offline; two files are compared, too."""
+    """Score submissions offline.
+
+    Two files are compared, too: which is better, and whether the difference could be chance.
+    """
     from . import scorecard
 
     result = scorecard.score_files(files, answers, wrong)
@@ -86,11 +95,14 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
 @digits.command()
 @click.argument("file", type=_FILE)
 @click.option("--data", type=_FILE, metavar="PATH", help="The data whose test.csv the file is for.")
-@click.option("--message", default="", metavar="TEXT", help="What to tell Kaggle about it.")
+@click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
 @click.option("--json", "as_json", is_flag=True, help="Print the entry as one JSON object in the last line.")
 def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bool) -> None:
-    """Check a submission file, upload it to Kaggle once, and wait for its score."""
+    """Upload a submission file.
+
+    It is checked first, sent once, and its score is waited for.
+    """
     from . import pipeline
 
     entry = pipeline.submit(file, data, message, again)
@@ -113,7 +125,10 @@ def models(name: str | None, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def recipes(name: str | None, as_json: bool) -> None:
-    """List the recipes, or print one as TOML, ready for --recipe-file."""
+    """List the recipes, or print one.
+
+    One is printed as TOML, ready for --recipe-file.
+    """
     from . import listing
     from .recipes import choose, to_toml
 
@@ -126,17 +141,23 @@ def recipes(name: str | None, as_json: bool) -> None:
 @digits.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def doctor(as_json: bool) -> None:
-    """Look for what could go wrong: data, credentials, Kaggle, versions, folders; each with its cure."""
-    from . import doctor as surgery
+    """Check data, credentials and versions.
 
-    findings = surgery.examine()
-    _print_json([asdict(finding) for finding in findings]) if as_json else surgery.show(findings)
+    Each problem is told with its cure.
+    """
+    from .doctor import examine, show
+
+    findings = examine()
+    _print_json([asdict(finding) for finding in findings]) if as_json else show(findings)
     if any(finding.ok is False for finding in findings):
         raise click.exceptions.Exit(1)
 
 
 def main(arguments: list[str] | None = None, command: click.Command = digits, program: str = "digits") -> None:
     """Run a command and leave with its exit code: 0, 1 what failed at run time, 2 bad input, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal cannot show
     sys.exit(_run(lambda: command.main(arguments, prog_name=program, standalone_mode=False)))
 
 
@@ -160,15 +181,15 @@ def _run(command: Callable[[], Any]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _recipe(options: dict[str, Any]) -> tuple[str, Any]:
+def _recipe(options: dict[str, Any]) -> "tuple[str, Recipe]":
     """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
     from .recipes import change, choose, load, parse_settings
 
-    if options["recipe_file"] and options["recipe"]:
+    if options["recipe_file"] is not None and options["recipe"] is not None:
         raise InputError("--recipe and --recipe-file: give one of them; a file may name its `base`.")
-    if options["recipe_file"]:
+    if options["recipe_file"] is not None:
         name, recipe = load(options["recipe_file"])
-        recipe = change(recipe, {"model": options["model"]} if options["model"] else {})
+        recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
     else:
         name, recipe = choose(options["recipe"], options["model"])
     short = {key: options[key] for key in ("epochs", "validation", "seed", "fit") if options[key] is not None}

@@ -8,34 +8,19 @@ elsewhere.
 import hashlib
 import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import RunError
+from . import zips
+from .errors import InputError, RunError
 from .files import write_atomically
-from .kaggle_call import (
-    COMPETITION,
-    SETTINGS,
-    SITE,
-    Answer,
-    all_credentials,
-    call,
-    find_credentials,
-    reason,
-    said,
-)
+from .kaggle_call import COMPETITION, SITE, Answer, call, reason, said
 from .lock import alone
 
-__all__ = ["COMPETITION", "SETTINGS", "SITE", "Access", "Allowance", "Upload", "all_credentials", "allowance"]
-__all__ += ["check_access", "describe", "download", "find_credentials", "submit", "wait_for_score"]
-
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
-MAX_BYTES = 512 * 2**20  # the real three are 128 MB
-MAX_RATIO = 100  # the real zip is packed 1:8
+TEST_ROWS = 28_000  # of the competition's test.csv
 MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on the safe side
 AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
 LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
@@ -63,7 +48,6 @@ class Allowance:
     num_today: int
     num_total: int
     num_allowed_now: int  # also 0 for an account that has never entered: see `exhausted`
-    limited_by_total: bool
 
     @property
     def exhausted(self) -> bool:
@@ -74,7 +58,6 @@ class Allowance:
 class Access:
     """What an account may do."""
 
-    credentials: str  # where they were found
     username: str | None
     allowed: bool  # False: rules not accepted, or account not verified
     allowance: Allowance | None
@@ -165,11 +148,10 @@ def allowance() -> Allowance | None:
 
 def check_access() -> Access:
     """Ask whether the account may download and submit. Raises RunError when Kaggle does not know it."""
-    used = find_credentials() or ""
     answer = call("access", competition=COMPETITION, file="sample_submission.csv")
     if answer.status == 403:
-        return Access(used, None, False, None)
-    return Access(used, _value(answer)["username"], True, _allowance_if_known())
+        return Access(None, False, None)
+    return Access(_value(answer)["username"], True, _allowance_if_known())
 
 
 def describe(message: str, run: str, sha256: str) -> str:
@@ -228,22 +210,16 @@ def _one_line(text: str) -> str:
 
 
 def _unpack(path: Path) -> dict[str, bytes]:
-    """Read the zip's files whole, which checks their CRCs; refuse other names and bombs before that."""
+    """Read exactly the expected files, whole; nothing is written yet."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            names = sorted(member.filename for member in members)
-            size = sum(member.file_size for member in members)
-            if names != sorted(FILES):
-                shown = _one_line(", ".join(names))[:200]
-                raise RunError(f"Kaggle's zip: expected {', '.join(FILES)}, received {shown}. {AGAIN}")
-            if size > min(MAX_BYTES, MAX_RATIO * path.stat().st_size):
-                raise RunError(f"Kaggle's zip would unpack to {size:,} bytes, too many to be true. {AGAIN}")
-            if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-                raise zipfile.BadZipFile  # Kaggle's are deflated; others fail in ways of their own
-            return {member.filename: archive.read(member) for member in members}
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"Kaggle's zip is damaged ({type(error).__name__}). {AGAIN}") from error
+        names = zips.names(path)
+        if sorted(names) != sorted(FILES):
+            received = _one_line(", ".join(names))[:200]
+            raise InputError(f"expected {', '.join(FILES)}, received {received}.")
+        return {name: zips.read(path, name) for name in FILES}
+    except InputError as error:
+        told = str(error).replace(str(path), path.name)
+        raise RunError(f"Kaggle's zip cannot be used: {told} {AGAIN}") from error
 
 
 def _value(answer: Answer) -> Any:

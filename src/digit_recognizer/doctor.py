@@ -5,7 +5,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from . import competition, runs, sources
+from . import competition, kaggle_call, runs, sources
 from .errors import InputError, RunError
 from .terminal import show_table
 
@@ -75,10 +75,10 @@ def _folders() -> list[Finding]:
 
 
 def _kaggle() -> list[Finding]:
-    found = competition.all_credentials()
+    found = kaggle_call.all_credentials()
     if not found:
         cure = (
-            f"Only --submit and download need them: make a token at {competition.SETTINGS} "
+            f"Only --submit and download need them: make a token at {kaggle_call.SETTINGS} "
             "and save it as ~/.kaggle/access_token."
         )
         return [Finding("credentials", None, "none", cure)]
@@ -90,7 +90,7 @@ def _kaggle() -> list[Finding]:
     except RunError as error:
         return [*findings, Finding("Kaggle", False, str(error))]
     if not access.allowed:
-        cure = f"Accept the rules at {competition.SITE}/rules, and verify your phone number at {competition.SETTINGS}."
+        cure = f"Accept the rules at {kaggle_call.SITE}/rules, and verify your phone number at {kaggle_call.SETTINGS}."
         return [*findings, Finding("Kaggle", False, "the account answers, but may not enter", cure)]
     findings.append(
         Finding("Kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")

@@ -30,7 +30,7 @@ def write_atomically(path: Path, data: bytes | memoryview, durable: bool = True)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror or error}). "
-            "The old file, if there was one, is untouched; free some space or choose another folder."
+            "The old file, if there was one, is untouched. Check the path, its permissions and the free space."
         ) from error
     finally:
         if temporary is not None:

@@ -14,7 +14,7 @@ from .images import to_images
 from .models import MODELS
 from .predict import Fitness, fitness, log_probabilities
 from .recipes import Recipe
-from .tables import Table
+from .tables import LabelledTable, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def split(labels: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 
 def train_and_predict(
     recipe: Recipe,
-    train_table: Table,
+    train_table: LabelledTable,
     test_table: Table,
     rows: tuple[np.ndarray, np.ndarray],
     on_batch: Callable[[int, int], None],
@@ -64,7 +64,6 @@ def train_and_predict(
     """
     fitted, held_out = rows
     labels, side = train_table.labels, MODELS[recipe.model].side
-    assert labels is not None
     held_images = to_images(train_table.pixels[held_out], side, recipe.fit)
     fitted_images = to_images(train_table.pixels[fitted], side, recipe.fit)
     validation = (held_images, labels[held_out]) if len(held_out) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .tables import Table
+from .tables import LabelledTable, Table
 
 ENOUGH_IMAGES = 100  # to judge by their mean; MNIST's was upright in each of 500 random hundreds
 ON_ITS_SIDE = 0.9  # height to width of the ink: MNIST 1.34, any hundred of it above 1.2; transposed below 0.83
@@ -30,10 +30,8 @@ class Inspection:
     warnings: tuple[str, ...]
 
 
-def inspect(train: Table, test: Table) -> Inspection:
-    """Count both tables, compare them and judge their images; ValueError if `train` has no labels."""
-    if train.labels is None:
-        raise ValueError("expected a train table with labels, received one without")
+def inspect(train: LabelledTable, test: Table) -> Inspection:
+    """Count both tables, compare them and judge their images."""
     train_images, test_images = _as_bytes(train), _as_bytes(test)
     known = set(train_images)
     n_duplicates = len(train_images) - len(known)
@@ -41,9 +39,9 @@ def inspect(train: Table, test: Table) -> Inspection:
     train_mean, test_mean = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
     warnings = [*_warnings("train", train, train_mean), *_warnings("test", test, test_mean)]
     if n_duplicates:
-        warnings.append(f"train: {n_duplicates:,} images occur before: a holdout may hold what was trained on")
+        warnings.append(f"train: {n_duplicates:,} images are copies of earlier ones and may be held out as well")
     if n_overlap:
-        warnings.append(f"test: {n_overlap:,} images also stand in train: a score says less than it seems to")
+        warnings.append(f"test: {n_overlap:,} images also occur in train.csv, so the test score will look too good")
     return Inspection(
         n_train=len(train_images),
         n_test=len(test_images),

@@ -124,17 +124,17 @@ def find_credentials() -> str | None:
 
 def _answer(lines: bytes, otherwise: Answer) -> Answer:
     """Join the child's lines; `otherwise` is what it came to when the last word is missing."""
-    said: dict[str, Any] = {}
+    told: dict[str, Any] = {}
     for line in lines.splitlines():
         try:
-            said |= json.loads(line)
+            told |= json.loads(line)
         except ValueError:  # cut off when the child was killed
             break
-    creating = "stage" in said
-    if "ok" in said:
-        return Answer(value=said["ok"], creating=creating)
-    if "error" in said:
-        return Answer(None, said["error"], said["status"], said["text"], said["type"], creating)
+    creating = "stage" in told
+    if "ok" in told:
+        return Answer(value=told["ok"], creating=creating)
+    if "error" in told:
+        return Answer(None, told["error"], told["status"], told["text"], told["type"], creating)
     return Answer(error=otherwise.error, text=otherwise.text, creating=creating)
 
 

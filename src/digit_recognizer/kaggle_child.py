@@ -103,7 +103,7 @@ def _limits(api: Any, say: Callable[..., None], competition: str) -> Any:
     if not hasattr(api, "competition_get_submission_limits"):  # came with kaggle 2.2.4
         return None
     limits = api.competition_get_submission_limits(competition)
-    names = ("num_today", "num_total", "num_allowed_now", "limited_by_total")
+    names = ("num_today", "num_total", "num_allowed_now")
     return {name: getattr(limits, name) for name in names}
 
 
@@ -171,18 +171,19 @@ def _secrets(api: Any) -> list[str]:
     return sorted((secret for secret in found if secret and len(secret) > 3), key=len, reverse=True)
 
 
-def _tidy(value: Any, secrets: list[str]) -> Any:
+def _tidy(value: Any, secrets: list[str], key: str = "") -> Any:
     """Strip every string in `value` of secrets and control characters, and cut it to LONGEST_TEXT."""
     if isinstance(value, dict):
-        return {key: _tidy(item, secrets) for key, item in value.items()}
+        return {key: _tidy(item, secrets, key) for key, item in value.items()}
     if isinstance(value, list):
         return [_tidy(item, secrets) for item in value]
     if not isinstance(value, str):
         return value
     for secret in secrets:
         value = value.replace(secret, _HIDDEN)
-    for shape, replacement in _SECRET_SHAPES:
-        value = shape.sub(replacement, value)
+    if key != "description":  # the user's own words, by which entries are found again: "basic sha 12ab" is no secret
+        for shape, replacement in _SECRET_SHAPES:
+            value = shape.sub(replacement, value)
     printable = "".join(character if character.isprintable() else " " for character in value)
     return " ".join(printable.split())[:LONGEST_TEXT]
 

@@ -27,7 +27,9 @@ def layers(name: str) -> list[dict[str, Any]]:
     _, recipe = choose(None, name)
     with quietly("Loading Keras and its backend"):
         from .models.layers import layer_table
+        from .train import start_backend
 
+        start_backend()
         table = layer_table(MODELS[name].build(dropout=recipe.dropout))
     return [
         {

@@ -6,21 +6,22 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
-_COLUMNS = 8  # digits beside each other
+COLUMNS = 8  # digits beside each other
 
 
 def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     """Eight images of each digit, a row a digit, from (n, side, side, 1) images and (n,) labels."""
-    rows = [np.flatnonzero(labels == digit)[:_COLUMNS] for digit in range(10)]
-    figure = Figure(figsize=(_COLUMNS * 0.8, 8.4), layout="constrained")
-    axes = figure.subplots(10, _COLUMNS)
+    rows = [np.flatnonzero(labels == digit)[:COLUMNS] for digit in range(10)]
+    figure = Figure(figsize=(COLUMNS * 0.8, 8.4), layout="constrained")
+    axes = figure.subplots(10, COLUMNS)
     for axis in axes.flat:
         axis.axis("off")
     for digit, members in enumerate(rows):
         for column, member in enumerate(members):
             _draw_digit(axes[digit, column], images[member])
-    figure.suptitle("Training images, as the network sees them")
+    figure.suptitle("Training images")
     return _png(figure)
 
 
@@ -38,8 +39,10 @@ def learning_curves(history: Sequence[Any]) -> bytes:
             lowest = min(lowest, *values, np.inf)
         axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # no mistake has no logarithm
         axis.xaxis.get_major_locator().set_params(integer=True)
+        if lowest > 0:
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_minor_formatter(NullFormatter())
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:.2g}")
         axis.grid(alpha=0.3, which="both")
         axis.legend()
     return _png(figure)
@@ -74,8 +77,8 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
 def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
     """The 40 images whose true label got the least probability: true label, prediction and its confidence."""
     given = probabilities[np.arange(len(labels)), labels]
-    figure = Figure(figsize=(_COLUMNS * 1.15, 8.2), layout="constrained")
-    axes = figure.subplots(5, _COLUMNS)
+    figure = Figure(figsize=(COLUMNS * 1.15, 8.2), layout="constrained")
+    axes = figure.subplots(5, COLUMNS)
     for axis in axes.flat:
         axis.axis("off")
     for axis, row in zip(axes.flat, np.argsort(given, kind="stable"), strict=False):

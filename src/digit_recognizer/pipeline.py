@@ -9,20 +9,24 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import competition, runs, sources, submission, tables
-from .errors import InputError
+from .errors import InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
+from .kaggle_call import SETTINGS, SITE, find_credentials
 from .predict import fitness
 from .recipes import Recipe
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
 from .terminal import progress, quietly, say, waiting
+
+if TYPE_CHECKING:
+    from .holdout import Outcome
 
 CACHE = sources.DATA / ".cache"
 
@@ -31,7 +35,7 @@ CACHE = sources.DATA / ".cache"
 class Job:
     """What the user asked for; None where nothing was said."""
 
-    name: str  # of the recipe
+    recipe_name: str
     recipe: Recipe
     data: Path | None = None
     answers: Path | None = None
@@ -48,7 +52,7 @@ def run(job: Job) -> dict[str, Any]:
     submitted; RunError when training, writing or Kaggle fails.
     """
     start = time.perf_counter()
-    run_name = runs.check_name(job.run_name or job.name)
+    run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
     source = find_data(job.data)
     if job.submit:
         check_can_submit(source)
@@ -71,10 +75,11 @@ def run(job: Job) -> dict[str, Any]:
 
     result = {
         "run": folder.name,
-        "recipe": job.name,
+        "recipe": job.recipe_name,
         "model": job.recipe.model,
         "weights": outcome.model.count_params(),
         "data": source.describe(),
+        "fingerprints": {"train.csv": train_table.fingerprint, "test.csv": test_table.fingerprint},
         **{part: asdict(fit) for part, fit in outcome.fits.items()},
         "submission": str(file),
         "submission_sha256": sha256(read_bytes(file)).hexdigest(),
@@ -86,6 +91,7 @@ def run(job: Job) -> dict[str, Any]:
     seconds |= {**outcome.seconds, "total": time.perf_counter() - start}
     result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
     runs.write_result(folder, result)
+    runs.publish(folder)
     show_result(result)
     if job.submit:
         result["kaggle"] = _send(file, len(labels), job.message, job.again)
@@ -93,21 +99,25 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def submit(file: Path, data: Path | None = None, message: str = "", again: bool = False) -> dict[str, Any]:
-    """Send a submission file made earlier; it must have as many rows as the test.csv found.
+    """Send a submission file made earlier: as many rows as the test.csv found, or else as Kaggle's, are expected.
 
     Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
     RunError when Kaggle refuses.
     """
-    source = find_data(data)
+    source = sources.find(data)
     check_can_submit(source)
-    return _send(file, len(tables.read_test(source.test, CACHE).pixels), message, again)
+    n_rows = len(tables.read_test(source.test, CACHE).pixels) if source else competition.TEST_ROWS
+    return _send(file, n_rows, message, again)
 
 
 def find_data(path: Path | None) -> sources.Source:
     """The data that --data, or its absence, means, told in one line; downloads it where there are credentials."""
     source = sources.find(path)
-    if source is None and competition.find_credentials():
-        download(sources.DATA)
+    if source is None and find_credentials():
+        try:
+            download(sources.DATA)
+        except RunError as error:
+            raise RunError(f"{error} To go on without Kaggle, on the built-in sample: --data sample.") from error
         source = sources.find(None)
     if source is None:
         source = sources.sample_source()
@@ -123,27 +133,26 @@ def download(folder: Path) -> None:
     say(f"Wrote {', '.join(competition.FILES)} to {folder}.")
 
 
-def check_can_submit(source: sources.Source) -> None:
+def check_can_submit(source: sources.Source | None) -> None:
     """Raise InputError when an upload is bound to fail, so that no training is spent on it."""
-    if source.kind == "sample":
+    if source and source.kind == "sample":
         raise InputError(
             "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
-            f"`digits download`, or from {competition.SITE}/data into data/."
+            f"`digits download`, or from {SITE}/data into data/."
         )
-    if not competition.find_credentials():
+    if not find_credentials():
         raise InputError(
-            f"No Kaggle credentials found. Make a token at {competition.SETTINGS} and save it as "
+            f"No Kaggle credentials found. Make a token at {SETTINGS} and save it as "
             "~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
         )
 
 
-def _train(recipe: Recipe, train_table: tables.Table, test_table: tables.Table) -> Any:
+def _train(recipe: Recipe, train_table: tables.LabelledTable, test_table: tables.Table) -> "Outcome":
     """Load Keras, which takes seconds and is not needed before, then train and predict."""
     with quietly("Loading Keras and its backend"):
         from . import holdout, train
 
         train.start_backend()
-    assert train_table.labels is not None
     rows = holdout.split(train_table.labels, recipe)
     say(f"Training {recipe.model} on {len(rows[0]):,} images; {len(rows[1]):,} are held out for validation.")
     with progress(recipe.epochs) as epochs:
@@ -156,14 +165,20 @@ def _send(file: Path, n_rows: int, message: str, again: bool) -> dict[str, Any]:
     submission.check_upload(data, str(file), n_rows)
     folder = runs.find_run(sha256(data).hexdigest())
     run_name = folder.name if folder else file.stem
-    with waiting() as tell:
-        upload = competition.submit(data, file.name, message, run_name, tell, again)
-    if upload.already_sent:
-        say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
+    look_again = f"`digits submit {file}`"
+    try:
+        with waiting() as tell:
+            upload = competition.submit(data, file.name, message, run_name, tell, again)
+        if upload.already_sent:
+            say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
+        runs.record_upload(folder, asdict(upload))
+        with waiting() as tell:
+            upload = competition.wait_for_score(upload, tell)
+    except RunError as error:
+        raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
     runs.record_upload(folder, asdict(upload))
-    with waiting() as tell:
-        upload = competition.wait_for_score(upload, tell)
-    runs.record_upload(folder, asdict(upload))
-    shown = "not scored yet" if upload.public_score is None else f"public score {upload.public_score:.5f}"
-    say(f"Kaggle entry {upload.ref}: {shown}.", style="bold")
+    if upload.public_score is None:
+        say(f"Kaggle entry {upload.ref}: not scored yet; {look_again} asks again and sends nothing twice.")
+    else:
+        say(f"Kaggle entry {upload.ref}: public score {upload.public_score:.5f}.", style="bold")
     return {"ref": upload.ref, "status": upload.status, "public_score": upload.public_score}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from .errors import InputError
+from .files import read_bytes
 from .models import MODELS
 
 
@@ -21,8 +22,8 @@ class Recipe:
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 1e-3  # the highest of the schedule
-    schedule: str = "constant"  # or "triangle": up from 0 over `warm_up` of all steps, then down to 0, linearly
-    warm_up: float = 0.2  # part of the steps, in [0, 1)
+    schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0
+    warm_up: float = 0.0  # part of all steps, in [0, 1)
     weight_decay: float = 0.0  # AdamW's; 0 is plain Adam
     loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
     label_smoothing: float = 0.0  # probability shared out among all ten digits, in [0, 1)
@@ -37,14 +38,18 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(
-                    f"recipe: {name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}"
-                    f"{_nearest(str(getattr(self, name)), choices)}."
+                    f"recipe: {name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}."
+                    f"{_nearest(str(getattr(self, name)), choices)}"
                 )
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
-                raise InputError(f"recipe: {name} must be from {low:g} to {high:g}; received {getattr(self, name)}.")
+                raise InputError(f"recipe: {name} must be from {low} to {high}; received {getattr(self, name)}.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
             raise InputError(f'recipe: fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
+        if self.loss == "map" and self.label_smoothing:
+            raise InputError("recipe: label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
+        if self.schedule == "constant" and self.warm_up:
+            raise InputError('recipe: warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
 
 
 _CHOICES = {
@@ -75,6 +80,7 @@ RECIPES = {
         batch_size=256,
         learning_rate=1e-2,
         schedule="triangle",
+        warm_up=0.2,
         label_smoothing=0.1,
         batch_norm=True,
         shift=2,
@@ -96,14 +102,15 @@ def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
     both together train that model by that recipe. Raises InputError on an unknown name.
     """
     if model is not None and model not in MODELS:
-        raise InputError(f"there is no model {model!r}{_nearest(model, MODELS)}. `digits models` lists them.")
+        raise InputError(f"there is no model {model!r}.{_nearest(model, MODELS)} `digits models` lists them.")
     if recipe == "plain":
         recipe, model = f"plain-{model or RECIPES[DEFAULT].model}", None
     if recipe is None and model is not None:
         recipe = model if model in RECIPES else f"plain-{model}"
-    recipe = recipe or DEFAULT
+    if recipe is None:
+        recipe = DEFAULT
     if recipe not in RECIPES:
-        raise InputError(f"there is no recipe {recipe!r}{_nearest(recipe, RECIPES)}. `digits recipes` lists them.")
+        raise InputError(f"there is no recipe {recipe!r}.{_nearest(recipe, RECIPES)} `digits recipes` lists them.")
     chosen = RECIPES[recipe]
     return recipe, chosen if model is None else change(chosen, {"model": model})
 
@@ -114,15 +121,17 @@ def load(path: Path) -> tuple[str, Recipe]:
     Raises InputError when the file is missing, not TOML, or holds an unknown key or a wrong value.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        settings = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
         raise InputError(
-            f"{path}: not a readable recipe ({reason}). `digits recipes lenet5` prints one to start from."
+            f"{path}: not a readable recipe ({error}). `digits recipes lenet5` prints one to start from."
         ) from error
-    names = {key: str(settings.pop(key)) if key in settings else None for key in ("base", "model")}
+    base, model = (settings.pop(key, None) for key in ("base", "model"))
     try:
-        return path.stem, change(choose(names["base"], names["model"])[1], settings)
+        _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
+        return path.stem, change(recipe, settings)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -133,7 +142,7 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     values = {}
     for key, value in settings.items():
         if key not in types:
-            raise InputError(f"recipe: no field {key!r}{_nearest(key, types)}. The fields: {', '.join(types)}.")
+            raise InputError(f"recipe: no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
         values[key] = _convert(key, value, types[key])
     return replace(recipe, **values)
 
@@ -176,7 +185,7 @@ def _convert(key: str, value: Any, kind: type) -> Any:
         if kind is float and isinstance(value, bool):
             raise ValueError
         return kind(value)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
         raise InputError(f"recipe: {key} must be {expected}; received {value!r}.") from None
 
@@ -184,4 +193,4 @@ def _convert(key: str, value: Any, kind: type) -> Any:
 def _nearest(word: str, known: Any) -> str:
     """A hint for a mistyped name, or nothing."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" Did you mean {close[0]}?" if close else ""

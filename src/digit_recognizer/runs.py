@@ -6,32 +6,41 @@ import csv
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import InputError, RunError
-from .files import write_atomically
+from .files import read_bytes, write_atomically
 from .images import to_images
 from .recipes import Recipe
 from .score import score
-from .tables import Table
+from .tables import LabelledTable
+
+if TYPE_CHECKING:
+    from .holdout import Outcome
 
 SUBMISSIONS = Path("submissions")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 def check_name(name: str) -> str:
-    """`name` if it can name a run and its folder anywhere; raises InputError otherwise."""
+    """`name` if it can name a run and its folder on any system; raises InputError otherwise."""
     if not _NAME.fullmatch(name) or name.endswith("."):
         raise InputError(
             f"--name {name!r}: expected up to 60 letters, digits, '.', '_' or '-', beginning with a letter or digit."
         )
     return name
+
+
+def name_from(text: str) -> str:
+    """A name made of any text, such as the name of a recipe's file."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60].rstrip(".") or "run"
 
 
 def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
@@ -41,17 +50,18 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
     """
     stem = f"{now:%Y%m%d-%H%M%S}-{name}"
     number = 1
-    while True:
-        folder = submissions / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
+    try:
+        submissions.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = submissions / (stem if number == 1 else f"{stem}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
             number += 1
-        except OSError as error:
-            raise RunError(
-                f"{folder}: cannot be made ({error.strerror}). Work in a folder that you may write to."
-            ) from error
+    except OSError as error:
+        raise RunError(
+            f"{submissions}: no folder can be made there ({error.strerror}). Work where you may write, and try again."
+        ) from error
 
 
 def find_run(sha256: str, submissions: Path = SUBMISSIONS) -> Path | None:
@@ -72,7 +82,7 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:
-    """Write result.json, the record of a run."""
+    """Write result.json, the record of a run; with it the run is complete."""
     _write_json(folder / "result.json", result)
 
 
@@ -82,16 +92,21 @@ def record_upload(folder: Path | None, upload: dict[str, Any]) -> None:
         write_result(folder, {**read_result(folder), "kaggle": upload})
 
 
-def write_run(folder: Path, recipe: Recipe, outcome: Any, train_table: Table, submission: bytes) -> Path:
+def publish(folder: Path) -> None:
+    """Make the run's submission the newest one, `submissions/submission.csv`."""
+    write_atomically(folder.parent / "submission.csv", read_bytes(folder / "submission.csv"))
+
+
+def write_run(folder: Path, recipe: Recipe, outcome: "Outcome", train_table: LabelledTable, submission: bytes) -> Path:
     """Write all of a run but its result, the submission first; returns the submission's path.
 
-    `outcome` is a holdout.Outcome. Raises RunError when a file cannot be written.
+    Raises RunError when a file cannot be written.
     """
     write_atomically(folder / "submission.csv", submission)
-    write_atomically(folder.parent / "submission.csv", submission)
     _write_json(folder / "recipe.json", asdict(recipe))
     _write_history(folder / "history.csv", outcome.history)
-    write_arrays(folder / "weights.npz", {weight.path: np.asarray(weight) for weight in outcome.model.weights})
+    weights = {f"{layer.name}/{weight.name}": weight for layer in outcome.model.layers for weight in layer.weights}
+    write_arrays(folder / "weights.npz", {name: np.asarray(weight) for name, weight in weights.items()})
     probabilities = {"validation": np.exp(outcome.validation_log_p), "test": np.exp(outcome.test_log_p)}
     write_arrays(folder / "probabilities.npz", {"validation_rows": outcome.validation_rows, **probabilities})
     _write_pictures(folder, outcome, train_table)
@@ -101,7 +116,7 @@ def write_run(folder: Path, recipe: Recipe, outcome: Any, train_table: Table, su
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an npz; `numpy.load(path, allow_pickle=False)` reads it, and its CRCs tell when it is damaged."""
     buffer = BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
     write_atomically(path, buffer.getvalue())
 
 
@@ -118,18 +133,19 @@ def _write_history(path: Path, history: Sequence[Any]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def _write_pictures(folder: Path, outcome: Any, train_table: Table) -> None:
+def _write_pictures(folder: Path, outcome: "Outcome", train_table: LabelledTable) -> None:
     from . import pictures  # matplotlib takes half a second to import
 
-    assert train_table.labels is not None
-    few = slice(0, 1000)  # hold eight of each digit
-    rows = outcome.validation_rows
-    images, labels = to_images(train_table.pixels[rows], side=28), train_table.labels[rows]
+    def digits(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return to_images(train_table.pixels[rows], side=28), train_table.labels[rows]
+
+    few = [np.flatnonzero(train_table.labels == digit)[: pictures.COLUMNS] for digit in range(10)]
     drawn = {
-        "sample-digits": pictures.sample_digits(to_images(train_table.pixels[few], side=28), train_table.labels[few]),
+        "sample-digits": pictures.sample_digits(*digits(np.concatenate(few))),
         "learning-curves": pictures.learning_curves(outcome.history),
     }
-    if len(rows):
+    if len(outcome.validation_rows):
+        images, labels = digits(outcome.validation_rows)
         confusion = score(outcome.validation_log_p.argmax(axis=1), labels).confusion
         drawn["confusion-matrix"] = pictures.confusion_matrix(confusion)
         drawn["challenging-digits"] = pictures.challenging_digits(images, labels, np.exp(outcome.validation_log_p))

@@ -20,7 +20,7 @@ SEED = 0
 STROKE_SIDE = 20  # as in MNIST: 20 x 20 within 28 x 28, a margin of 4
 EDGE = (0.2, 0.8)  # greys below and above turn black and white; without it the strokes are a blur
 VERSION = 1  # to be raised when other files are written, so that old samples are replaced
-_SEAL = "sample.json"  # written last: the version and the SHA-256 of each file
+SEAL = "sample.json"  # written last: the version and the SHA-256 of each file
 
 
 def write_sample(folder: Path) -> None:
@@ -33,7 +33,7 @@ def write_sample(folder: Path) -> None:
     files = _files()
     for name, content in files.items():
         write_atomically(folder / name, content)
-    write_atomically(folder / _SEAL, json.dumps(_seal(files), indent=1).encode())
+    write_atomically(folder / SEAL, json.dumps(_seal(files), indent=1).encode())
 
 
 def enlarge(images: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
@@ -81,7 +81,7 @@ def _seal(files: dict[str, bytes]) -> dict[str, object]:
 def _is_whole(folder: Path) -> bool:
     names = ("train.csv", "test.csv", "sample_submission.csv", "answers.csv")
     try:
-        seal = json.loads((folder / _SEAL).read_bytes())
+        seal = json.loads((folder / SEAL).read_bytes())
         return bool(seal == _seal({name: (folder / name).read_bytes() for name in names}))
     except (OSError, ValueError):
         return False

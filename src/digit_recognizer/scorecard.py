@@ -20,6 +20,8 @@ def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None 
 
     Raises InputError with Kaggle's reason for a file that Kaggle would refuse.
     """
+    if wrong is not None and wrong.resolve() in [file.resolve() for file in (*files, answers_file)]:
+        raise InputError(f"--wrong {wrong}: that file is read here and would be overwritten. Choose another name.")
     answers = read_answers(answers_file)
     labels = [submission.parse(read_bytes(file), str(file), len(answers)) for file in files]
     result: dict[str, Any] = {
@@ -47,7 +49,6 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     from . import tables  # pandas, which the common case does without
 
     labels = tables.read_train(tables.CsvFile(file)).labels
-    assert labels is not None
     if n_rows is not None and len(labels) != n_rows:
         raise InputError(f"{file}: expected {n_rows:,} rows, one per test image; received {len(labels):,}.")
     return labels
@@ -56,26 +57,27 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
 def show(result: dict[str, Any]) -> None:
     """Print what `score_files` found."""
     for scored in result["files"]:
-        low, high = scored["interval"]
-        say(
-            f"{scored['file']}: {scored['correct']:,} of {scored['n']:,} right, accuracy {scored['accuracy']:.5f} "
-            f"(95 % interval {low:.5f} to {high:.5f})",
-            style="bold",
-        )
-    first = result["files"][0]
-    if len(result["files"]) == 1:
-        show_table(
-            ["digit", "precision", "recall"],
-            [[digit, _part(row["precision"]), _part(row["recall"])] for digit, row in first["digits"].items()],
-        )
-        if first["costliest"]:
-            say("costliest confusions")
-        for cell in first["costliest"]:
-            say(f"  {cell['answer']} labelled {cell['label']}: {cell['images']:,}")
+        _show_file(scored)
     if "comparison" in result:
-        say(result["comparison"]["verdict"])
+        say(result["comparison"]["verdict"], style="bold")
     if "wrong" in result:
+        first = result["files"][0]
         say(f"Wrote the {first['n'] - first['correct']:,} wrong rows of {first['file']} to {result['wrong']}.")
+
+
+def _show_file(scored: dict[str, Any]) -> None:
+    low, high = scored["interval"]
+    say(
+        f"{scored['file']}: {scored['correct']:,} of {scored['n']:,} right, accuracy {scored['accuracy']:.5f} "
+        f"(95 % interval {low:.5f} to {high:.5f})",
+        style="bold",
+    )
+    show_table(
+        ["digit", "precision", "recall"],
+        [[digit, _part(row["precision"]), _part(row["recall"])] for digit, row in scored["digits"].items()],
+    )
+    confusions = [f"{cell['answer']} labelled {cell['label']}: {cell['images']:,}" for cell in scored["costliest"]]
+    say(f"costliest confusions   {'   '.join(confusions) or 'none'}")
 
 
 def _record(file: Path, scored: Score) -> dict[str, Any]:

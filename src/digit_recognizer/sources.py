@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import zips
 from .errors import InputError
-from .sample import write_sample
+from .sample import SEAL, write_sample
 from .tables import CsvFile
 
 TRAIN, TEST = "train.csv", "test.csv"
@@ -41,10 +42,11 @@ class Source:
 def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
     """Find the data at `path`, or without one in data/ or Kaggle's notebook folders; None if it is nowhere.
 
-    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample` is the built-in competition,
-    written to data/sample when needed. Raises InputError for a path without the files, and for half of them.
+    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample`, unless something has that
+    name, is the built-in competition, written to data/sample when needed. Raises InputError for a path
+    without the files, and for half of them.
     """
-    if path == Path("sample"):
+    if path == Path("sample") and not path.exists():
         return sample_source()
     if path is not None:
         return _at(path)
@@ -91,16 +93,13 @@ def _in_folder(folder: Path, kind: str = "folder") -> Source | None:
             + (f", or remove this one to use {ZIP}." if ZIP in names else ".")
         )
     if present:
+        kind = "sample" if SEAL in names else kind
         return Source(kind, folder, CsvFile(folder / TRAIN), CsvFile(folder / TEST))
     return _in_zip(folder / ZIP) if ZIP in names else None
 
 
 def _in_zip(path: Path) -> Source:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a zip ({error}). Download it again from Kaggle.") from error
+    names = zips.names(path)
     if not {TRAIN, TEST} <= set(names):
         raise InputError(
             f"{path}: expected {TRAIN} and {TEST} in this zip, received {_told(names)}. "

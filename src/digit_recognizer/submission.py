@@ -121,8 +121,8 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
         again = np.delete(np.arange(len(ids)), first)[0]
         n_repeated = int((counts > 1).sum())
         raise InputError(
-            f"{name}, line {lines[again]}: ImageId {ids[again]} stands there again, as one of {n_repeated} "
-            f"repeated; expected each of 1 to {n} once.{answer}"
+            f"{name}, line {lines[again]}: ImageId {ids[again]} occurs again; expected each of 1 to {n} once, "
+            f"received {n_repeated:,} of them repeatedly.{answer}"
         )
     if len(missing) or len(ids) != n:
         fault = f"the first missing one is {missing[0]}" if len(missing) else f"the last one is {unique[-1]}"

@@ -19,12 +19,13 @@ console = Console(highlight=False)
 
 def say(text: str, style: str = "") -> None:
     """One line, or more; the text is shown as it stands, whatever brackets it holds."""
-    console.print(Text(text, style=style))
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
 def complain(text: str) -> None:
     """An error, to stderr."""
-    Console(stderr=True, highlight=False).print(Text(text, style="red"))
+    screen = Console(stderr=True, highlight=False)
+    screen.print(Text(text, style="red"), soft_wrap=not screen.is_terminal)
 
 
 def show_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -68,7 +69,7 @@ def progress(n_epochs: int) -> Iterator[EpochLines]:
 
 @contextmanager
 def waiting() -> Iterator[Callable[[str], None]]:
-    """Gives a function to tell what is waited for: on a terminal a line with a clock, elsewhere lines, none twice."""
+    """Yields a function that shows what is going on: a line with a clock on a terminal, a line per news elsewhere."""
     told = ""
 
     def tell(text: str) -> None:

@@ -1,6 +1,7 @@
 """fit(recipe, images, labels) -> Trained. Refuses to know where images come from and where weights go.
 
-Everything random follows from the recipe's seed and the number of the epoch, so an epoch can be repeated.
+Order and augmentation follow from the recipe's seed and the number of the epoch, first weights from the seed;
+dropout's noise runs on from epoch to epoch.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,8 @@ class Trained:
 
 
 def start_backend() -> None:
-    """The first operation looks for devices, which takes a moment and, with TensorFlow, a few lines of stderr."""
+    """Set what a user's Keras configuration may have changed; the first operation then looks for devices."""
+    keras.config.set_image_data_format("channels_last")
     ops.zeros(1)
 
 
@@ -56,8 +58,9 @@ def fit(
 ) -> Trained:
     """Train `recipe` on (n, side, side, 1) images and (n,) labels 0..9.
 
-    `validation` is a pair like it that is only looked at. `on_batch` hears of the steps done in an epoch,
-    `on_epoch` of each finished one. Raises RunError when the loss is no longer a number.
+    `validation` holds (images, labels) to evaluate after each epoch, never trained on. `on_batch` hears of
+    the steps done in an epoch, `on_epoch` of each finished one. Raises RunError when the loss is no longer
+    a number.
     """
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)

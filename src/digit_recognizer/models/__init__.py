@@ -1,6 +1,6 @@
 """The zoo: MODELS maps a name to its builder and the facts one wants before building it.
 
-Every builder takes `dropout` (rate in [0, 1), 0 leaves the layer out) and returns an unbuilt-state-free,
+Every builder takes `dropout` (rate in [0, 1), 0 leaves the layer out) and returns a new,
 untrained `keras.Sequential` from images, (n, side, side, 1) float32 in [0, 1], to logits, (n, 10) float32.
 Softmax belongs to the loss and to `predict`. Builders import Keras when called, so that this list
 can be read without loading it. To add a model: a builder in a file of its family, a row here.

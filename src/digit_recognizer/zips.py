@@ -1,0 +1,55 @@
+"""Reading Kaggle's zip: exact names, capped sizes, CRCs to the end; nothing is ever unpacked to a path of its own."""
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InputError
+
+MAX_BYTES = 1_000_000_000  # of one member; Kaggle's train.csv has 77 million
+MAX_RATIO = 100  # Kaggle's zip shrinks to 1/9, a zip bomb to 1/1000; few and empty images do as well,
+MIN_PACKED = 1_000_000  # therefore what is smaller counts as this much
+
+
+def names(path: Path) -> list[str]:
+    """The members' names. Raises InputError when `path` is no readable zip."""
+    with _opened(path) as archive:
+        return archive.namelist()
+
+
+def size_and_crc(path: Path, member: str) -> tuple[int, int]:
+    """What the zip's directory says of a member's content, which is not inflated. Raises InputError as `read`."""
+    with _opened(path) as archive:
+        info = archive.getinfo(member)
+        return info.file_size, info.CRC
+
+
+def read(path: Path, member: str) -> bytes:
+    """A member's content, inflated in memory, its CRC checked.
+
+    Raises InputError for what is missing, damaged, over MAX_BYTES or packed over MAX_RATIO.
+    """
+    with _opened(path) as archive:
+        info = archive.getinfo(member)
+        if info.file_size > min(MAX_BYTES, MAX_RATIO * max(info.compress_size, MIN_PACKED)):
+            raise InputError(
+                f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
+            )
+        return archive.read(info)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip and turn everything that `zipfile` raises on a damaged one into an InputError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found. Check the path.") from None
+    except KeyError as error:
+        raise InputError(f"{path}: no such member in this zip: {error}. Take the zip as Kaggle delivers it.") from None
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: the zip is damaged ({error or type(error).__name__}). Download it again.") from error

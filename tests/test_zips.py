@@ -1,0 +1,61 @@
+"""Reading Kaggle's zip: what is whole is read, and whatever is not becomes an InputError."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from digit_recognizer import zips
+from digit_recognizer.errors import InputError
+
+CONTENT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(500))
+PACKINGS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "lzma": zipfile.ZIP_LZMA}
+
+
+def packed(packing):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
+        archive.writestr("train.csv", CONTENT)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_member_is_read_whole_and_its_directory_entry_tells_size_and_crc(packing, tmp_path):
+    path = tmp_path / "x.zip"
+    path.write_bytes(packed(PACKINGS[packing]))
+    assert zips.names(path) == ["train.csv"]
+    assert zips.read(path, "train.csv") == CONTENT
+    assert zips.size_and_crc(path, "train.csv") == (len(CONTENT), zipfile.crc32(CONTENT))
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_damaged_zip_gives_the_same_content_or_an_input_error(packing, tmp_path):
+    path, rng = tmp_path / "x.zip", np.random.default_rng(0)
+    whole = packed(PACKINGS[packing])
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            assert zips.read(path, "train.csv") == CONTENT
+        except InputError:
+            refused += 1
+    assert refused > 50
+
+
+def test_a_zip_bomb_is_refused_before_it_is_inflated(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", bytes(zips.MAX_RATIO * zips.MIN_PACKED + 1))
+    with pytest.raises(InputError, match="too many for digits"):
+        zips.read(path, "train.csv")
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(InputError, match="not found"):
+        zips.names(tmp_path / "none.zip")
+    (tmp_path / "x.zip").write_bytes(packed(zipfile.ZIP_STORED))
+    with pytest.raises(InputError, match=r"no such member.*test\.csv"):
+        zips.read(tmp_path / "x.zip", "test.csv")
