@@ -1,4 +1,3 @@
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -80,12 +79,10 @@ def test_a_few_images_or_empty_ones_are_not_judged_by_their_shape():
 
 
 @pytest.mark.real
-def test_the_real_files_give_no_warning_in_a_blink_and_one_when_transposed(real_data):
+def test_the_real_files_give_no_warning_and_one_when_transposed(real_data):
     source = find(real_data)
     train, test = read_train(source.train), read_test(source.test)
-    start = time.perf_counter()
     assert inspect(train, test).warnings == ()
-    assert time.perf_counter() - start < 1  # 0.1 s on two cores
     for tables in [
         (changed(train, lambda images: images.transpose(0, 2, 1)), test),
         (train, changed(test, lambda images: images.transpose(0, 2, 1))),

@@ -7,8 +7,8 @@ from pathlib import Path
 from .errors import InputError, RunError
 
 
-def write_atomically(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
-    """Replace `path` by `data` in one step; a crash, a kill or a full disk leaves the old file as it was.
+def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = True) -> None:
+    """Replace `path` in one step by `parts`, one after another; a crash, a kill or a full disk leaves the old file.
 
     The bytes go to a temporary file in the same folder, to the disk, and then under the name. Missing
     folders are made. Without `durable` nobody waits for the disk: for what a power cut may take, as a
@@ -19,7 +19,7 @@ def write_atomically(path: Path, data: bytes | memoryview, durable: bool = True)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
-            file.write(data)
+            file.writelines(parts)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -4,8 +4,12 @@ pandas reads a plain file, of which it can get nothing wrong; any other goes to 
 form and words the errors. What images are used for is not known here.
 """
 
+import mmap
 import stat
+import warnings
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.lib import format as npy_format
 
 from . import zips
 from .careful import TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
 from .errors import InputError, RunError
 from .files import write_atomically
 
-BLOCK_BYTES = 1 << 17  # read at a time for the fingerprint
 CACHE_FORM = 2  # to be raised when other files than before are taken or refused
 N_CACHED = 4  # train and test of two data sets
-_DIGITS = b"0123456789"
 
 Bytes = npt.NDArray[np.uint8]
+Content = bytes | mmap.mmap
 
 
 @dataclass(frozen=True)
@@ -37,36 +41,44 @@ class CsvFile:
     def __str__(self) -> str:
         return str(self.path if self.member is None else self.path / self.member)
 
-    def read(self) -> bytes:
-        """Return the whole content. Raises InputError for what is missing, unreadable, damaged or far too large."""
+    @contextmanager
+    def opened(self) -> Iterator[tuple[str, Callable[[], Content]]]:
+        """Lend the content's fingerprint, and a function that gives the content.
+
+        The fingerprint is size and CRC-32: two files that differ by accident differ in it; it guards against no
+        forger. A zip's directory holds both, so a member is inflated only when it is asked for; a file is mapped
+        into memory rather than copied. Raises InputError for what is missing, damaged or far too large.
+        """
         if self.member is not None:
-            return zips.read(self.path, self.member)
-        try:
+            size, crc = zips.size_and_crc(self.path, self.member)
+            member = self.member
+            yield f"{size}-{crc:08x}", lambda: zips.read(self.path, member)
+            return
+        with ExitStack() as closing:
+            content = closing.enter_context(self._mapped()) if self._size() else b""
+            yield f"{len(content)}-{zlib.crc32(content):08x}", lambda: content
+
+    def _size(self) -> int:
+        with self._explained():
             status = self.path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{self}: expected a file, received a folder or a device. Check the path.")
-            if status.st_size > zips.MAX_BYTES:
-                raise InputError(f"{self}: {status.st_size:,} bytes are too many for digits. Use Kaggle's file.")
-            return self.path.read_bytes()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{self}: expected a file, received a folder or a device. Check the path.")
+        if status.st_size > zips.MAX_BYTES:
+            raise InputError(f"{self}: {status.st_size:,} bytes are too many for digits. Use Kaggle's file.")
+        return status.st_size
+
+    def _mapped(self) -> mmap.mmap:
+        with self._explained(), self.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError:
             raise InputError(f"{self}: not found. Check the path given with --data.") from None
         except OSError as error:
             raise InputError(f"{self}: cannot be read ({error.strerror}). Check its permissions.") from error
-
-    def fingerprint(self) -> str:
-        """Return size and CRC-32 of the content: two files that differ by accident differ in it.
-
-        It guards against no forger. A zip's directory holds both, so nothing is inflated, and a member has
-        the fingerprint of the file it was packed from. Raises InputError as `read` does, OSError for a file.
-        """
-        if self.member is not None:
-            return _fingerprint(*zips.size_and_crc(self.path, self.member))
-        size = crc = 0
-        with self.path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK_BYTES):
-                size += len(block)
-                crc = zlib.crc32(block, crc)
-        return _fingerprint(size, crc)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,28 +111,27 @@ def read_test(file: CsvFile, cache: Path | None = None) -> Table:
     return Table(*_read(file, TEST_COLUMNS, cache))
 
 
-def parse_plain(data: bytes, columns: tuple[str, ...]) -> Bytes | None:
+def parse_plain(content: Content, columns: tuple[str, ...], source: Path | None = None) -> Bytes | None:
     """Let pandas read what needs no judgement, or return None and leave it to `read_carefully`.
 
-    Plain is: the exact header and lines of digits between commas, ended by LF; without its digits such text
-    is known byte for byte. In other text pandas takes True for 1, skips lines and drops values without a
-    word. What can still be wrong are empty values, which it refuses, and large ones: it is asked for uint16
-    and may wrap what does not fit, but then the digits are fewer than were written. Returns (n, columns).
+    pandas takes True for 1, skips lines, drops values and, in some versions, wraps large ones, all without a
+    word. But whatever is written otherwise than as the digits of its value and one separator takes more bytes
+    than that, so a length that fits shows that nothing else is there; only 1e2 is as short as 100. `source`
+    is the file with that content, if there is one, for pandas reads a file by several threads. Returns (n, columns).
     """
     header = (",".join(columns) + "\n").encode()
-    separators = data.translate(None, _DIGITS)
-    of_header, of_line = header.translate(None, _DIGITS), b"," * (len(columns) - 1) + b"\n"
-    n_rows = (len(separators) - len(of_header)) // len(of_line)
-    if n_rows < 1 or not data.startswith(header) or separators != of_header + n_rows * of_line:
+    if content[: len(header)] != header or any(content.find(e, len(header)) >= 0 for e in (b"e", b"E")):
         return None
     try:
-        numbers = pd.read_csv(BytesIO(data), dtype=np.uint16, index_col=False).to_numpy()
+        with warnings.catch_warnings(action="ignore"):  # of values it drops: the length tells of them
+            frame = pd.read_csv(source or BytesIO(content), dtype=np.uint16, index_col=False, na_filter=False)
     except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
         return None
-    n_digits = len(data) - len(separators) - (len(header) - len(of_header))
-    if numbers.max() > 255 or numbers.size + np.sum(numbers > 9) + np.sum(numbers > 99) != n_digits:
+    values = frame.to_numpy()
+    n_digits = values.size + np.count_nonzero(values > 9) + np.count_nonzero(values > 99)
+    if not len(values) or values.max() > 255 or len(header) + n_digits + values.size != len(content):
         return None
-    table = np.ascontiguousarray(numbers, dtype=np.uint8)
+    table = np.ascontiguousarray(values, dtype=np.uint8)
     if columns == TRAIN_COLUMNS and not np.array_equal(np.unique(table[:, 0]), np.arange(10)):
         return None
     return table
@@ -128,20 +139,16 @@ def parse_plain(data: bytes, columns: tuple[str, ...]) -> Bytes | None:
 
 def _read(file: CsvFile, columns: tuple[str, ...], cache: Path | None) -> tuple[Bytes, str]:
     """The values, (n, columns), from the cache or the file, and the file's fingerprint."""
-    if cache is not None and (cached := _load(cache, file, columns)):
-        return cached
-    data = file.read()
-    fingerprint = _fingerprint(len(data), zlib.crc32(data))
-    values = parse_plain(data, columns)
-    if values is None:
-        values = read_carefully(data, columns, str(file))
-    if cache is not None:
-        _save(cache, columns, fingerprint, values)
-    return values, fingerprint
-
-
-def _fingerprint(size: int, crc: int) -> str:
-    return f"{size}-{crc:08x}"
+    with file.opened() as (fingerprint, content_of_file):
+        values = _load(cache, columns, fingerprint) if cache else None
+        if values is None:
+            content = content_of_file()
+            values = parse_plain(content, columns, file.path if file.member is None else None)
+            if values is None:
+                values = read_carefully(bytes(content), columns, str(file))
+            if cache:
+                _save(cache, columns, fingerprint, values)
+        return values, fingerprint
 
 
 # The cache: the values as npy, under a name that holds the CSV's fingerprint and the npy's own CRC-32. What does
@@ -153,26 +160,25 @@ def _cache_name(columns: tuple[str, ...], fingerprint: str, crc: str) -> str:
     return f"{kind}-{CACHE_FORM}-{fingerprint}-{crc}.npy"
 
 
-def _load(cache: Path, file: CsvFile, columns: tuple[str, ...]) -> tuple[Bytes, str] | None:
+def _load(cache: Path, columns: tuple[str, ...], fingerprint: str) -> Bytes | None:
     try:
-        fingerprint = file.fingerprint()
         for path in cache.glob(_cache_name(columns, fingerprint, "*")):
-            content = path.read_bytes()
-            if path.name == _cache_name(columns, fingerprint, f"{zlib.crc32(content):08x}"):
-                return np.load(BytesIO(content), allow_pickle=False), fingerprint
-    except OSError:  # of the cache it does not matter, and a CSV that cannot be read is told by `read`
+            npy = path.read_bytes()
+            if path.name == _cache_name(columns, fingerprint, f"{zlib.crc32(npy):08x}"):
+                return np.load(BytesIO(npy), allow_pickle=False)
+    except OSError:  # what cannot be read is not there
         pass
     return None
 
 
 def _save(cache: Path, columns: tuple[str, ...], fingerprint: str, values: Bytes) -> None:
     """Keep the values for the next time and drop the oldest; a folder that cannot be written is left alone."""
-    npy = BytesIO()
-    np.save(npy, values, allow_pickle=False)
-    content = npy.getbuffer()
+    header = BytesIO()
+    npy_format.write_array_header_1_0(header, npy_format.header_data_from_array_1_0(values))
+    crc = zlib.crc32(values.data, zlib.crc32(header.getvalue()))
     try:
-        path = cache / _cache_name(columns, fingerprint, f"{zlib.crc32(content):08x}")
-        write_atomically(path, content, durable=False)
+        path = cache / _cache_name(columns, fingerprint, f"{crc:08x}")
+        write_atomically(path, header.getvalue(), values.data, durable=False)
         for old in sorted(cache.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-N_CACHED]:
             old.unlink()
     except (RunError, OSError):
