@@ -255,7 +255,8 @@ def test_old_cache_files_do_not_pile_up(tmp_path):
 @pytest.mark.real
 def test_the_real_files_are_plain_and_read_as_the_careful_reader_reads_them(tmp_path, real_data):
     source = find(real_data)
-    data = source.test.read()
+    with source.test.opened() as (_, content):
+        data = bytes(content())
     np.testing.assert_array_equal(parse_plain(data, TEST_COLUMNS), read_carefully(data, TEST_COLUMNS, "test.csv"))
     train = read_train(source.train, tmp_path)
     assert train.pixels.shape == (42_000, 784)
