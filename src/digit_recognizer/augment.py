@@ -1,5 +1,7 @@
 """Random changes that leave a digit the digit it is, as functions of (images, seed, epoch)."""
 
+from itertools import product
+
 import numpy as np
 
 
@@ -8,12 +10,13 @@ def shift(images: np.ndarray, pixels: int, seed: int, epoch: int) -> np.ndarray:
     if pixels == 0:
         return images
     n, side = images.shape[:2]
-    offsets = np.random.default_rng((seed, epoch, 1)).integers(0, 2 * pixels + 1, size=(n, 2))
-    margin = (pixels, pixels)
-    padded = np.pad(images, ((0, 0), margin, margin, (0, 0)))
-    shifted = np.empty_like(images)
-    for row in range(2 * pixels + 1):
-        for column in range(2 * pixels + 1):
-            here = (offsets == (row, column)).all(axis=1)
-            shifted[here] = padded[here, row : row + side, column : column + side]
+    offsets = np.random.default_rng((seed, epoch, 1)).integers(-pixels, pixels + 1, size=(n, 2))
+
+    def from_(offset: int) -> slice:
+        return slice(max(offset, 0), side + min(offset, 0))
+
+    shifted = np.zeros_like(images)
+    for row, column in product(range(-pixels, pixels + 1), repeat=2):
+        here = (offsets == (row, column)).all(axis=1)
+        shifted[here, from_(-row), from_(-column)] = images[here, from_(row), from_(column)]
     return shifted

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-_BATCH = 4000  # images; large enough to keep both cores in their kernels, 16 MB at 32x32
+_BATCH = 1000  # images; 4000 are 5 % faster and take 0.5 GB more for 32 maps of 26x26
 
 
 @dataclass(frozen=True)
