@@ -41,12 +41,12 @@ def test_every_link_leads_to_a_file():
 @pytest.mark.slow
 def test_commands_run_in_order_with_the_real_client_and_a_stand_in_for_kaggle(workplace, monkeypatch, capfd):
     """From the download to a public score; the competition served is the built-in sample under Kaggle's names."""
-    write_sample(Path("data/sample"))  # its answers.csv is what the README scores against
+    write_sample(Path("elsewhere"))
     served = io.BytesIO()
     with zipfile.ZipFile(served, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("train.csv", "test.csv", "sample_submission.csv"):
-            archive.write(Path("data/sample") / name, name)
-    rows = Path("data/sample/answers.csv").read_text().splitlines()[1:]
+            archive.write(Path("elsewhere", name), name)
+    rows = Path("elsewhere/answers.csv").read_text().splitlines()[1:]
     answers = [int(row.split(",")[1]) for row in rows]
     with kaggle_stand_in.kaggle_stand_in(answers, served.getvalue()) as kaggle:
         for name, value in {**kaggle.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
