@@ -92,6 +92,8 @@ def run(job: Job) -> dict[str, Any]:
     result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
     runs.write_result(folder, result)
     runs.publish(folder)
+    if job.recipe.batch_norm:
+        say("The batch statistics were measured anew with the final weights; the figures are of that network:")
     show_result(result)
     if job.submit:
         result["kaggle"] = _send(file, len(labels), job.message, job.again)
