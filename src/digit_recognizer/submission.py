@@ -96,6 +96,10 @@ def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
 def _check_header(header: list[str], name: str) -> None:
     if header == COLUMNS:
         return
+    if header[0].lstrip().startswith("<"):
+        raise InputError(f"{name}: expected a CSV file, received a web page. Write or download the file anew.")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise InputError(f"{name}, line 1: expected a comma between the values, received {_show(header[0])}.")
     missing = [column for column in COLUMNS if column not in header]
     extra = [column for column in header if column not in COLUMNS]
     if missing:
@@ -137,11 +141,10 @@ def _refuse_label(text: str, where: str) -> NoReturn:
         number = float(text)
     except ValueError:
         raise InputError(f"{where}: expected a label 0..9, received {_show(text)}.") from None
+    cure = ""
     if number in range(10):
-        cure = f"Write {int(number)}: Kaggle may take such a number and score it 0.00000."
-    else:
-        cure = "Labels are the digits 0 to 9."
-    raise InputError(f"{where}: expected one digit 0..9 as label, received {_show(text)}. {cure}")
+        cure = f" Write it as {int(number)}, by astype(int): Kaggle may take such a number and score it 0.00000."
+    raise InputError(f"{where}: expected one digit 0..9 as label, received {_show(text)}.{cure}")
 
 
 def _deviation(data: bytes) -> str:
