@@ -91,8 +91,8 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
         (("score", "a.csv"), "--answers"),
         (("score", "a.csv", "--answers", "b.csv"), "b.csv: cannot be read"),
         (("submit",), "FILE"),
-        (("submit", "a.csv", "--data", "sample"), "built-in sample"),
-        (("submit", "a.csv"), "No Kaggle credentials"),
+        (("submit", "a.csv"), "a.csv: cannot be read"),
+        (("run", "--validation", "10"), "0.1 for 10 %"),
         (("trian",), "trian"),
     ],
 )
@@ -151,7 +151,39 @@ def test_two_files_are_compared(digits, sample):
     assert "two.csv has" in out
     assert "hardly chance" in out
     _, out, _ = digits("score", "two.csv", "two.csv", "--answers", "two.csv")
+    assert "hold the same labels" in out
+    lines = answers.splitlines()
+    for name, row in (("one.csv", 1), ("two.csv", 2)):  # each wrong in another row
+        wrong = [*lines[:row], f"{row},{(int(lines[row][-1]) + 1) % 10}", *lines[row + 1 :], ""]
+        Path(name).write_text("\n".join(wrong))
+    _, out, _ = digits("score", "one.csv", "two.csv", "--answers", sample / "answers.csv")
     assert "Neither wins" in out
+    assert "only the first has right: 1; only the second: 1" in " ".join(out.split())
+
+
+def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):
+    code, _, err = digits("score", sample / "answers.csv", "--answers", sample / "test.csv")
+    assert code == 2
+    assert "expected answers" in err
+
+
+def test_swapped_files_are_told_as_such(digits, sample):
+    folder = Path("mine")
+    folder.mkdir()
+    for name, content in (("train.csv", "test.csv"), ("test.csv", "train.csv")):
+        (folder / name).write_bytes((sample / content).read_bytes())
+    _, _, err = digits("run", "--data", folder)
+    assert "give each file its name" in " ".join(err.split())
+
+
+def test_a_reader_that_leaves_early_sees_no_error(workplace, sample):
+    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "score"]
+    command += [*[sample / "answers.csv"] * 40, "--answers", sample / "answers.csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_the_answers_are_never_overwritten(digits, sample):
@@ -187,7 +219,7 @@ def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
         (["recipes"], 0),
         (["run", "--help"], 0),
         (["score", "answers.csv", "--answers", "answers.csv"], 0),
-        (["submit", "answers.csv"], 2),  # no credentials
+        (["submit", "answers.csv"], 2),  # too few rows
     ],
 )
 def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit_code, workplace):

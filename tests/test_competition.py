@@ -398,6 +398,12 @@ def test_a_refused_download_leaves_nothing(kaggle, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_nothing_is_downloaded_to_where_nothing_can_be_written(kaggle, tmp_path):
+    (tmp_path / "data").write_text("a file in its place")
+    assert "Choose another" in failure(download, tmp_path / "data")
+    assert kaggle.requests == []
+
+
 def flipped(data, at):
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 

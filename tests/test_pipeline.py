@@ -2,13 +2,15 @@
 
 import csv
 import json
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import cli, holdout, pipeline, submission
+from digit_recognizer import cli, holdout, pipeline, runs, submission
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.sample import write_sample
@@ -156,6 +158,21 @@ def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle):
         Path("bad.csv").write_bytes(data)
         with pytest.raises(InputError):
             pipeline.submit(Path("bad.csv"))
+    assert kaggle.requests == []
+
+
+def test_a_good_file_without_credentials_is_told_where_to_get_them(kaggle, monkeypatch):
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    with pytest.raises(InputError, match="No Kaggle credentials"):
+        pipeline.submit(write(kaggle.right))
+
+
+def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle):
+    file = write(kaggle.right)
+    folder = runs.new_run("tried", datetime(2026, 1, 1))
+    runs.write_result(folder, {"source": "sample", "submission_sha256": sha256(file.read_bytes()).hexdigest()})
+    with pytest.raises(InputError, match="tried made it for the built-in sample"):
+        pipeline.submit(file)
     assert kaggle.requests == []
 
 

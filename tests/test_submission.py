@@ -71,11 +71,11 @@ FAULTS = {
     GOOD.replace(b"3,1", b"3.0,1"): "line 4: expected a whole ImageId from 1 on, received '3.0'",
     GOOD.replace(b"\n3,1", b"\n03,1"): "line 4: expected a whole ImageId",
     GOOD.replace(b"\n3,1", b"\n" + b"3" * 5000 + b",1"): "line 4: expected a whole ImageId",
-    GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: ImageId 2 occurs again; .* find 1 required",
+    GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: ImageId 2 again; .* find 1 required",
     GOOD.replace(b"\n3,1", b"\n300,1"): "12 rows .* the first missing one is 3.* find 1 required key values",
     GOOD.replace(b"\n3,1", b""): "expected 12 rows with ImageId 1 to 12, received 11.* find 1 required key values",
     GOOD + b"13,1\n": "expected 12 rows with ImageId 1 to 12, received 13; the last one is 13",
-    GOOD + b"12,6\n": "line 14: ImageId 12 occurs again",
+    GOOD + b"12,6\n": "line 14: ImageId 12 again",
     GOOD.replace(b"\n12,", b"\n0,"): "line 13: ImageId 0; count from 1 to 12.* find 1 required key values",
 }
 

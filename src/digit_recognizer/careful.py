@@ -139,9 +139,9 @@ def _header_faults(names: list[str], columns: tuple[str, ...]) -> list[str]:
     if header == columns:
         return []
     if header == TEST_COLUMNS:
-        cause = "expected labels, received none: this is test.csv in the place of train.csv"
+        cause = "expected labels, received none: this is test.csv in the place of train.csv; give each file its name"
     elif header == TRAIN_COLUMNS:
-        cause = "expected no labels, received some: this is train.csv in the place of test.csv"
+        cause = "expected no labels, received some: this is train.csv in the place of test.csv; give each file its name"
     elif header[1:] == columns:
         cause = f"received an index column {_some(names[:1])} in front: write with to_csv(index=False)"
     elif len(names) == 1 and (separator := re.search("[;\t]", names[0])):

@@ -1,6 +1,7 @@
 """The commands. Each is a thin skin over a function; it imports what it needs when it is called."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -172,7 +173,10 @@ def _run(command: Callable[[], Any]) -> int:
 
         complain(f"Error: {error}")
         return 2 if isinstance(error, InputError) else 1
-    except OSError as error:  # a full disk, a closed pipe
+    except BrokenPipeError:  # as in `digits score ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed at the exit
+        return 1
+    except OSError as error:  # a full disk
         click.echo(f"Error: {error}", err=True)
         return 1
     except (KeyboardInterrupt, click.Abort):

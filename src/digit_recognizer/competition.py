@@ -15,7 +15,7 @@ from typing import Any
 
 from . import zips
 from .errors import InputError, RunError
-from .files import write_atomically
+from .files import nearest_folder, write_atomically
 from .kaggle_call import COMPETITION, SITE, Answer, call, reason, said
 from .lock import alone
 
@@ -66,8 +66,11 @@ class Access:
 def download(folder: Path, tell: Tell = lambda line: None) -> Path:
     """Fetch the competition's files into `folder` and return it; nothing is written before all is tested.
 
-    Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or the disk is full.
+    Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or `folder` cannot be written.
     """
+    existing, writable = nearest_folder(folder)
+    if not writable:
+        raise RunError(f"{existing}: no folder to write to, so nothing was downloaded. Choose another with --data.")
     tell(f"Downloading {COMPETITION} from Kaggle ...")
     with tempfile.TemporaryDirectory() as temporary:
         _value(call("download", competition=COMPETITION, folder=temporary))

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from . import competition, kaggle_call, runs, sources
 from .errors import InputError, RunError
+from .files import nearest_folder
 from .terminal import show_table
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
@@ -67,8 +68,7 @@ def _data() -> Finding:
 def _folders() -> list[Finding]:
     findings = []
     for folder in (sources.DATA, runs.SUBMISSIONS):
-        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+        existing, writable = nearest_folder(folder)
         cure = "" if writable else f"Make {existing} writable, or run from a folder of your own."
         findings.append(Finding(f"folder {folder}{os.sep}", writable, "writable" if writable else "not writable", cure))
     return findings

@@ -30,7 +30,8 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror or error}). "
-            "The old file, if there was one, is untouched. Check the path, its permissions and the free space."
+            "The old file, if there was one, is untouched. Check the path, its permissions and the free space, "
+            "or work in another folder."
         ) from error
     finally:
         if temporary is not None:
@@ -43,6 +44,12 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
+
+
+def nearest_folder(path: Path) -> tuple[Path, bool]:
+    """The first that exists of `path` and the folders above it, and whether one may write there."""
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    return existing, existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _umask() -> int:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .holdout import Outcome
 
 CACHE = sources.DATA / ".cache"
+NOT_THE_SAMPLE = (
+    "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
+    f"`digits download`, or from {SITE}/data into data/."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def run(job: Job) -> dict[str, Any]:
     run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
     source = find_data(job.data)
     if job.submit:
-        check_can_submit(source)
+        check_is_real(source)
+        check_credentials()
     reading = time.perf_counter()
     train_table = tables.read_train(source.train, CACHE)
     test_table = tables.read_test(source.test, CACHE)
@@ -79,6 +84,7 @@ def run(job: Job) -> dict[str, Any]:
         "model": job.recipe.model,
         "weights": outcome.model.count_params(),
         "data": source.describe(),
+        "source": source.kind,
         "fingerprints": {"train.csv": train_table.fingerprint, "test.csv": test_table.fingerprint},
         **{part: asdict(fit) for part, fit in outcome.fits.items()},
         "submission": str(file),
@@ -96,7 +102,9 @@ def run(job: Job) -> dict[str, Any]:
         say("The batch statistics were measured anew with the final weights; the figures are of that network:")
     show_result(result)
     if job.submit:
-        result["kaggle"] = _send(file, len(labels), job.message, job.again)
+        content = read_bytes(file)
+        submission.check_upload(content, str(file), len(labels))
+        result["kaggle"] = _send(file, content, folder, job.message, job.again)
     return result
 
 
@@ -106,10 +114,16 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
     Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
     RunError when Kaggle refuses.
     """
+    content = read_bytes(file)
+    made_by = runs.find_run(sha256(content).hexdigest())
+    if made_by and runs.read_result(made_by).get("source") == "sample":
+        raise InputError(f"{file}: run {made_by.name} made it for the built-in sample. {NOT_THE_SAMPLE}")
     source = sources.find(data)
-    check_can_submit(source)
+    check_is_real(source)
     n_rows = len(tables.read_test(source.test, CACHE).pixels) if source else competition.TEST_ROWS
-    return _send(file, n_rows, message, again)
+    submission.check_upload(content, str(file), n_rows)
+    check_credentials()
+    return _send(file, content, made_by, message, again)
 
 
 def find_data(path: Path | None) -> sources.Source:
@@ -135,13 +149,14 @@ def download(folder: Path) -> None:
     say(f"Wrote {', '.join(competition.FILES)} to {folder}.")
 
 
-def check_can_submit(source: sources.Source | None) -> None:
-    """Raise InputError when an upload is bound to fail, so that no training is spent on it."""
+def check_is_real(source: sources.Source | None) -> None:
+    """Raise InputError for data that Kaggle cannot score, so that no training is spent on it."""
     if source and source.kind == "sample":
-        raise InputError(
-            "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
-            f"`digits download`, or from {SITE}/data into data/."
-        )
+        raise InputError(NOT_THE_SAMPLE)
+
+
+def check_credentials() -> None:
+    """Raise InputError when there is no token to upload with."""
     if not find_credentials():
         raise InputError(
             f"No Kaggle credentials found. Make a token at {SETTINGS} and save it as "
@@ -161,11 +176,8 @@ def _train(recipe: Recipe, train_table: tables.LabelledTable, test_table: tables
         return holdout.train_and_predict(recipe, train_table, test_table, rows, epochs.on_batch, epochs.on_epoch)
 
 
-def _send(file: Path, n_rows: int, message: str, again: bool) -> dict[str, Any]:
-    """Pass `file` through the gate, send it once, wait for its score; its run's record keeps the answer."""
-    data = read_bytes(file)
-    submission.check_upload(data, str(file), n_rows)
-    folder = runs.find_run(sha256(data).hexdigest())
+def _send(file: Path, data: bytes, folder: Path | None, message: str, again: bool) -> dict[str, Any]:
+    """Send a checked file's content once and wait for its score; the record of its run keeps the answer."""
     run_name = folder.name if folder else file.stem
     look_again = f"`digits submit {file}`"
     try:

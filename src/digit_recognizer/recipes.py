@@ -38,18 +38,19 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(
-                    f"recipe: {name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}."
+                    f"{name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}."
                     f"{_nearest(str(getattr(self, name)), choices)}"
                 )
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
-                raise InputError(f"recipe: {name} must be from {low} to {high}; received {getattr(self, name)}.")
+                percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
+                raise InputError(f"{name} must be from {low} to {high}; received {getattr(self, name)}.{percent}")
         if self.fit == "resize" and MODELS[self.model].side == 28:
-            raise InputError(f'recipe: fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
+            raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
         if self.loss == "map" and self.label_smoothing:
-            raise InputError("recipe: label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
+            raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
-            raise InputError('recipe: warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
+            raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
 
 
 _CHOICES = {
@@ -142,7 +143,7 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     values = {}
     for key, value in settings.items():
         if key not in types:
-            raise InputError(f"recipe: no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
+            raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
         values[key] = _convert(key, value, types[key])
     return replace(recipe, **values)
 
@@ -187,7 +188,7 @@ def _convert(key: str, value: Any, kind: type) -> Any:
         return kind(value)
     except (KeyError, ValueError, TypeError):
         expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
-        raise InputError(f"recipe: {key} must be {expected}; received {value!r}.") from None
+        raise InputError(f"{key} must be {expected}; received {value!r}.") from None
 
 
 def _nearest(word: str, known: Any) -> str:

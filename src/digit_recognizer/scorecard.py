@@ -46,6 +46,11 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     data = read_bytes(file)
     if b"pixel" not in data[:200]:
         return submission.parse(data, str(file), n_rows)
+    if b"label" not in data[:200]:
+        raise InputError(
+            f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels. "
+            "Kaggle keeps the answers to test.csv; score rows whose labels you have."
+        )
     from . import tables  # pandas, which the common case does without
 
     labels = tables.read_train(tables.CsvFile(file)).labels
@@ -102,13 +107,15 @@ def _record(file: Path, scored: Score) -> dict[str, Any]:
 def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.ndarray) -> dict[str, Any]:
     found = compare(labels[0], labels[1], answers)
     lead = found.only_first - found.only_second
-    if lead == 0:
+    if np.array_equal(labels[0], labels[1]):
+        verdict = "The two files hold the same labels."
+    elif lead == 0:
         verdict = "Neither wins: both have the same number right."
     else:
         winner = files[0] if lead > 0 else files[1]
         noise = "could be chance" if found.p_value > _NOISE else "hardly chance"
         verdict = f"{winner} has {abs(lead):,} more right of {len(answers):,}: {noise}, p = {found.p_value:.2g}."
-    counts = f"Only the first is right on {found.only_first:,} rows, only the second on {found.only_second:,}"
+    counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
     return {
         "only_first": found.only_first,
         "only_second": found.only_second,

@@ -103,21 +103,21 @@ def _check_header(header: list[str], name: str) -> None:
     missing = [column for column in COLUMNS if column not in header]
     extra = [column for column in header if column not in COLUMNS]
     if missing:
-        answer = f" Kaggle answers: Required column '{missing[0]}' could not be found."
+        answer = f" Kaggle would answer: Required column '{missing[0]}' could not be found."
     elif extra:
-        answer = f" Kaggle answers: Column {_show(extra[0])} was not expected."
-        answer += " Write it without pandas' index (index=False)." if extra[0] == "" else ""
+        answer = f" Kaggle would answer: Column {_show(extra[0])} was not expected."
     else:
         answer = ""
+    cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Name the two columns so."
     received = ",".join(_show(column)[1:-1] for column in header[:5])[:100]
-    raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}.{answer}")
+    raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}.{answer} {cure}")
 
 
 def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) -> None:
     """Each of 1..n once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     missing = np.setdiff1d(np.arange(1, n + 1), unique)
-    answer = f" Kaggle answers: Unable to find {len(missing)} required key values in the 'ImageId' column."
+    answer = f" Kaggle would answer: Unable to find {len(missing)} required key values in the 'ImageId' column."
     answer = answer if len(missing) else ""
     if unique[0] == 0:
         raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.{answer}")
@@ -125,8 +125,8 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
         again = np.delete(np.arange(len(ids)), first)[0]
         n_repeated = int((counts > 1).sum())
         raise InputError(
-            f"{name}, line {lines[again]}: ImageId {ids[again]} occurs again; expected each of 1 to {n} once, "
-            f"received {n_repeated:,} of them repeatedly.{answer}"
+            f"{name}, line {lines[again]}: ImageId {ids[again]} again; expected each of 1 to {n} once, "
+            f"received {n_repeated:,} more than once.{answer}"
         )
     if len(missing) or len(ids) != n:
         fault = f"the first missing one is {missing[0]}" if len(missing) else f"the last one is {unique[-1]}"
