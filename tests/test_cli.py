@@ -84,7 +84,9 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
         (("run", "--data", "nowhere"), "nowhere: not found"),
         (("run", "--recipe", ""), "no recipe ''"),
         (("run", "--name", ""), "letters, digits"),
-        (("run", "--data", "sample", "--submit"), "built-in sample"),
+        (("run", "--data", "sample", "--submit"), "No Kaggle credentials"),
+        (("run", "--message", "hello"), "add --submit"),
+        (("download",), "No Kaggle credentials"),
         (("run", "--sumbit"), "--submit"),
         (("models", "resnet"), "no model 'resnet'"),
         (("recipes", "best"), "no recipe 'best'"),
@@ -165,6 +167,31 @@ def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):
     code, _, err = digits("score", sample / "answers.csv", "--answers", sample / "test.csv")
     assert code == 2
     assert "expected answers" in err
+
+
+def test_the_answers_of_other_images_are_told_as_such(digits, sample):
+    Path("short.csv").write_text("ImageId,Label\n1,7\n2,3\n")
+    code, _, err = digits("score", sample / "answers.csv", "--answers", "short.csv")
+    assert code == 2
+    assert "597 rows, but short.csv has 2" in " ".join(err.split())
+    _, _, err = digits("score", "short.csv", "--answers", sample / "answers.csv")
+    assert "Unable to find 595 required key values" in " ".join(err.split())
+
+
+def test_the_wrong_rows_are_not_written_to_a_folder_that_is_not_there(digits, sample):
+    answers = sample / "answers.csv"
+    code, _, err = digits("score", answers, "--answers", answers, "--wrong", "nowhere/w.csv")
+    assert code == 2
+    assert "there is no folder nowhere" in " ".join(err.split())
+
+
+def test_the_faults_of_both_files_are_told_together(digits, sample):
+    for name in ("train.csv", "test.csv"):
+        data = (sample / name).read_text()
+        (sample / name).write_text(data.replace(",0,", ",300,", 1))
+    (sample / "sample.json").unlink()
+    _, _, err = digits("run", "--data", sample)
+    assert err.count("received '300'") == 2
 
 
 def test_swapped_files_are_told_as_such(digits, sample):

@@ -12,7 +12,7 @@ import pytest
 import kaggle_stand_in
 from digit_recognizer import competition, kaggle_call
 from digit_recognizer.competition import allowance, check_access, download, wait_for_score
-from digit_recognizer.errors import RunError
+from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.lock import alone
 from kaggle_stand_in import ALLOWANCE_USED, KEY, SIGNATURE, STORE, TOKEN, USERNAME, Entry
 
@@ -323,7 +323,8 @@ def test_all_credentials_are_named_in_the_clients_order(home, monkeypatch):
 
 def test_without_credentials_no_process_is_started(monkeypatch):
     monkeypatch.setattr(kaggle_call, "CHILD", "never started")
-    assert "No Kaggle credentials found. Make a token at" in failure(check_access)
+    with pytest.raises(InputError, match="No Kaggle credentials found"):
+        check_access()
 
 
 # The child process

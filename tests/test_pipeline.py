@@ -176,6 +176,12 @@ def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle):
     assert kaggle.requests == []
 
 
+def test_a_run_on_the_sample_cannot_be_submitted(kaggle):
+    with pytest.raises(InputError, match="built-in sample is not Kaggle's"):
+        pipeline.run(pipeline.Job("lenet5", RECIPE, Path("sample"), submit=True))
+    assert kaggle.requests == []
+
+
 def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle):
     Path("data/test.csv").unlink()
     Path("data/train.csv").unlink()

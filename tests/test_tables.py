@@ -25,48 +25,14 @@ def test_the_values_read_are_the_values_written(tmp_path):
 
 
 SMALL = {TRAIN_COLUMNS: kaggle_train(11), TEST_COLUMNS: kaggle_test(3)}
-CELLS = st.sampled_from(
-    [
-        *(
-            "0",
-            "9",
-            "00",
-            "007",
-            "10",
-            "99",
-            "100",
-            "199",
-            "200",
-            "249",
-            "250",
-            "255",
-            "0255",
-            "1.0",
-            '"1"',
-            " 1",
-        ),
-        *("256", "260", "299", "300", "511", "999", "1000", "4294967296", "18446744073709551617", "1.", ".0"),
-        *(
-            "",
-            '""',
-            '"',
-            " ",
-            "0.5",
-            "-0",
-            "+1",
-            "1e1",
-            "nan",
-            "NA",
-            "inf",
-            "True",
-            "x",
-            "0x1",
-            "1_0",
-            "²",
-            "٣",
-        ),
-    ]
-)
+# fmt: off
+GOOD_CELLS = ["0", "9", "00", "007", "10", "99", "100", "199", "200", "255", "0255", "1.0", '"1"', " 1"]
+LARGE_CELLS = ["256", "260", "299", "300", "511", "999", "1000", "4294967296", "18446744073709551617"]
+ODD_CELLS = [
+    "", '""', '"', " ", "1.", ".0", "0.5", "-0", "+1", "1e1", "nan", "NA", "inf", "True", "x", "0x1", "1_0", "²", "٣"
+]
+# fmt: on
+CELLS = st.sampled_from(GOOD_CELLS + LARGE_CELLS + ODD_CELLS)
 PIECES = st.one_of(
     CELLS.map(str.encode), st.sampled_from([b",", b"\n", b"\r", b'"', b" ", b"\0"]), st.binary(max_size=4)
 )
@@ -87,7 +53,22 @@ def test_the_plain_parser_declines_or_agrees_after_cells_were_replaced(columns, 
         line = draw.draw(st.integers(2, data.count(b"\n")))
         n_cells = data.split(b"\n")[line - 1].count(b",") + 1
         data = with_cell(data, line, draw.draw(st.integers(0, n_cells - 1)), draw.draw(CELLS))
-    same_or_declined(data, columns)
+    same_or_declined(data[: len(data) - draw.draw(st.integers(0, 1))], columns)
+
+
+@settings(max_examples=300, deadline=None)
+@given(columns=st.sampled_from(list(SMALL)), draw=st.data())
+def test_the_plain_parser_declines_or_agrees_after_two_changes_that_keep_the_length(columns, draw):
+    data = bytearray(SMALL[columns])
+    start = data.index(b"\n") + 1
+    less, more = sorted(draw.draw(st.integers(start, len(data) - 1)) for _ in range(2))
+    added = draw.draw(st.sampled_from([b" ", b"0", b"+", b"-", b"\n", b"\r", b"\x0b", b"\0", b'"', b","]))
+    data[more:more] = added
+    del data[less]
+    same_or_declined(bytes(data), columns)
+    data = bytearray(SMALL[columns])
+    data[more:more] = added
+    same_or_declined(bytes(data[:-1]), columns)  # without the last line end_or_declined(data, columns)
 
 
 @settings(max_examples=300, deadline=None)
@@ -112,6 +93,12 @@ def test_a_fault_is_noticed_in_whichever_line_it_lies():
 def test_a_file_of_line_ends_takes_no_memory():
     header = ",".join(TRAIN_COLUMNS).encode()
     assert parse_plain(header + b"\n" * 50_000_000, TRAIN_COLUMNS) is None
+
+
+@pytest.mark.parametrize("name", ["train.zip", "train.csv.gz", "train.xz", "train.zst", "train.bz2", "train.tar"])
+def test_a_plain_file_is_read_whatever_its_name_promises(tmp_path, name):
+    (tmp_path / name).write_bytes(TRAIN)
+    assert read_train(CsvFile(tmp_path / name)).labels.tolist() == values()[:, 0].tolist()
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

@@ -1,6 +1,7 @@
 """Reading Kaggle's zip: what is whole is read, and whatever is not becomes an InputError."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -10,7 +11,7 @@ from digit_recognizer import zips
 from digit_recognizer.errors import InputError
 
 CONTENT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(500))
-PACKINGS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "lzma": zipfile.ZIP_LZMA}
+PACKINGS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}
 
 
 def packed(packing):
@@ -51,6 +52,26 @@ def test_a_zip_bomb_is_refused_before_it_is_inflated(tmp_path):
         archive.writestr("train.csv", bytes(zips.MAX_RATIO * zips.MIN_PACKED + 1))
     with pytest.raises(InputError, match="too many for digits"):
         zips.read(path, "train.csv")
+
+
+def test_a_zip_bomb_that_declares_too_little_is_inflated_no_further(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", bytes(200_000_000))
+    declared = (200_000_000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(declared, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="damaged"):
+        zips.read(path, "train.csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_an_unusual_packing_is_refused(tmp_path):
+    (tmp_path / "x.zip").write_bytes(packed(zipfile.ZIP_BZIP2))
+    with pytest.raises(InputError, match="packed in another way"):
+        zips.read(tmp_path / "x.zip", "train.csv")
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The definition of Kaggle's CSV form: every cell is read and judged, and every fault is told.
+"""The definition of Kaggle's CSV form: every cell is read and judged.
 
 In: the bytes of train.csv or test.csv. Out: their numbers, or one InputError with the faults. Where the bytes
 come from is not known here, and speed is no concern: `tables` reads plain files itself and leaves all others
@@ -103,7 +103,7 @@ def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
                 empty_line = 0
             yield _row(cells, columns, line)
     except csv.Error as error:
-        yield [f"line {line + 1}: expected values between commas, received broken quotes ({error})"]
+        yield [f"line {line + 1}: expected values between commas, received broken quotes or an endless value ({error})"]
     if not data.endswith((b"\n", b"\r")):
         yield [f"line {line}: expected a line end, received the end of the file: it was cut short"]
 

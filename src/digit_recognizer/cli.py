@@ -41,7 +41,7 @@ def digits() -> None:
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object in the last line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
 def run(**options: Any) -> None:
     """Train and write a submission.
 
@@ -49,6 +49,9 @@ def run(**options: Any) -> None:
     """
     from . import pipeline
 
+    if (options["message"] or options["again"]) and not options["submit"]:
+        raise InputError("--message and --again are for an upload; add --submit.")
+    _news_to_stderr(options["as_json"])
     name, recipe = _recipe(options)
     result = pipeline.run(
         pipeline.Job(
@@ -98,7 +101,7 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
 @click.option("--data", type=_FILE, metavar="PATH", help="The data whose test.csv the file is for.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
-@click.option("--json", "as_json", is_flag=True, help="Print the entry as one JSON object in the last line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the entry as one JSON object, the news to stderr.")
 def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bool) -> None:
     """Upload a submission file.
 
@@ -106,6 +109,7 @@ def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bo
     """
     from . import pipeline
 
+    _news_to_stderr(as_json)
     entry = pipeline.submit(file, data, message, again)
     if as_json:
         _print_json(entry)
@@ -198,6 +202,13 @@ def _recipe(options: dict[str, Any]) -> "tuple[str, Recipe]":
         name, recipe = choose(options["recipe"], options["model"])
     short = {key: options[key] for key in ("epochs", "validation", "seed", "fit") if options[key] is not None}
     return name, change(recipe, {**parse_settings(options["settings"]), **short})
+
+
+def _news_to_stderr(as_json: bool) -> None:
+    """With --json stdout holds the JSON alone, fit for a pipe."""
+    from .terminal import console
+
+    console.stderr = as_json
 
 
 def _print_json(value: Any) -> None:

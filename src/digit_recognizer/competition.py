@@ -16,7 +16,7 @@ from typing import Any
 from . import zips
 from .errors import InputError, RunError
 from .files import nearest_folder, write_atomically
-from .kaggle_call import COMPETITION, SITE, Answer, call, reason, said
+from .kaggle_call import COMPETITION, SITE, Answer, call, reason, require_credentials, said
 from .lock import alone
 
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
@@ -68,6 +68,7 @@ def download(folder: Path, tell: Tell = lambda line: None) -> Path:
 
     Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or `folder` cannot be written.
     """
+    require_credentials()
     existing, writable = nearest_folder(folder)
     if not writable:
         raise RunError(f"{existing}: no folder to write to, so nothing was downloaded. Choose another with --data.")

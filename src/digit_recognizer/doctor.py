@@ -3,14 +3,14 @@
 import os
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
 
 from . import competition, kaggle_call, runs, sources
 from .errors import InputError, RunError
 from .files import nearest_folder
 from .terminal import show_table
-
-_PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,28 @@ def show(findings: list[Finding]) -> None:
 
 def _versions() -> list[Finding]:
     python = f"{platform.python_version()} on {platform.platform(terse=True)}"
-    installed, missing = [], []
-    for package in _PACKAGES:
+    installed, wrong, cures = [], [], []
+    for needed in _needed():
         try:
-            installed.append(f"{package} {version(package)}")
+            found = version(needed.name)
         except PackageNotFoundError:
-            missing.append(package)
+            found = "missing"
+        installed.append(f"{needed.name} {found}")
+        if found == "missing" or not needed.specifier.contains(found, prereleases=True):
+            wrong.append(installed[-1])
+            cures.append(f'"{needed}"')
     findings = [Finding("python", True, python), Finding("packages", True, ", ".join(installed))]
-    if missing:
-        cure = f"pip install {' '.join(missing)}"
-        findings.append(Finding("packages", False, f"not installed: {', '.join(missing)}", cure))
+    if wrong:
+        findings.append(Finding("packages", False, f"not fit: {', '.join(wrong)}", f"pip install {' '.join(cures)}"))
     return findings
+
+
+def _needed() -> list[Requirement]:
+    """What pyproject.toml asks for; nothing where the package lies uninstalled in a folder."""
+    try:
+        return [Requirement(line) for line in requires("digit-recognizer") or [] if "extra ==" not in line]
+    except PackageNotFoundError:
+        return []
 
 
 def _data() -> Finding:

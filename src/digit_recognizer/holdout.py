@@ -44,7 +44,7 @@ def split(labels: np.ndarray, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
         )
     except ValueError as error:
         raise InputError(
-            f"recipe: a validation part of {recipe.validation:g} cannot be held out of {len(rows):,} rows ({error}). "
+            f"a validation part of {recipe.validation:g} of {len(rows):,} rows does not hold each digit on both sides. "
             "Choose another part, or 0 to hold out none."
         ) from error
     return fitted, held_out

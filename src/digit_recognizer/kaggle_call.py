@@ -1,7 +1,7 @@
 """One call of the kaggle client, in a child process -> its answer, and what to tell a person of it.
 
 The child (kaggle_child.py) gets a clean environment and a time limit; the client is never imported here.
-Used by `competition` alone, which knows what is asked and in which order.
+`competition` alone makes calls; it knows what is asked and in which order.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import RunError
+from .errors import InputError
 
 COMPETITION = "digit-recognizer"
 SITE = f"https://www.kaggle.com/competitions/{COMPETITION}"
@@ -48,13 +48,18 @@ class Answer:
         return self.error == "http" and 400 <= (self.status or 0) < 500 and self.status != 408
 
 
-def call(name: str, **arguments: Any) -> Answer:
-    """Let the client do one of kaggle_child.CALLS. Raises RunError only when there are no credentials."""
+def require_credentials() -> None:
+    """Raise InputError when there is nothing to log in with."""
     if not all_credentials():
-        raise RunError(
-            "No Kaggle credentials found. Make a token at https://www.kaggle.com/settings and save it as "
+        raise InputError(
+            f"No Kaggle credentials found. Make a token at {SETTINGS} and save it as "
             "~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
         )
+
+
+def call(name: str, **arguments: Any) -> Answer:
+    """Let the client do one of kaggle_child.CALLS. Raises InputError only when there are no credentials."""
+    require_credentials()
     order = json.dumps({"call": name, **arguments}).encode()
     with tempfile.TemporaryDirectory() as empty:
         try:

@@ -1,4 +1,4 @@
-"""The main job, step by step: data -> training -> submission.csv -> score. Alone knows paths, clock and printing.
+"""The main job, step by step: data -> training -> submission.csv -> score. Alone knows their order.
 
 `submissions/<run>/` gets all that belongs to a run; `submissions/submission.csv` is the newest run's file.
 """
@@ -17,7 +17,7 @@ from . import competition, runs, sources, submission, tables
 from .errors import InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
-from .kaggle_call import SETTINGS, SITE, find_credentials
+from .kaggle_call import SITE, find_credentials, require_credentials
 from .predict import fitness
 from .recipes import Recipe
 from .score import score
@@ -57,13 +57,13 @@ def run(job: Job) -> dict[str, Any]:
     """
     start = time.perf_counter()
     run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
+    if job.submit:
+        require_credentials()
     source = find_data(job.data)
     if job.submit:
         check_is_real(source)
-        check_credentials()
     reading = time.perf_counter()
-    train_table = tables.read_train(source.train, CACHE)
-    test_table = tables.read_test(source.test, CACHE)
+    train_table, test_table = _read(source)
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
@@ -99,7 +99,7 @@ def run(job: Job) -> dict[str, Any]:
     runs.write_result(folder, result)
     runs.publish(folder)
     if job.recipe.batch_norm:
-        say("The batch statistics were measured anew with the final weights; the figures are of that network:")
+        say("Batch normalisation was measured anew and folded into the weights; now:")
     show_result(result)
     if job.submit:
         content = read_bytes(file)
@@ -122,7 +122,7 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
     check_is_real(source)
     n_rows = len(tables.read_test(source.test, CACHE).pixels) if source else competition.TEST_ROWS
     submission.check_upload(content, str(file), n_rows)
-    check_credentials()
+    require_credentials()
     return _send(file, content, made_by, message, again)
 
 
@@ -155,13 +155,18 @@ def check_is_real(source: sources.Source | None) -> None:
         raise InputError(NOT_THE_SAMPLE)
 
 
-def check_credentials() -> None:
-    """Raise InputError when there is no token to upload with."""
-    if not find_credentials():
-        raise InputError(
-            f"No Kaggle credentials found. Make a token at {SETTINGS} and save it as "
-            "~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
-        )
+def _read(source: sources.Source) -> tuple[tables.LabelledTable, tables.Table]:
+    """Read both files; raises one InputError with the faults of both."""
+    try:
+        train_table = tables.read_train(source.train, CACHE)
+    except InputError as error:
+        faults = [str(error)]
+        try:
+            tables.read_test(source.test, CACHE)
+        except InputError as also:
+            faults.append(str(also))
+        raise InputError("\n".join(faults)) from error
+    return train_table, tables.read_test(source.test, CACHE)
 
 
 def _train(recipe: Recipe, train_table: tables.LabelledTable, test_table: tables.Table) -> "Outcome":

@@ -193,5 +193,5 @@ def _convert(key: str, value: Any, kind: type) -> Any:
 
 def _nearest(word: str, known: Any) -> str:
     """A hint for a mistyped name, or nothing."""
-    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""

@@ -58,6 +58,8 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
                 folder.mkdir()
                 return folder
             number += 1
+    except FileExistsError:
+        raise RunError(f"{submissions}: a file has the name of the folder. Move it away, or work elsewhere.") from None
     except OSError as error:
         raise RunError(
             f"{submissions}: no folder can be made there ({error.strerror}). Work where you may write, and try again."

@@ -22,8 +22,10 @@ def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None 
     """
     if wrong is not None and wrong.resolve() in [file.resolve() for file in (*files, answers_file)]:
         raise InputError(f"--wrong {wrong}: that file is read here and would be overwritten. Choose another name.")
+    if wrong is not None and not wrong.absolute().parent.is_dir():
+        raise InputError(f"--wrong {wrong}: there is no folder {wrong.parent}. Make it, or choose another.")
     answers = read_answers(answers_file)
-    labels = [submission.parse(read_bytes(file), str(file), len(answers)) for file in files]
+    labels = [_read_labels(file, answers_file, len(answers)) for file in files]
     result: dict[str, Any] = {
         "answers": str(answers_file),
         "files": [_record(file, score(own, answers)) for file, own in zip(files, labels, strict=True)],
@@ -36,6 +38,21 @@ def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None 
         write_atomically(wrong, ("ImageId,Label,Answer\n" + "".join(lines)).encode())
         result["wrong"] = str(wrong)
     return result
+
+
+def _read_labels(file: Path, answers_file: Path, n_rows: int) -> np.ndarray:
+    """The labels of a submission; a whole one of another length may be right, and the answers another test set's."""
+    data = read_bytes(file)
+    try:
+        return submission.parse(data, str(file), n_rows)
+    except InputError:
+        n = len(submission.parse(data, str(file)))  # tells what else is wrong with it
+        if n == n_rows:
+            raise
+        answer = f" Kaggle would answer: {submission.unable_to_find(n_rows - n)}" if n < n_rows else ""
+        raise InputError(
+            f"{file}: {n:,} rows, but {answers_file} has {n_rows:,}. Give the answers to these images.{answer}"
+        ) from None
 
 
 def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:

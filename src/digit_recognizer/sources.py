@@ -76,9 +76,10 @@ def _at(path: Path) -> Source:
     if not path.exists():
         raise InputError(f"{path}: not found. Give the folder with {TRAIN} and {TEST}, or Kaggle's {ZIP}.")
     if not zipfile.is_zipfile(path):
+        cut = path.suffix == ".zip"
         raise InputError(
-            f"{path}: expected a folder or a zip, received another file. "
-            f"Give the folder with {TRAIN} and {TEST}, or download Kaggle's {ZIP} again."
+            f"{path}: expected a folder or a zip, received {'a damaged or incomplete zip' if cut else 'another file'}. "
+            + (f"Download Kaggle's {ZIP} again." if cut else f"Give the folder with {TRAIN} and {TEST}.")
         )
     return _in_zip(path)
 

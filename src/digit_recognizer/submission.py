@@ -78,6 +78,11 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
         raise InputError(f"{name}: every label is {labels[0]}; no model learnt that. Submit a trained model's file.")
 
 
+def unable_to_find(n_missing: int) -> str:
+    """Kaggle's words for a file with too few rows."""
+    return f"Unable to find {n_missing} required key values in the 'ImageId' column."
+
+
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty as (line number, values), the header first."""
     try:
@@ -99,7 +104,9 @@ def _check_header(header: list[str], name: str) -> None:
     if header[0].lstrip().startswith("<"):
         raise InputError(f"{name}: expected a CSV file, received a web page. Write or download the file anew.")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InputError(f"{name}, line 1: expected a comma between the values, received {_show(header[0])}.")
+        raise InputError(
+            f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it anew."
+        )
     missing = [column for column in COLUMNS if column not in header]
     extra = [column for column in header if column not in COLUMNS]
     if missing:
@@ -117,8 +124,7 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
     """Each of 1..n once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     missing = np.setdiff1d(np.arange(1, n + 1), unique)
-    answer = f" Kaggle would answer: Unable to find {len(missing)} required key values in the 'ImageId' column."
-    answer = answer if len(missing) else ""
+    answer = f" Kaggle would answer: {unable_to_find(len(missing))}" if len(missing) else ""
     if unique[0] == 0:
         raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.{answer}")
     if counts.max() > 1:
@@ -126,7 +132,7 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
         n_repeated = int((counts > 1).sum())
         raise InputError(
             f"{name}, line {lines[again]}: ImageId {ids[again]} again; expected each of 1 to {n} once, "
-            f"received {n_repeated:,} more than once.{answer}"
+            f"received {n_repeated:,} more than once. Predict every test image once.{answer}"
         )
     if len(missing) or len(ids) != n:
         fault = f"the first missing one is {missing[0]}" if len(missing) else f"the last one is {unique[-1]}"
@@ -140,8 +146,8 @@ def _refuse_label(text: str, where: str) -> NoReturn:
     try:
         number = float(text)
     except ValueError:
-        raise InputError(f"{where}: expected a label 0..9, received {_show(text)}.") from None
-    cure = ""
+        raise InputError(f"{where}: expected a label 0..9, received {_show(text)}. Correct it.") from None
+    cure = " Correct it."
     if number in range(10):
         cure = f" Write it as {int(number)}, by astype(int): Kaggle may take such a number and score it 0.00000."
     raise InputError(f"{where}: expected one digit 0..9 as label, received {_show(text)}.{cure}")

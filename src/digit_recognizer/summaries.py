@@ -7,6 +7,8 @@ from .terminal import say, show_table
 
 _PARTS = {"train": "train", "validation": "validation", "score": "test (answers)"}
 
+_HOPELESS = 0.5  # validation accuracy
+
 
 def show_input(found: Inspection) -> None:
     """The short report on the input that stands before every training."""
@@ -26,6 +28,8 @@ def show_result(result: dict[str, Any]) -> None:
         if (fit := result.get(key))
     ]
     show_table(["", "images", "loss", "accuracy", "error"], rows)
+    if (held_out := result.get("validation")) and held_out["accuracy"] < _HOPELESS:
+        say("Warning: most held-out images are wrong; this training came to nothing.", style="yellow")
     seconds = result["seconds"]
     say(f"Read in {seconds['read']:.1f} s, trained in {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.")
-    say(f"Wrote {result['submission']}")
+    say(f"Wrote {result['submission']}, also as submissions/submission.csv")

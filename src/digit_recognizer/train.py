@@ -103,7 +103,7 @@ def fit(
         history.append(record)
         on_epoch(record)
     if recipe.batch_norm:
-        measured = images[: _MEASURED * recipe.batch_size]
+        measured = images[order[: _MEASURED * recipe.batch_size]]
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // recipe.batch_size)))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))

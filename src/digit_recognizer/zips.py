@@ -1,6 +1,5 @@
 """Reading Kaggle's zip: exact names, capped sizes, CRCs to the end; nothing is ever unpacked to a path of its own."""
 
-import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -38,7 +37,10 @@ def read(path: Path, member: str) -> bytes:
             raise InputError(
                 f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
             )
-        return archive.read(info)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"{path / member}: packed in another way than Kaggle's. Download Kaggle's zip again.")
+        with archive.open(info) as file:
+            return file.read(info.file_size + 1)  # a zip that declares too little is inflated no further
 
 
 @contextmanager
@@ -51,5 +53,5 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise InputError(f"{path}: not found. Check the path.") from None
     except KeyError as error:
         raise InputError(f"{path}: no such member in this zip: {error}. Take the zip as Kaggle delivers it.") from None
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: the zip is damaged ({error or type(error).__name__}). Download it again.") from error
