@@ -1,11 +1,14 @@
 """What every test file starts from: a quiet TensorFlow, a folder of its own, no credentials, the real data if any."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+_TEMPORARY = tempfile.TemporaryDirectory()  # locks lie here, too: suites side by side are not in each other's way
+tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
 
 
 @pytest.fixture
