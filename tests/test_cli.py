@@ -265,8 +265,10 @@ def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_leaves_with_130_and_no_traceback(workplace):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "--data", "sample", "--epochs", "500"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         for line in process.stdout:
             if line.startswith("epoch"):
                 break
