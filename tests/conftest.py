@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from digit_recognizer.terminal import console
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _TEMPORARY = tempfile.TemporaryDirectory()  # locks lie here, too: suites side by side are not in each other's way
 tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
@@ -13,7 +15,8 @@ tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current directory, and a home without Kaggle credentials."""
+    """An empty current directory, a home without Kaggle credentials, news on stdout."""
+    monkeypatch.setattr(console, "stderr", False)
     for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"

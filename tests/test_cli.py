@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from digit_recognizer import cli
+from digit_recognizer import cli, ledger
 from digit_recognizer.models import MODELS
 from digit_recognizer.recipes import RECIPES
 from digit_recognizer.sample import write_sample
@@ -277,4 +277,6 @@ def test_ctrl_c_leaves_with_130_and_no_traceback(workplace):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert not list(Path("submissions").glob("*"))
+    assert {file.name for file in Path("submissions").iterdir()} == {"ledger.sqlite"}
+    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+        assert book.run("last")["status"] == "interrupted"

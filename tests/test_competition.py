@@ -249,15 +249,16 @@ def test_an_account_that_is_not_known_any_more_ends_the_waiting(kaggle, file):
 
 def test_a_file_kaggle_cannot_score_is_an_error_with_its_reason(kaggle, tmp_path):
     upload = submit(submission(tmp_path, ANSWERS[:-2]), "", "r1")
-    message = failure(wait_for_score, upload, pace=0)
-    assert "entry 1001: Unable to find 2 required key values in the 'ImageId' column." in message
+    judged = wait_for_score(upload, pace=0)
+    assert judged.status == "ERROR"
+    assert judged.error == "Unable to find 2 required key values in the 'ImageId' column"
 
 
 def test_hostile_words_of_kaggle_become_one_harmless_line(kaggle, file):
     upload = submit(file, "", "r1")
     hostile = f"\x1b[2J{KEY}\r\n\u202e Authorization: Bearer {TOKEN} {STORE}/x?X-Signature={SIGNATURE} " + "a!" * 9000
     kaggle.entries[0].result = ("ERROR", "", hostile)
-    message = failure(wait_for_score, upload, pace=0)
+    message = wait_for_score(upload, pace=0).error
     assert f"[2J[hidden] Authorization: Bearer [hidden] {STORE}/x?[hidden] a!a!" in message
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer.doctor import examine
+from digit_recognizer.doctor import examine, examine_leaks
+from digit_recognizer.errors import InputError
 from digit_recognizer.sample import write_sample
 
 
@@ -55,3 +56,38 @@ def test_damaged_data_is_a_problem(workplace):
 def test_a_folder_that_cannot_be_written_is_a_problem(workplace):
     Path("submissions").write_text("a file in its place")
     assert found(f"folder submissions{os.sep}").ok is False
+
+
+def leaks(folder):
+    return {finding.what: finding.ok for finding in examine_leaks(folder)}
+
+
+def test_clean_data_has_no_leak(workplace):
+    write_sample(Path("data"))
+    assert leaks(Path("data")) == {
+        "data": True,
+        "test.csv in train.csv": True,
+        "rows of train.csv": True,
+        "copies in train.csv": True,
+    }
+
+
+def test_test_rows_in_train_and_copies_are_found(workplace):
+    write_sample(Path("data"))
+    train, test = Path("data/train.csv"), Path("data/test.csv")
+    stolen = test.read_text().splitlines()[1]
+    train.write_text(train.read_text() + f"7,{stolen}\n7,{stolen}\n")
+    found = leaks(Path("data"))
+    assert found["test.csv in train.csv"] is False
+    assert found["copies in train.csv"] is None
+
+
+def test_far_more_rows_than_the_competition_gives_are_found(workplace, monkeypatch):
+    write_sample(Path("data"))
+    monkeypatch.setattr("digit_recognizer.competition.TRAIN_ROWS", 1_100)
+    assert leaks(Path("data"))["rows of train.csv"] is False
+
+
+def test_without_data_there_is_nothing_to_look_at(workplace):
+    with pytest.raises(InputError, match="no data found"):
+        examine_leaks()

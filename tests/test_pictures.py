@@ -34,11 +34,12 @@ def test_sample_digits_need_not_hold_every_digit():
 def test_learning_curves_are_drawn_with_and_without_validation(n_epochs):
     history = [Record(epoch + 1) for epoch in range(n_epochs)]
     without = [replace(record, validation_loss=None, validation_accuracy=None) for record in history]
-    assert pictures.learning_curves(history) != pictures.learning_curves(without)
+    assert pictures.learning_curves([history]) != pictures.learning_curves([without])
+    size(pictures.learning_curves([history, without]))
 
 
 def test_an_epoch_without_mistakes_can_be_drawn_though_it_has_no_logarithm():
-    size(pictures.learning_curves([Record(1, accuracy=1.0, validation_accuracy=1.0)]))
+    size(pictures.learning_curves([[Record(1, accuracy=1.0, validation_accuracy=1.0)]]))
 
 
 def test_confusion_matrix_shows_where_the_mistakes_are():

@@ -2,20 +2,28 @@
 
 import csv
 import json
-from datetime import datetime
-from hashlib import sha256
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import cli, holdout, pipeline, runs, submission
+from digit_recognizer import bookkeeping, cli, pipeline, sending, submission
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.sample import write_sample
 from digit_recognizer.score import score
 
+FACTS = {
+    "kind": "run",
+    "recipe_name": "lenet5",
+    "recipe": {},
+    "data": "data/sample",
+    "source": "sample",
+    "train_hash": "1-a",
+    "test_hash": "1-b",
+}
 RECIPE = change(RECIPES["lenet5"], {"epochs": 2})
 
 
@@ -63,7 +71,7 @@ def test_score_in_the_record_is_what_scoring_the_file_gives(finished):
 def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(finished):
     folder, result = finished
     run = folder / "submissions" / result["run"]
-    assert json.loads((run / "recipe.json").read_text()) == vars(RECIPE)
+    assert json.loads((run / "recipe.json").read_text()) == json.loads(json.dumps(asdict(RECIPE)))
     with (run / "history.csv").open() as file:
         history = list(csv.DictReader(file))
     assert [row["epoch"] for row in history] == ["1", "2"]
@@ -71,13 +79,52 @@ def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(fini
     with np.load(run / "weights.npz", allow_pickle=False) as weights:
         assert sum(weights[name].size for name in weights.files) == 61_706
     with np.load(run / "probabilities.npz", allow_pickle=False) as kept:
-        assert kept["validation"].shape == (120, 10)
-        np.testing.assert_allclose(kept["test"].sum(axis=1), 1, rtol=1e-5)
+        assert kept["held_out_log_p"].shape == (120, 10)
+        assert kept["held_out_rows"].shape == (120,)
+        np.testing.assert_allclose(np.exp(kept["test_log_p"]).sum(axis=1), 1, rtol=1e-5)
         labels = submission.parse((run / "submission.csv").read_bytes(), "submission.csv")
-        assert (kept["test"].argmax(axis=1) == labels).all()
+        assert (kept["test_log_p"].argmax(axis=1) == labels).all()
     pictures = {file.name for file in run.glob("*.png")}
     assert pictures == {"sample-digits.png", "learning-curves.png", "confusion-matrix.png", "challenging-digits.png"}
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_the_ledger_holds_the_run_whole(finished, monkeypatch):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    with bookkeeping.ledger() as book:
+        run = book.run(result["run"])
+        [member] = book.members(run["id"])
+        [scored] = book.scores(result["submission_sha256"])
+    assert json.loads(run["recipe"]) == json.loads(json.dumps(asdict(RECIPE)))
+    assert (run["status"], run["estimate"], run["source"]) == ("done", "holdout", "sample")
+    assert (run["n"], run["correct"]) == (120, result["validation"]["correct"])
+    assert run["seconds_train"] == result["seconds"]["train"]
+    assert set(json.loads(run["versions"])) >= {"python", "tensorflow", "keras", "numpy"}
+    assert run["threads"] >= 1
+    assert (member["name"], member["accuracy"]) == ("lenet5-seed0", result["validation"]["accuracy"])
+    assert (scored["correct"], scored["n"]) == (result["score"]["correct"], 597)
+
+
+def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace):
+    recipe = change(RECIPE, {"epochs": 1, "folds": 2, "seeds": 2})
+    result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
+    assert result["validation"]["n"] == 1200
+    assert result["networks"] == 4
+    folders = {file.parent.name for file in Path("submissions", result["run"]).glob("members/*/weights.npz")}
+    assert folders == {f"lenet5-seed{seed}-fold{fold}" for seed in (0, 1) for fold in (1, 2)}
+    with bookkeeping.ledger() as book:
+        run = book.run("last")
+        assert run["estimate"] == "out-of-fold"
+        assert {member["name"] for member in book.members(run["id"])} == folders
+
+
+def test_a_run_that_fails_is_entered_as_failed(workplace):
+    with pytest.raises(InputError, match="does not hold each digit"):
+        pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
+    with bookkeeping.ledger() as book:
+        assert book.run("last")["status"] == "failed"
+    assert {file.name for file in Path("submissions").iterdir()} == {"ledger.sqlite"}
 
 
 def test_the_same_run_again_gives_the_same_file_and_another_folder(finished, monkeypatch):
@@ -94,13 +141,6 @@ def test_nothing_held_out_trains_on_all_rows(workplace):
     result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
     assert "validation" not in result
     assert result["train"]["n"] == 1200
-
-
-def test_holdout_is_stratified_and_no_row_is_both():
-    labels = np.repeat(np.arange(10), 50)
-    fitted, held_out = holdout.split(labels, change(RECIPE, {"validation": 0.2}))
-    assert np.bincount(labels[held_out]).tolist() == [10] * 10
-    assert sorted([*fitted, *held_out]) == list(range(500))
 
 
 def test_json_is_the_last_line(workplace, capfd):
@@ -157,22 +197,22 @@ def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle):
     for data in bad.values():
         Path("bad.csv").write_bytes(data)
         with pytest.raises(InputError):
-            pipeline.submit(Path("bad.csv"))
+            sending.submit(Path("bad.csv"))
     assert kaggle.requests == []
 
 
 def test_a_good_file_without_credentials_is_told_where_to_get_them(kaggle, monkeypatch):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     with pytest.raises(InputError, match="No Kaggle credentials"):
-        pipeline.submit(write(kaggle.right))
+        sending.submit(write(kaggle.right))
 
 
 def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle):
     file = write(kaggle.right)
-    folder = runs.new_run("tried", datetime(2026, 1, 1))
-    runs.write_result(folder, {"source": "sample", "submission_sha256": sha256(file.read_bytes()).hexdigest()})
+    with bookkeeping.ledger() as book, bookkeeping.entered(book, "tried", **FACTS) as entry:
+        book.finish_run(entry.number, "done", submission_hash=bookkeeping.hash_of(file))
     with pytest.raises(InputError, match="tried made it for the built-in sample"):
-        pipeline.submit(file)
+        sending.submit(file)
     assert kaggle.requests == []
 
 
@@ -186,7 +226,7 @@ def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle):
     Path("data/test.csv").unlink()
     Path("data/train.csv").unlink()
     with pytest.raises(InputError, match="28,000"):
-        pipeline.submit(write(kaggle.right))
+        sending.submit(write(kaggle.right))
     assert kaggle.requests == []
 
 
@@ -194,11 +234,15 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle):
     result = pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"epochs": 1}), submit=True, message="mine"))
     assert result["kaggle"]["status"] == "COMPLETE"
     assert 0 < result["kaggle"]["public_score"] <= 1
-    kept = json.loads(Path("submissions", result["run"], "result.json").read_text())["kaggle"]
+    assert json.loads(Path("submissions", result["run"], "result.json").read_text()) == result
+    with bookkeeping.ledger() as book:
+        [kept] = book.submissions()
+        assert [row["status"] for row in book.submission_states(kept["id"])] == ["SENDING", "PENDING", "COMPLETE"]
+        assert book.run("last")["public_score"] == result["kaggle"]["public_score"]
     assert {key: kept[key] for key in result["kaggle"]} == result["kaggle"]
     [entry] = kaggle.entries
     assert entry.description.startswith(f"mine run {result['run']} sha ")
-    again = pipeline.submit(Path("submissions/submission.csv"))
+    again = sending.submit(Path("submissions/submission.csv"))
     assert again == result["kaggle"]
     assert len(kaggle.entries) == 1
 
@@ -206,13 +250,13 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle):
 def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle):
     kaggle.fail("CreateSubmission", 429)
     with pytest.raises(RunError, match=r"too many requests.*digits submit mine\.csv"):
-        pipeline.submit(write(kaggle.right))
+        sending.submit(write(kaggle.right))
 
 
 def test_a_score_that_is_lost_on_the_way_is_asked_for_by_the_same_command(kaggle):
     kaggle.fail("GetSubmission", 401)
     with pytest.raises(RunError, match="digits submit"):
-        pipeline.submit(write(kaggle.right))
+        sending.submit(write(kaggle.right))
     kaggle.fail("GetSubmission", None)
-    assert pipeline.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert sending.submit(Path("mine.csv"))["public_score"] == 1.0
     assert len(kaggle.entries) == 1

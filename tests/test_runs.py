@@ -28,17 +28,16 @@ def test_a_name_that_is_no_folder_name_everywhere_is_refused(name):
         runs.check_name(name)
 
 
-def test_a_run_is_found_by_the_hash_of_its_submission(tmp_path):
-    for name, sha in (("a", "1" * 64), ("b", "2" * 64)):
-        runs.write_result(tmp_path / name, {"submission_sha256": sha})
-    assert runs.find_run("1" * 64, tmp_path) == tmp_path / "a"
-    assert runs.find_run("3" * 64, tmp_path) is None
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"])
-def test_a_damaged_result_counts_as_none(text, tmp_path):
-    (tmp_path / "result.json").write_text(text, encoding="latin-1")
-    assert runs.read_result(tmp_path) == {}
+def test_probabilities_are_read_back_and_damage_is_told(tmp_path):
+    rows, log_p, test_log_p = np.arange(3), np.zeros((3, 10), np.float32), np.ones((4, 10), np.float32)
+    runs.write_probabilities(tmp_path, rows, log_p, test_log_p)
+    for kept, written in zip(runs.read_probabilities(tmp_path), (rows, log_p, test_log_p), strict=True):
+        np.testing.assert_array_equal(kept, written)
+    file = tmp_path / "probabilities.npz"
+    for damaged in (b"", file.read_bytes()[:100], file.read_bytes()[:-30]):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match="Repeat that run"):
+            runs.read_probabilities(tmp_path)
 
 
 def test_arrays_are_read_back_without_pickle(tmp_path):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from digit_recognizer import terminal
 from digit_recognizer.errors import RunError
+from digit_recognizer.predict import Fitness
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def test_columns_of_numbers_stand_to_the_right(screen):
 
 def test_epochs_are_plain_lines_without_a_terminal(screen):
     out = screen(False)
-    with terminal.progress(12) as epochs:
+    with terminal.progress([12]) as epochs:
         epochs.on_batch(1, 2)
         epochs.on_epoch(Record(1))
         epochs.on_epoch(Record(2, validation_loss=0.5, validation_accuracy=0.8))
@@ -58,9 +59,21 @@ def test_epochs_are_plain_lines_without_a_terminal(screen):
     )
 
 
+def test_many_networks_get_a_line_each(screen):
+    out = screen(False)
+    with terminal.progress([2, 2]) as lines:
+        for name in ("lenet5-seed0", "lenet5-seed1"):
+            lines.on_epoch(Record(1))
+            lines.on_epoch(Record(2))
+            lines.on_member(name, Fitness(9, 0.75, 0.5, 0.25) if name.endswith("0") else None)
+    assert out.getvalue() == (
+        "network 1/2   lenet5-seed0   validation: loss 0.5000, accuracy 0.7500\nnetwork 2/2   lenet5-seed1\n"
+    )
+
+
 def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
     out = screen(True)
-    with terminal.progress(2) as epochs:
+    with terminal.progress([2]) as epochs:
         epochs.on_batch(1, 2)
         epochs.on_epoch(Record(1))
     assert "training" in out.getvalue()

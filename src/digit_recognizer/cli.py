@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .recipes import Recipe
 
 _FILE = click.Path(path_type=Path)
+_SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,9 +34,14 @@ def digits() -> None:
 @click.option("--model", metavar="NAME", help="The network; `digits models` lists them.")
 @click.option("--epochs", metavar="N", help="How often to go through the training images.")
 @click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it.")
+@click.option("--folds", metavar="K", help="Cross-validate in K stratified folds instead.")
+@click.option("--full", is_flag=True, default=None, help="Label test.csv by networks trained on all of train.csv.")
+@click.option("--seeds", metavar="N", help="Train N networks, of seed, seed + 1, ..., and average them.")
 @click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation.")
+@click.option("--tta", metavar="HOW", help="Test-time augmentation: none, shift or rotate.")
 @click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear).")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe.")
+@click.option("--like", metavar="RUN", help="The recipe, whole, of a run in the ledger.")
 @click.option("--answers", type=_FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
@@ -107,12 +113,100 @@ def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bo
 
     It is checked first, sent once, and its score is waited for.
     """
-    from . import pipeline
+    from . import sending
 
     _news_to_stderr(as_json)
-    entry = pipeline.submit(file, data, message, again)
+    entry = sending.submit(file, data, message, again)
     if as_json:
         _print_json(entry)
+
+
+@digits.command()
+@click.option(
+    "--sort", default="accuracy", show_default=True, metavar="BY", help="accuracy, loss, public, weights, ..."
+)
+@click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
+@click.option("--model", metavar="NAME", help="Only runs with this model.")
+@click.option("--top", type=int, metavar="N", help="Only the first N.")
+@click.option("--all", "every", is_flag=True, help="Also runs that failed or go on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead.")
+def leaderboard(
+    sort: str, recipe: str | None, model: str | None, top: int | None, every: bool, as_json: bool, as_csv: bool
+) -> None:
+    """List the best runs of the ledger."""
+    from . import board
+
+    rows = board.board(sort, recipe, model, top, every)
+    if as_json:
+        _print_json(rows)
+    elif as_csv:
+        click.echo(board.to_csv(rows), nl=False)
+    else:
+        board.show_board(rows)
+
+
+@digits.command()
+@click.argument("run", metavar="RUN")
+@click.option("--note", metavar="TEXT", help="Write this note to the run first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def show(run: str, note: str | None, as_json: bool) -> None:
+    """Tell all the ledger knows of a run.
+
+    RUN is its name, its number, a part of its name that no other has, or `last`.
+    """
+    from . import board
+
+    found = board.details(run, note)
+    _print_json(found) if as_json else board.show_details(found)
+
+
+@digits.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--data", type=_FILE, metavar="PATH", help="Where the runs' train.csv is now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
+    """Say whether run B is better than run A.
+
+    Or, for two submission files: how much their scores can differ.
+    """
+    from . import versus
+
+    found = versus.compare_two(first, second, data)
+    _print_json(found) if as_json else versus.show(found)
+
+
+@digits.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--weights", default="greedy", show_default=True, metavar="HOW", help="greedy or equal.")
+@click.option("--name", default="blend", metavar="WORD", help="Name of the new run, besides its time.")
+@click.option("--data", type=_FILE, metavar="PATH", help="Where the runs' train.csv is now.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def blend(runs: tuple[str, ...], weights: str, name: str, data: Path | None, as_json: bool) -> None:
+    """Make a submission of several runs.
+
+    Nothing is trained: their stored probabilities are averaged.
+    """
+    from . import blending
+
+    _news_to_stderr(as_json)
+    result = blending.blend(runs, weights, name, data)
+    _print_json(result) if as_json else blending.show(result)
+
+
+@digits.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
+def plan(as_json: bool) -> None:
+    """Say which file to upload next.
+
+    Brings the ledger up to Kaggle's list first, when there are credentials.
+    """
+    from . import planning
+
+    _news_to_stderr(as_json)
+    found = planning.plan()
+    _print_json(found) if as_json else planning.show(found)
 
 
 @digits.command()
@@ -144,15 +238,17 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 
 @digits.command()
+@click.option("--leak", is_flag=True, help="Look instead whether train.csv holds test images or rows from elsewhere.")
+@click.option("--data", type=_FILE, metavar="PATH", help="With --leak: the data to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-def doctor(as_json: bool) -> None:
+def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """Check data, credentials and versions.
 
     Each problem is told with its cure.
     """
-    from .doctor import examine, show
+    from .doctor import examine, examine_leaks, show
 
-    findings = examine()
+    findings = examine_leaks(data) if leak else examine()
     _print_json([asdict(finding) for finding in findings]) if as_json else show(findings)
     if any(finding.ok is False for finding in findings):
         raise click.exceptions.Exit(1)
@@ -193,15 +289,29 @@ def _recipe(options: dict[str, Any]) -> "tuple[str, Recipe]":
     """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
     from .recipes import change, choose, load, parse_settings
 
-    if options["recipe_file"] is not None and options["recipe"] is not None:
-        raise InputError("--recipe and --recipe-file: give one of them; a file may name its `base`.")
-    if options["recipe_file"] is not None:
-        name, recipe = load(options["recipe_file"])
+    given = [key for key in ("recipe", "recipe_file", "like") if options[key] is not None]
+    if len(given) > 1:
+        names = " and ".join(f"--{key.replace('_', '-')}" for key in given)
+        raise InputError(f"{names}: give one of them; a file may name its `base`.")
+    if given and given[0] != "recipe":
+        name, recipe = load(options["recipe_file"]) if given[0] == "recipe_file" else _recipe_like(options["like"])
         recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
     else:
         name, recipe = choose(options["recipe"], options["model"])
-    short = {key: options[key] for key in ("epochs", "validation", "seed", "fit") if options[key] is not None}
+    short = {key: options[key] for key in _SHORT if options[key] is not None}
     return name, change(recipe, {**parse_settings(options["settings"]), **short})
+
+
+def _recipe_like(word: str) -> "tuple[str, Recipe]":
+    """The recipe of a run, from its row in the ledger alone."""
+    from .bookkeeping import ledger
+    from .recipes import from_record
+
+    with ledger() as book:
+        run = book.run(word)
+    if run["kind"] == "blend":
+        raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend`.")
+    return run["recipe_name"], from_record(json.loads(run["recipe"]))
 
 
 def _news_to_stderr(as_json: bool) -> None:

@@ -6,6 +6,7 @@ elsewhere.
 """
 
 import hashlib
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,12 +21,18 @@ from .kaggle_call import COMPETITION, SITE, Answer, call, reason, require_creden
 from .lock import alone
 
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
-TEST_ROWS = 28_000  # of the competition's test.csv
+TRAIN_ROWS, TEST_ROWS = 42_000, 28_000  # of the competition's files
 MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on the safe side
 AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
 LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
 
+_MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `describe` words it
+
 Tell = Callable[[str], None]
+
+
+class UnclearOutcome(RunError):
+    """Kaggle may or may not have taken a file."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,14 @@ def submit(
     run: str,
     tell: Tell = lambda line: None,
     again: bool = False,
+    on_sending: Callable[[str], None] = lambda description: None,
     pace: float = 1.0,
 ) -> Upload:
     """Send `data` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
 
-    `again` sends it though it is listed; `pace` scales the pauses (0 in tests). An unclear outcome is looked
-    up in the list, never sent again. Raises RunError with Kaggle's reason.
+    `again` sends it though it is listed; `on_sending` hears of the entry's description just before it is sent;
+    `pace` scales the pauses (0 in tests). An unclear outcome is looked
+    up in the list, never sent again. Raises RunError with Kaggle's reason, UnclearOutcome if that is not enough.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     with alone(sha256[:12], f"{name} is being sent by another process; wait for that one, then look again."):
@@ -105,6 +114,7 @@ def submit(
             return replace(known[0], already_sent=True)
         tell(f"Sending {name} to Kaggle ...")
         description = describe(message, run, sha256)
+        on_sending(description)
         answer = _send(name, data, description)
         if answer.value and answer.value["ref"]:
             return Upload(answer.value["ref"], "PENDING", None, sha256, description)
@@ -118,7 +128,8 @@ def wait_for_score(
 ) -> Upload:
     """Ask for the entry until it is scored, or until `limit_seconds` have passed: then it is still PENDING.
 
-    Raises RunError when Kaggle could not score the file, or does not let the account see it.
+    Its status is then COMPLETE, or ERROR with Kaggle's reason. Raises RunError when Kaggle does not let the account
+    see it.
     """
     if upload.status == "PENDING":
         tell(f"Waiting for the score of entry {upload.ref} ...")
@@ -133,12 +144,14 @@ def wait_for_score(
         if upload.status == "PENDING":
             time.sleep(max(0.0, min(pause * pace, end - time.monotonic())))
             pause = min(pause * 1.5, 15.0)
-    if upload.status == "ERROR":
-        raise RunError(
-            f"Kaggle could not score entry {upload.ref}: {upload.error or 'it gives no reason'}. "
-            "Correct the file and submit it again."
-        )
     return upload
+
+
+def entries() -> list[Upload]:
+    """All entries of the team, newest first; of their files' SHA-256 what the description tells, or nothing."""
+    listed = _value(call("list", competition=COMPETITION))
+    marks = [_MARK.search(entry["description"]) for entry in listed]
+    return [_upload(entry, mark[1] if mark else "") for entry, mark in zip(listed, marks, strict=True)]
 
 
 def allowance() -> Allowance | None:
@@ -185,7 +198,7 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
         if new:
             return new[0]
         found = "its list does not show it"
-    raise RunError(
+    raise UnclearOutcome(
         f"Whether Kaggle took the file is not known: it gave no clear answer, and {found}. The file was not "
         f"resent. Look at {SITE}/submissions, or submit again: that looks at the list before it sends."
     )

@@ -3,14 +3,18 @@
 import os
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from . import competition, kaggle_call, runs, sources
+from . import competition, kaggle_call, runs, sources, surroundings
 from .errors import InputError, RunError
 from .files import nearest_folder
+from .inspection import inspect
 from .terminal import show_table
+
+_FAR_MORE = 1.02  # times the competition's rows
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,42 @@ def examine() -> list[Finding]:
     return [*_versions(), _data(), *_folders(), *_kaggle()]
 
 
+def examine_leaks(path: Path | None = None) -> list[Finding]:
+    """Look whether train.csv holds what it must not: rows of test.csv, or far more rows than the competition gives.
+
+    Raises InputError when the data at `path`, or that a run would use, is not there or is damaged.
+    """
+    source = sources.find(path)
+    if source is None:
+        raise InputError("no data found to look at. Name it with --data, or get it with `digits download`.")
+    found = inspect(*sources.read(source))
+    most = round(competition.TRAIN_ROWS * _FAR_MORE)
+    return [
+        Finding("data", True, source.describe()),
+        Finding(
+            "test.csv in train.csv",
+            not found.n_overlap,
+            f"{found.n_overlap:,} of {found.n_test:,} test images are also in train.csv",
+            "Take train.csv as Kaggle gives it: a network that learnt the test images has no honest score."
+            if found.n_overlap
+            else "",
+        ),
+        Finding(
+            "rows of train.csv",
+            found.n_train <= most,
+            f"{found.n_train:,}; the competition gives {competition.TRAIN_ROWS:,}",
+            "Rows from elsewhere are most likely MNIST's, and Kaggle's test images are among those. Leave them out."
+            if found.n_train > most
+            else "",
+        ),
+        Finding(
+            "copies in train.csv",
+            None if found.n_duplicates else True,
+            f"{found.n_duplicates:,} rows are copies of others",
+        ),
+    ]
+
+
 def show(findings: list[Finding]) -> None:
     """A row for each finding, and its cure below it."""
     signs = {True: "ok", False: "!!", None: "--"}
@@ -41,19 +81,14 @@ def show(findings: list[Finding]) -> None:
 
 def _versions() -> list[Finding]:
     python = f"{platform.python_version()} on {platform.platform(terse=True)}"
-    installed, wrong, cures = [], [], []
-    for needed in _needed():
-        try:
-            found = version(needed.name)
-        except PackageNotFoundError:
-            found = "missing"
-        installed.append(f"{needed.name} {found}")
-        if found == "missing" or not needed.specifier.contains(found, prereleases=True):
-            wrong.append(installed[-1])
-            cures.append(f'"{needed}"')
-    findings = [Finding("python", True, python), Finding("packages", True, ", ".join(installed))]
+    found = surroundings.versions()
+    wrong = [needed for needed in _needed() if not needed.specifier.contains(found.get(needed.name) or "0")]
+    installed = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items() if name != "python")
+    findings = [Finding("python", True, python), Finding("packages", True, installed)]
     if wrong:
-        findings.append(Finding("packages", False, f"not fit: {', '.join(wrong)}", f"pip install {' '.join(cures)}"))
+        names = ", ".join(needed.name for needed in wrong)
+        cure = "pip install " + " ".join(f'"{needed}"' for needed in wrong)
+        findings.append(Finding("packages", False, f"missing or too old: {names}", cure))
     return findings
 
 

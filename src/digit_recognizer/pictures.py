@@ -25,17 +25,22 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     return _png(figure)
 
 
-def learning_curves(history: Sequence[Any]) -> bytes:
-    """Log-loss and error rate over the epochs, from records with epoch, loss, accuracy, validation_*."""
-    curves = {"train": [(r.loss, 100 * (1 - r.accuracy)) for r in history]}
-    if history[0].validation_loss is not None:
-        curves["validation"] = [(r.validation_loss, 100 * (1 - r.validation_accuracy)) for r in history]
+def learning_curves(histories: Sequence[Sequence[Any]]) -> bytes:
+    """Log-loss and error rate over the epochs, for each network records with epoch, loss, accuracy, validation_*."""
+    curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
+    for history in histories:
+        if history[0].validation_loss is not None:
+            points = [(r.epoch, r.validation_loss, 100 * (1 - r.validation_accuracy)) for r in history]
+            curves.append(("validation", points))
+    colours = {"train": "C0", "validation": "C1"}
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for position, (axis, title) in enumerate(zip(figure.subplots(1, 2), ("log-loss", "error rate, %"), strict=True)):
+    titles = ("log-loss", "error rate, %")
+    for position, (axis, title) in enumerate(zip(figure.subplots(1, 2), titles, strict=True), start=1):
         lowest = np.inf
-        for name, points in curves.items():
+        for name, points in curves:
             values = [point[position] for point in points]
-            axis.plot([r.epoch for r in history], values, marker=".", label=name)
+            marker = "." if len(histories) == 1 else ""
+            axis.plot([point[0] for point in points], values, marker=marker, color=colours[name], label=name)
             lowest = min(lowest, *values, np.inf)
         axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # no mistake has no logarithm
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -44,7 +49,9 @@ def learning_curves(history: Sequence[Any]) -> bytes:
             axis.yaxis.set_minor_formatter(NullFormatter())
         axis.yaxis.set_major_formatter("{x:g}")
         axis.grid(alpha=0.3, which="both")
-        axis.legend()
+        lines, names = axis.get_legend_handles_labels()
+        once = dict(zip(names, lines, strict=True))  # of many networks' lines, one of each colour
+        axis.legend(once.values(), once.keys())
     return _png(figure)
 
 

@@ -1,38 +1,31 @@
-"""The main job, step by step: data -> training -> submission.csv -> score. Alone knows their order.
+"""The main job, step by step: data -> networks -> submission.csv -> score. Alone knows their order.
 
 `submissions/<run>/` gets all that belongs to a run; `submissions/submission.csv` is the newest run's file.
 """
 
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import competition, runs, sources, submission, tables
-from .errors import InputError, RunError
+from . import bookkeeping, competition, runs, sending, sources, submission, tables
+from .bookkeeping import Entry
+from .errors import RunError
 from .files import read_bytes
 from .inspection import inspect
-from .kaggle_call import SITE, find_credentials, require_credentials
+from .kaggle_call import find_credentials, require_credentials
 from .predict import fitness
-from .recipes import Recipe
+from .recipes import Recipe, networks
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
 from .terminal import progress, quietly, say, waiting
 
 if TYPE_CHECKING:
-    from .holdout import Outcome
-
-CACHE = sources.DATA / ".cache"
-NOT_THE_SAMPLE = (
-    "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
-    f"`digits download`, or from {SITE}/data into data/."
-)
+    from .crossval import Together
 
 
 @dataclass(frozen=True)
@@ -61,69 +54,54 @@ def run(job: Job) -> dict[str, Any]:
         require_credentials()
     source = find_data(job.data)
     if job.submit:
-        check_is_real(source)
+        sending.check_is_real(source)
     reading = time.perf_counter()
-    train_table, test_table = _read(source)
+    train_table, test_table = sources.read(source)
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
 
-    folder = runs.new_run(run_name, datetime.now())
-    try:
-        outcome = _train(job.recipe, train_table, test_table)
-        labels = outcome.test_log_p.argmax(axis=1)
-        file = runs.write_run(folder, job.recipe, outcome, train_table, submission.render(labels))
-    except BaseException:
-        with suppress(OSError):
-            folder.rmdir()  # only when nothing was written
-        raise
-
-    result = {
-        "run": folder.name,
-        "recipe": job.recipe_name,
-        "model": job.recipe.model,
-        "weights": outcome.model.count_params(),
-        "data": source.describe(),
+    facts = {
+        "kind": "run",
+        "recipe_name": job.recipe_name,
+        "recipe": asdict(job.recipe),
+        "seed": job.recipe.seed,
+        "data": str(source.place),
         "source": source.kind,
-        "fingerprints": {"train.csv": train_table.fingerprint, "test.csv": test_table.fingerprint},
-        **{part: asdict(fit) for part, fit in outcome.fits.items()},
-        "submission": str(file),
-        "submission_sha256": sha256(read_bytes(file)).hexdigest(),
+        "train_hash": train_table.fingerprint,
+        "test_hash": test_table.fingerprint,
     }
-    if answers is not None:
-        scored = score(labels.astype(np.uint8), answers)
-        test = asdict(fitness(outcome.test_log_p, answers))
-        result["score"] = {**test, "correct": scored.correct, "interval": list(scored.interval)}
-    seconds |= {**outcome.seconds, "total": time.perf_counter() - start}
-    result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
-    runs.write_result(folder, result)
-    runs.publish(folder)
-    if job.recipe.batch_norm:
-        say("Batch normalisation was measured anew and folded into the weights; now:")
-    show_result(result)
-    if job.submit:
-        content = read_bytes(file)
-        submission.check_upload(content, str(file), len(labels))
-        result["kaggle"] = _send(file, content, folder, job.message, job.again)
+    with bookkeeping.ledger() as book:
+        with bookkeeping.entered(book, run_name, **facts) as entry:
+            together = _train(entry, job.recipe, train_table, test_table)
+            file, content = _write(entry.folder, job.recipe, together, train_table)
+            result = {
+                "run": entry.name,
+                "recipe": job.recipe_name,
+                "model": " + ".join(dict.fromkeys(own.model for own in networks(job.recipe))),
+                "weights": together.n_weights,
+                "networks": together.n_networks,
+                "data": source.describe(),
+                "train": asdict(together.train_fit),
+                **bookkeeping.judge(together.log_p, train_table.labels[together.rows]),
+                "submission": str(file),
+                "submission_sha256": sha256(content).hexdigest(),
+            }
+            if answers is not None:
+                result["score"] = _score(together.test_log_p, answers)
+            seconds |= {**together.seconds, "total": time.perf_counter() - start}
+            result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
+            bookkeeping.finish(entry, result, "out-of-fold" if job.recipe.folds else "holdout")
+            if job.answers and answers is not None:
+                _keep_score(entry, result, job.answers)
+        if together.n_networks == 1 and job.recipe.batch_norm:
+            say("Batch normalisation was measured anew and folded into the weights; now:")
+        show_result(result)
+        if job.submit:
+            submission.check_upload(content, str(file), len(test_table.pixels))
+            result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
+            runs.write_record(entry.folder, "result", result)
     return result
-
-
-def submit(file: Path, data: Path | None = None, message: str = "", again: bool = False) -> dict[str, Any]:
-    """Send a submission file made earlier: as many rows as the test.csv found, or else as Kaggle's, are expected.
-
-    Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
-    RunError when Kaggle refuses.
-    """
-    content = read_bytes(file)
-    made_by = runs.find_run(sha256(content).hexdigest())
-    if made_by and runs.read_result(made_by).get("source") == "sample":
-        raise InputError(f"{file}: run {made_by.name} made it for the built-in sample. {NOT_THE_SAMPLE}")
-    source = sources.find(data)
-    check_is_real(source)
-    n_rows = len(tables.read_test(source.test, CACHE).pixels) if source else competition.TEST_ROWS
-    submission.check_upload(content, str(file), n_rows)
-    require_credentials()
-    return _send(file, content, made_by, message, again)
 
 
 def find_data(path: Path | None) -> sources.Source:
@@ -149,55 +127,66 @@ def download(folder: Path) -> None:
     say(f"Wrote {', '.join(competition.FILES)} to {folder}.")
 
 
-def check_is_real(source: sources.Source | None) -> None:
-    """Raise InputError for data that Kaggle cannot score, so that no training is spent on it."""
-    if source and source.kind == "sample":
-        raise InputError(NOT_THE_SAMPLE)
-
-
-def _read(source: sources.Source) -> tuple[tables.LabelledTable, tables.Table]:
-    """Read both files; raises one InputError with the faults of both."""
-    try:
-        train_table = tables.read_train(source.train, CACHE)
-    except InputError as error:
-        faults = [str(error)]
-        try:
-            tables.read_test(source.test, CACHE)
-        except InputError as also:
-            faults.append(str(also))
-        raise InputError("\n".join(faults)) from error
-    return train_table, tables.read_test(source.test, CACHE)
-
-
-def _train(recipe: Recipe, train_table: tables.LabelledTable, test_table: tables.Table) -> "Outcome":
-    """Load Keras, which takes seconds and is not needed before, then train and predict."""
-    with quietly("Loading Keras and its backend"):
-        from . import holdout, train
+def _train(entry: Entry, recipe: Recipe, train_table: tables.LabelledTable, test_table: tables.Table) -> "Together":
+    """Train all networks, each written and entered as soon as it is done."""
+    with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
+        from . import crossval, train
 
         train.start_backend()
-    rows = holdout.split(train_table.labels, recipe)
-    say(f"Training {recipe.model} on {len(rows[0]):,} images; {len(rows[1]):,} are held out for validation.")
-    with progress(recipe.epochs) as epochs:
-        return holdout.train_and_predict(recipe, train_table, test_table, rows, epochs.on_batch, epochs.on_epoch)
+    members = crossval.plan(recipe, train_table.labels)
+    first = members[0]
+    many = f"{len(members)} networks, the first " if len(members) > 1 else ""
+    say(
+        f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; "
+        f"{len(first.held_out):,} are held out for validation."
+    )
+    outcomes = []
+    with progress([member.recipe.epochs for member in members]) as lines:
+        for member in members:
+            outcome = crossval.train_member(member, train_table, test_table, lines.on_batch, lines.on_epoch)
+            outcomes.append(outcome)
+            folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
+            runs.write_member(folder, outcome, member.held_out)
+            train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
+            entry.book.add_member(
+                entry.number,
+                name=member.name,
+                model=member.recipe.model,
+                seed=member.recipe.seed,
+                fold=member.fold,
+                weights=outcome.n_weights,
+                train_n=train_fit.n,
+                train_accuracy=train_fit.accuracy,
+                train_loss=train_fit.loss,
+                n=fit and fit.n,
+                accuracy=fit and fit.accuracy,
+                loss=fit and fit.loss,
+                seconds=outcome.seconds["train"],
+            )
+            lines.on_member(member.name, fit)
+    return crossval.together(members, outcomes)
 
 
-def _send(file: Path, data: bytes, folder: Path | None, message: str, again: bool) -> dict[str, Any]:
-    """Send a checked file's content once and wait for its score; the record of its run keeps the answer."""
-    run_name = folder.name if folder else file.stem
-    look_again = f"`digits submit {file}`"
-    try:
-        with waiting() as tell:
-            upload = competition.submit(data, file.name, message, run_name, tell, again)
-        if upload.already_sent:
-            say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
-        runs.record_upload(folder, asdict(upload))
-        with waiting() as tell:
-            upload = competition.wait_for_score(upload, tell)
-    except RunError as error:
-        raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
-    runs.record_upload(folder, asdict(upload))
-    if upload.public_score is None:
-        say(f"Kaggle entry {upload.ref}: not scored yet; {look_again} asks again and sends nothing twice.")
-    else:
-        say(f"Kaggle entry {upload.ref}: public score {upload.public_score:.5f}.", style="bold")
-    return {"ref": upload.ref, "status": upload.status, "public_score": upload.public_score}
+def _write(folder: Path, recipe: Recipe, together: "Together", train_table: tables.LabelledTable) -> tuple[Path, bytes]:
+    """Write what the networks say together, and pictures of it; the submission's path and content."""
+    content = submission.render(together.test_log_p.argmax(axis=1))
+    file = runs.write_submission(folder, content)
+    runs.write_record(folder, "recipe", asdict(recipe))
+    runs.write_probabilities(folder, together.rows, together.log_p, together.test_log_p)
+    runs.write_pictures(folder, train_table, together.rows, together.log_p, together.histories)
+    return file, content
+
+
+def _score(test_log_p: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
+    scored = score(test_log_p.argmax(axis=1).astype(np.uint8), answers)
+    return {**asdict(fitness(test_log_p, answers)), "correct": scored.correct, "interval": list(scored.interval)}
+
+
+def _keep_score(entry: Entry, result: dict[str, Any], answers: Path) -> None:
+    entry.book.add_score(
+        hash=result["submission_sha256"],
+        file=result["submission"],
+        answers_hash=sha256(read_bytes(answers)).hexdigest(),
+        n=result["score"]["n"],
+        correct=result["score"]["correct"],
+    )

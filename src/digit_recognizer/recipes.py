@@ -32,7 +32,12 @@ class Recipe:
     shift: int = 0  # each image moves by up to so many pixels, anew in each epoch
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
+    folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
+    full: bool = False  # label test.csv by networks trained on all of train.csv
+    seeds: int = 1  # how many networks: of seed, seed + 1, ...
     seed: int = 0  # of the split, the first weights, the order and the augmentation
+    tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" 2 angles more
+    members: tuple[dict[str, Any], ...] = ()  # of a committee: for each the fields in which it is not as this recipe
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -45,12 +50,16 @@ class Recipe:
             if not low <= getattr(self, name) <= high:
                 percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
                 raise InputError(f"{name} must be from {low} to {high}; received {getattr(self, name)}.{percent}")
+        if self.folds == 1:
+            raise InputError("folds must be 0 (none) or at least 2; received 1.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
             raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
         if self.loss == "map" and self.label_smoothing:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
             raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
+        if self.members:
+            networks(self)
 
 
 _CHOICES = {
@@ -58,7 +67,9 @@ _CHOICES = {
     "schedule": ("constant", "triangle"),
     "loss": ("cross-entropy", "map"),
     "fit": ("pad", "resize"),
+    "tta": ("none", "shift", "rotate"),
 }
+_OF_THE_RUN = {"validation", "folds", "full", "seeds", "seed", "tta", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),
@@ -70,6 +81,8 @@ _RANGES = {
     "dropout": (0, _ALMOST_1),
     "shift": (0, 8),
     "validation": (0, 0.9),
+    "folds": (0, 50),
+    "seeds": (1, 1000),
     "seed": (0, 2**32 - 1),
 }
 
@@ -138,14 +151,41 @@ def load(path: Path) -> tuple[str, Recipe]:
 
 
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """`recipe` with some fields changed; values may be text, as typed. Raises InputError on a wrong key or value."""
+    """`recipe` with some fields changed, in all its members; values may be text, as typed.
+
+    A member may be given as the name of a recipe. Raises InputError on a wrong key or value.
+    """
     types = get_type_hints(Recipe)
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in types:
             raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
-        values[key] = _convert(key, value, types[key])
+        values[key] = _members(value) if key == "members" else _convert(key, value, types[key])
+    if "members" not in values:
+        kept = [{key: value for key, value in own.items() if key not in values} for own in recipe.members]
+        values["members"] = tuple(kept)
     return replace(recipe, **values)
+
+
+def from_record(record: dict[str, Any]) -> Recipe:
+    """The recipe of `asdict(recipe)`, read back from JSON. Raises InputError when it does not fit this version."""
+    return change(Recipe(record["model"]), record)
+
+
+def networks(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe of each network that one seed and one split train: the members, or the recipe itself.
+
+    Raises InputError when a member sets what belongs to the whole run, or what a recipe refuses.
+    """
+    found = []
+    for position, settings in enumerate(recipe.members, start=1):
+        try:
+            if shared := _OF_THE_RUN & set(settings):
+                raise InputError(f"{min(shared)} holds for the whole run; set it outside the members.")
+            found.append(change(replace(recipe, members=()), settings))
+        except InputError as error:
+            raise InputError(f"member {position}: {error}") from None
+    return tuple(found) or (recipe,)
 
 
 def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
@@ -161,12 +201,43 @@ def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
 
 def to_toml(recipe: Recipe) -> str:
     """The recipe as a file that `load` reads back."""
-    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(recipe).items())
+    settings = asdict(recipe)
+    members = settings.pop("members")
+    return _toml_lines(settings) + "".join(f"\n[[members]]\n{_toml_lines(own)}" for own in members)
 
 
 def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     """The fields, with their values, in which `recipe` is not as `base`."""
     return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
+
+
+def in_words(recipe: Recipe, base: Recipe) -> str:
+    """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
+    words = [f"{key} {_plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
+    if recipe.members:
+        words.append("members " + " + ".join(own.model for own in networks(recipe)))
+    return ", ".join(words)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _members(value: Any) -> tuple[dict[str, Any], ...]:
+    """The members as given, names of recipes replaced by their fields."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(own, (str, dict)) for own in value):
+        raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
+    return tuple(own if isinstance(own, dict) else _of_the_network(choose(own, None)[1]) for own in value)
+
+
+def _of_the_network(recipe: Recipe) -> dict[str, Any]:
+    return {key: value for key, value in asdict(recipe).items() if key not in _OF_THE_RUN}
+
+
+def _toml_lines(settings: dict[str, Any]) -> str:
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in settings.items())
 
 
 def _toml_value(value: Any) -> str:

@@ -1,10 +1,14 @@
-"""The run folder, `submissions/<run>/`: submission.csv, recipe.json, history.csv, probabilities.npz, weights.npz,
-result.json and pictures. Refuses to know how the contents came about.
+"""The run folder, `submissions/<run>/`, and the files in it. Refuses to know how the contents came about.
+
+A network's weights, probabilities and history lie in the run's folder when it is the run's only one, else in
+members/<name>/.
 """
 
 import csv
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -18,14 +22,15 @@ import numpy as np
 from .errors import InputError, RunError
 from .files import read_bytes, write_atomically
 from .images import to_images
-from .recipes import Recipe
 from .score import score
 from .tables import LabelledTable
 
 if TYPE_CHECKING:
-    from .holdout import Outcome
+    from .crossval import Outcome
 
 SUBMISSIONS = Path("submissions")
+Histories = Sequence[Sequence[Any]]  # the epochs of each network
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -41,6 +46,11 @@ def check_name(name: str) -> str:
 def name_from(text: str) -> str:
     """A name made of any text, such as the name of a recipe's file."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60].rstrip(".") or "run"
+
+
+def short_name(name: str) -> str:
+    """A run's name without its time."""
+    return re.sub(r"^\d{8}-\d{6}-", "", name)
 
 
 def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
@@ -66,53 +76,65 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
         ) from error
 
 
-def find_run(sha256: str, submissions: Path = SUBMISSIONS) -> Path | None:
-    """The newest run folder whose submission.csv has this SHA-256, or None."""
-    for result in sorted(submissions.glob("*/result.json"), reverse=True):
-        if read_result(result.parent).get("submission_sha256") == sha256:
-            return result.parent
-    return None
+def write_member(folder: Path, outcome: "Outcome", held_out: np.ndarray) -> None:
+    """Write what a network leaves: weights.npz, probabilities.npz, history.csv. Raises RunError on failure."""
+    write_arrays(folder / "weights.npz", outcome.weights)
+    write_probabilities(folder, held_out, outcome.held_out_log_p, outcome.test_log_p)
+    _write_history(folder / "history.csv", outcome.history)
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """What `write_result` wrote, or {} when it is not there or not readable."""
+def write_probabilities(folder: Path, rows: np.ndarray, held_out_log_p: np.ndarray, test_log_p: np.ndarray) -> None:
+    """Write probabilities.npz: log-probabilities, (n, 10), of the held-out `rows` of train.csv and of test.csv."""
+    arrays = {"held_out_rows": rows, "held_out_log_p": held_out_log_p, "test_log_p": test_log_p}
+    write_arrays(folder / "probabilities.npz", arrays)
+
+
+def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `write_probabilities` wrote. Raises InputError when it is missing or damaged."""
+    path = folder / "probabilities.npz"
     try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return result if isinstance(result, dict) else {}
+        with np.load(BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: no probabilities can be read ({error}). Repeat that run with --like.") from error
 
 
-def write_result(folder: Path, result: dict[str, Any]) -> None:
-    """Write result.json, the record of a run; with it the run is complete."""
-    _write_json(folder / "result.json", result)
+def write_submission(folder: Path, submission: bytes) -> Path:
+    """Write the run's submission.csv; its path."""
+    write_atomically(folder / "submission.csv", submission)
+    return folder / "submission.csv"
 
 
-def record_upload(folder: Path | None, upload: dict[str, Any]) -> None:
-    """Put what is known of an upload into the run's record; a file of no known run has none."""
-    if folder is not None:
-        write_result(folder, {**read_result(folder), "kaggle": upload})
+def write_record(folder: Path, name: str, record: dict[str, Any]) -> None:
+    """Write recipe.json, or result.json, with which a run is complete."""
+    write_atomically(folder / f"{name}.json", (json.dumps(record, indent=2) + "\n").encode())
+
+
+def write_pictures(
+    folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories
+) -> None:
+    """Write sample digits, learning curves, and what is to be seen of the held-out `rows`, if there are any."""
+    from . import pictures  # matplotlib takes half a second to import
+
+    def digits(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return to_images(table.pixels[rows], side=28), table.labels[rows]
+
+    few = [np.flatnonzero(table.labels == digit)[: pictures.COLUMNS] for digit in range(10)]
+    drawn = {"sample-digits": pictures.sample_digits(*digits(np.concatenate(few)))}
+    if histories:
+        drawn["learning-curves"] = pictures.learning_curves(histories)
+    if len(rows):
+        images, labels = digits(rows)
+        confusion = score(log_p.argmax(axis=1), labels).confusion
+        drawn["confusion-matrix"] = pictures.confusion_matrix(confusion)
+        drawn["challenging-digits"] = pictures.challenging_digits(images, labels, np.exp(log_p))
+    for name, png in drawn.items():
+        write_atomically(folder / f"{name}.png", png)
 
 
 def publish(folder: Path) -> None:
     """Make the run's submission the newest one, `submissions/submission.csv`."""
     write_atomically(folder.parent / "submission.csv", read_bytes(folder / "submission.csv"))
-
-
-def write_run(folder: Path, recipe: Recipe, outcome: "Outcome", train_table: LabelledTable, submission: bytes) -> Path:
-    """Write all of a run but its result, the submission first; returns the submission's path.
-
-    Raises RunError when a file cannot be written.
-    """
-    write_atomically(folder / "submission.csv", submission)
-    _write_json(folder / "recipe.json", asdict(recipe))
-    _write_history(folder / "history.csv", outcome.history)
-    weights = {f"{layer.name}/{weight.name}": weight for layer in outcome.model.layers for weight in layer.weights}
-    write_arrays(folder / "weights.npz", {name: np.asarray(weight) for name, weight in weights.items()})
-    probabilities = {"validation": np.exp(outcome.validation_log_p), "test": np.exp(outcome.test_log_p)}
-    write_arrays(folder / "probabilities.npz", {"validation_rows": outcome.validation_rows, **probabilities})
-    _write_pictures(folder, outcome, train_table)
-    return folder / "submission.csv"
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -122,10 +144,6 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
 def _write_history(path: Path, history: Sequence[Any]) -> None:
     """Records of one dataclass as a CSV with a column per field; None becomes an empty cell."""
     text = StringIO()
@@ -133,23 +151,3 @@ def _write_history(path: Path, history: Sequence[Any]) -> None:
     table.writeheader()
     table.writerows(asdict(record) for record in history)
     write_atomically(path, text.getvalue().encode())
-
-
-def _write_pictures(folder: Path, outcome: "Outcome", train_table: LabelledTable) -> None:
-    from . import pictures  # matplotlib takes half a second to import
-
-    def digits(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return to_images(train_table.pixels[rows], side=28), train_table.labels[rows]
-
-    few = [np.flatnonzero(train_table.labels == digit)[: pictures.COLUMNS] for digit in range(10)]
-    drawn = {
-        "sample-digits": pictures.sample_digits(*digits(np.concatenate(few))),
-        "learning-curves": pictures.learning_curves(outcome.history),
-    }
-    if len(outcome.validation_rows):
-        images, labels = digits(outcome.validation_rows)
-        confusion = score(outcome.validation_log_p.argmax(axis=1), labels).confusion
-        drawn["confusion-matrix"] = pictures.confusion_matrix(confusion)
-        drawn["challenging-digits"] = pictures.challenging_digits(images, labels, np.exp(outcome.validation_log_p))
-    for name, png in drawn.items():
-        write_atomically(folder / f"{name}.png", png)

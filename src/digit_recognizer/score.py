@@ -71,6 +71,14 @@ def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Compa
     return Comparison(only_first, only_second, p_value)
 
 
+def difference_interval(found: Comparison, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of the second's accuracy minus the first's, on the same `n` rows (Bonett and Price 2012)."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    first, second = ((count + 1) / (n + 2) for count in (found.only_first, found.only_second))
+    half = z * sqrt((first + second - (first - second) ** 2) / (n + 2))
+    return max(-1.0, second - first - half), min(1.0, second - first + half)
+
+
 def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval of Wilson 1927 for a proportion; scipy.stats has it, but takes half a second to import."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)

@@ -1,6 +1,6 @@
 """Where the data lies: the folder or zip named with --data, else data/, else Kaggle's notebook folder.
 
-In: a path or None. Out: a Source. Its CSVs are not opened yet; only a zip is asked for its names.
+In: a path or None. Out: a Source, of which only a zip has been asked for its names, and then its tables.
 """
 
 import zipfile
@@ -11,11 +11,12 @@ from pathlib import Path
 from . import zips
 from .errors import InputError
 from .sample import SEAL, write_sample
-from .tables import CsvFile
+from .tables import CsvFile, LabelledTable, Table, read_test, read_train
 
 TRAIN, TEST = "train.csv", "test.csv"
 ZIP = "digit-recognizer.zip"  # its name as Kaggle delivers it
 DATA = Path("data")
+CACHE = DATA / ".cache"  # of what was read before
 SAMPLE = DATA / "sample"
 NOTEBOOK_INPUTS = (  # where Kaggle's notebooks find it: since 2026, and before
     Path("/kaggle/input/competitions/digit-recognizer"),
@@ -62,6 +63,20 @@ def sample_source(folder: Path = SAMPLE) -> Source:
     """The built-in competition, written to `folder` if it is not there. Raises RunError if it cannot be."""
     write_sample(folder)
     return Source("sample", folder, CsvFile(folder / TRAIN), CsvFile(folder / TEST))
+
+
+def read(source: Source) -> tuple[LabelledTable, Table]:
+    """Read both files, from the cache if they were read before; raises one InputError with the faults of both."""
+    try:
+        train_table = read_train(source.train, CACHE)
+    except InputError as error:
+        faults = [str(error)]
+        try:
+            read_test(source.test, CACHE)
+        except InputError as also:
+            faults.append(str(also))
+        raise InputError("\n".join(faults)) from error
+    return train_table, read_test(source.test, CACHE)
 
 
 def _at(path: Path) -> Source:

@@ -21,15 +21,17 @@ def show_input(found: Inspection) -> None:
 
 
 def show_result(result: dict[str, Any]) -> None:
-    """Loss, accuracy and error rate for each part, where the files are, how long it took."""
+    """What there is of these: loss, accuracy and error rate of each part, how long it took, where the file is."""
     rows = [
         [name, f"{fit['n']:,}", f"{fit['loss']:.4f}", f"{fit['accuracy']:.4f}", f"{fit['error']:.2%}"]
         for key, name in _PARTS.items()
         if (fit := result.get(key))
     ]
-    show_table(["", "images", "loss", "accuracy", "error"], rows)
+    if rows:
+        show_table(["", "images", "loss", "accuracy", "error"], rows)
     if (held_out := result.get("validation")) and held_out["accuracy"] < _HOPELESS:
         say("Warning: most held-out images are wrong; this training came to nothing.", style="yellow")
     seconds = result["seconds"]
-    say(f"Read in {seconds['read']:.1f} s, trained in {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.")
+    if "read" in seconds:
+        say(f"Read in {seconds['read']:.1f} s, trained in {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.")
     say(f"Wrote {result['submission']}, also as submissions/submission.csv")

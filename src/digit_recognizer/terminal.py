@@ -1,6 +1,7 @@
 """What a person sees: lines, tables, a progress bar on a terminal and plain lines elsewhere."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import RunError
+
+_NUMBER = re.compile(r"-|[-+]?[\d.,]+%?( ± [\d.]+)?")
 
 console = Console(highlight=False)
 
@@ -32,39 +35,51 @@ def show_table(columns: list[str], rows: list[list[str]]) -> None:
     """A table, without a head where all columns are nameless; columns of numbers stand to the right."""
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position, column in enumerate(columns):
-        numbers = all(row[position][:1].isdigit() or row[position] == "-" for row in rows)
+        numbers = all(_NUMBER.fullmatch(row[position]) for row in rows)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
 
 
-class EpochLines:
-    """A line for each finished epoch and, where there is a bar, the batches of the one going on."""
+class TrainingLines:
+    """A line for each finished epoch of a single network or for each of many networks; a bar moves on with the batches.
 
-    def __init__(self, bar: Progress, n_epochs: int) -> None:
-        self._bar, self._n_epochs, self._done = bar, n_epochs, 0
-        self._task = bar.add_task("", total=n_epochs)
+    `epochs` are those of each network, in the order of their training.
+    """
+
+    def __init__(self, bar: Progress, epochs: list[int]) -> None:
+        self._bar, self._epochs, self._networks, self._done = bar, epochs, 0, 0
+        self._task = bar.add_task("", total=sum(epochs))
 
     def on_batch(self, step: int, n_steps: int) -> None:
         self._bar.update(self._task, completed=self._done + step / n_steps)
 
     def on_epoch(self, epoch: Any) -> None:
         """Tell a record with epoch, loss, accuracy, validation_loss and validation_accuracy (or None)."""
-        self._done = epoch.epoch
-        line = f"epoch {epoch.epoch:>{len(str(self._n_epochs))}}/{self._n_epochs}"
+        self._done += 1
+        if len(self._epochs) > 1:
+            return
+        line = f"epoch {epoch.epoch:>{len(str(self._epochs[0]))}}/{self._epochs[0]}"
         line += f"   train: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
         if epoch.validation_loss is not None:
             line += f"   validation: {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.4f}"
         say(line)
 
+    def on_member(self, name: str, fit: Any) -> None:
+        """Tell that a network is done, and how it fits its held-out rows: a record with accuracy and loss, or None."""
+        self._networks += 1
+        if len(self._epochs) > 1:
+            judged = f"   validation: loss {fit.loss:.4f}, accuracy {fit.accuracy:.4f}" if fit else ""
+            say(f"network {self._networks:>{len(str(len(self._epochs)))}}/{len(self._epochs)}   {name}{judged}")
+
 
 @contextmanager
-def progress(n_epochs: int) -> Iterator[EpochLines]:
-    """A bar over all epochs while they go on, only on a terminal; the epochs' lines stand above it."""
+def progress(epochs: list[int]) -> Iterator[TrainingLines]:
+    """A bar over all epochs of all networks, only on a terminal; the lines of what is done stand above it."""
     columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield EpochLines(bar, n_epochs)
+        yield TrainingLines(bar, epochs)
 
 
 @contextmanager

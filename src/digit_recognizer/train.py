@@ -4,6 +4,7 @@ Order and augmentation follow from the recipe's seed and the number of the epoch
 dropout's noise runs on from epoch to epoch.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class Trained:
 
 def start_backend() -> None:
     """Set what a user's Keras configuration may have changed; the first operation then looks for devices."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the compiling that each network needs
     keras.config.set_image_data_format("channels_last")
     ops.zeros(1)
 
@@ -62,6 +64,7 @@ def fit(
     the steps done in an epoch, `on_epoch` of each finished one. Raises RunError when the loss is no longer
     a number.
     """
+    keras.backend.clear_session()  # what the network before left in memory
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain

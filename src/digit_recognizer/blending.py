@@ -1,0 +1,94 @@
+"""`digits blend RUN...`: a committee of finished runs, from their stored probabilities, without training."""
+
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import bookkeeping, committee, runs, submission
+from .errors import InputError
+from .ledger import Row
+from .predict import average
+from .summaries import show_result
+from .terminal import say, show_table
+from .versus import folder_of, held_out_together, train_table_of
+
+WEIGH = {"greedy": committee.greedy, "equal": committee.equal}
+
+
+def blend(
+    words: Sequence[str], weights: str = "greedy", name: str = "blend", data: Path | None = None
+) -> dict[str, Any]:
+    """Blend runs of the ledger into a run of its own, and return its record.
+
+    Weights are chosen on rows that the runs held out, and the record's estimate is nested: of each row by
+    weights chosen without it. Raises InputError for unknown, unfinished or unlike runs, and when greedy weights
+    are asked for runs that held nothing out.
+    """
+    start = time.perf_counter()
+    runs.check_name(name)
+    if weights not in WEIGH:
+        raise InputError(f"--weights {weights}: expected {' or '.join(WEIGH)}.")
+    with bookkeeping.ledger() as book:
+        chosen = list({run["id"]: run for run in (book.run(word) for word in words)}.values())
+        _check(chosen)
+        table = train_table_of(chosen, data)
+        rows, shares, honest = _weigh(chosen, weights, table.labels)
+        test_log_p = average([runs.read_probabilities(folder_of(run))[2] for run in chosen], shares)
+        record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
+        first = chosen[0]
+        facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
+        with bookkeeping.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
+            content = submission.render(test_log_p.argmax(axis=1))
+            file = runs.write_submission(entry.folder, content)
+            runs.write_record(entry.folder, "recipe", record)
+            runs.write_probabilities(entry.folder, rows, honest, test_log_p)
+            runs.write_pictures(entry.folder, table, rows, honest, ())
+            used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
+            result = {
+                "run": entry.name,
+                "recipe": "blend",
+                "runs": record["runs"],
+                "weights": sum(run["weights"] for run in used),
+                **bookkeeping.judge(honest, table.labels[rows]),
+                "submission": str(file),
+                "submission_sha256": sha256(content).hexdigest(),
+                "seconds": {
+                    "train": sum(run["seconds_train"] for run in used),
+                    "total": round(time.perf_counter() - start, 3),
+                },
+            }
+            folds = all(run["estimate"] == "out-of-fold" for run in chosen)
+            bookkeeping.finish(entry, result, "out-of-fold" if folds else "holdout")
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the weights and the nested estimate."""
+    show_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in result["runs"].items()])
+    if "validation" not in result:
+        say("No estimate: not all of these runs held rows out.")
+    show_result(result)
+
+
+def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
+    """The rows of the estimate, the runs' weights, and the nested log-probabilities of those rows."""
+    weigh = WEIGH[weights]
+    if weights == "equal" and not all(run["estimate"] for run in chosen):
+        none = np.empty((0, 10), np.float32)
+        return np.empty(0, int), weigh([none] * len(chosen), none), none
+    rows, log_ps = held_out_together(chosen)
+    return rows, weigh(log_ps, labels[rows]), committee.nested(weigh, log_ps, labels[rows])
+
+
+def _check(chosen: Sequence[Row]) -> None:
+    if len(chosen) < 2:
+        raise InputError("a blend needs two different runs or more. `digits leaderboard` lists them.")
+    for run in chosen:
+        if run["status"] != "done":
+            raise InputError(f"run {run['name']} is {run['status']}; only finished runs can be blended.")
+    if len({run["test_hash"] for run in chosen}) > 1:
+        raise InputError("the runs labelled different test.csv files and cannot be blended.")

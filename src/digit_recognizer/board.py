@@ -1,0 +1,207 @@
+"""`digits leaderboard` and `digits show`: the ledger's runs as rows of plain values, and how they are shown."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from .bookkeeping import ledger
+from .errors import InputError
+from .ledger import Row
+from .recipes import DEFAULT, RECIPES, from_record, in_words, networks
+from .runs import short_name
+from .score import wilson_interval
+from .terminal import say, show_table
+
+SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
+
+
+def board(
+    sort: str = "accuracy",
+    recipe: str | None = None,
+    model: str | None = None,
+    n: int | None = None,
+    every: bool = False,
+) -> list[dict[str, Any]]:
+    """A row for each finished run, the best first; with `every`, also for those that did not finish.
+
+    `recipe` and `model` keep only runs of that name, `n` the first n. Raises InputError on an unknown `sort`.
+    """
+    if sort not in SORTS:
+        raise InputError(f"--sort {sort}: expected one of {', '.join(SORTS)}.")
+    with ledger() as book:
+        found = [row(run) for run in book.runs() if every or run["status"] == "done"]
+    if recipe is not None:
+        found = [run for run in found if run["recipe"] == recipe]
+    if model is not None:
+        found = [run for run in found if model in run["models"]]
+    return sorted(found, key=lambda run: _rank(run, sort))[:n]
+
+
+def row(run: Row) -> dict[str, Any]:
+    """What the board says of a run of the ledger."""
+    judged = None
+    if run["n"]:
+        low, high = wilson_interval(run["correct"], run["n"])
+        judged = {"n": run["n"], "accuracy": run["correct"] / run["n"], "interval": [low, high], "loss": run["loss"]}
+    models, words = _recipe_words(run)
+    return {
+        "id": run["id"],
+        "run": run["name"],
+        "status": run["status"],
+        "cross_validated": judged if run["estimate"] == "out-of-fold" else None,
+        "holdout": judged if run["estimate"] == "holdout" else None,
+        "public_score": run["public_score"],
+        "test_accuracy": run["test_correct"] / run["test_n"] if run["test_n"] else None,
+        "weights": run["weights"],
+        "seconds": run["seconds_train"],
+        "recipe": run["recipe_name"],
+        "models": models,
+        "differences": words,
+        "data": run["source"],
+        "note": run["note"],
+    }
+
+
+def show_board(rows: list[dict[str, Any]]) -> None:
+    """Print the board as a table."""
+    if not rows:
+        say("No runs in submissions/ledger.sqlite yet. `digits run` makes one.")
+        return
+    columns = ["#", "name", "cross-validated", "holdout", "public", "weights", "s", "other than the default"]
+    cells = [
+        [
+            str(run["id"]),
+            short_name(run["run"]),
+            _judged(run["cross_validated"]),
+            _judged(run["holdout"]),
+            "-" if run["public_score"] is None else f"{run['public_score']:.5f}",
+            "-" if run["weights"] is None else f"{run['weights']:,}",
+            "-" if run["seconds"] is None else f"{run['seconds']:.0f}",
+            run["differences"] or "nothing",
+        ]
+        for run in rows
+    ]
+    kept = [i for i in range(len(columns)) if i in (0, 1, 7) or any(line[i] != "-" for line in cells)]
+    show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
+
+
+def to_csv(rows: list[dict[str, Any]]) -> str:
+    """The board as CSV, the nested values in columns of their own."""
+    flat = [_flat(run) for run in rows]
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(flat[0]) if flat else ["run"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(flat)
+    return text.getvalue()
+
+
+def details(word: str, note: str | None = None) -> dict[str, Any]:
+    """All the ledger knows of a run; with `note`, that becomes its note first.
+
+    Raises InputError when no run, or more than one, is meant by `word`.
+    """
+    with ledger() as book:
+        run = book.run(word)
+        if note is not None:
+            book.update_run(run["id"], note=note)
+            run = book.run(run["name"])
+        sent = book.submissions(run["submission_hash"]) if run["submission_hash"] else []
+        return {
+            **{key: value for key, value in run.items() if key not in ("recipe", "versions")},
+            "recipe": json.loads(run["recipe"]),
+            "versions": json.loads(run["versions"]),
+            "members": book.members(run["id"]),
+            "submissions": [{**entry, "states": book.submission_states(entry["id"])} for entry in sent],
+            "scores": book.scores(run["submission_hash"]) if run["submission_hash"] else [],
+        }
+
+
+def show_details(run: dict[str, Any]) -> None:
+    """Print a run's row, its networks, its submissions and scores."""
+    say(f"{run['name']} (#{run['id']}): {run['status']}", style="bold")
+    judged = ""
+    if run["n"]:
+        low, high = wilson_interval(run["correct"], run["n"])
+        judged = (
+            f"{run['correct'] / run['n']:.4f} ({low:.4f} to {high:.4f}) on {run['n']:,} rows, loss {run['loss']:.4f}"
+        )
+    seconds = {part: run[f"seconds_{part}"] for part in ("read", "train", "predict", "total")}
+    facts = {
+        "recipe": f"{run['recipe_name']}: " + ", ".join(f"{key} {value}" for key, value in run["recipe"].items()),
+        run["estimate"] or "estimate": judged or "none: no rows were held out",
+        "data": f"{run['data']} ({run['source']}); train.csv {run['train_hash']}, test.csv {run['test_hash']}",
+        "time": f"{run['started']}; " + ", ".join(f"{part} {s:.1f} s" for part, s in seconds.items() if s is not None),
+        "machine": f"{run['cpu']}, {run['threads']} threads",
+        "versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+        "code": run["code"] or "not under git",
+        "file": f"sha256 {run['submission_hash']}" if run["submission_hash"] else "none",
+        "note": run["note"] or "none",
+    }
+    show_table(["", ""], [[name, text] for name, text in facts.items()])
+    if run["members"]:
+        rows = [
+            [
+                own["name"],
+                f"{own['weights']:,}",
+                _number(own["train_accuracy"]),
+                _number(own["accuracy"]),
+                _number(own["loss"]),
+                f"{own['seconds']:.1f}",
+            ]
+            for own in run["members"]
+        ]
+        show_table(["network", "weights", "train", "validation", "loss", "s"], rows)
+    for entry in run["submissions"]:
+        states = ", ".join(f"{state['status']} {state['at']}" for state in entry["states"])
+        scored = "" if entry["public_score"] is None else f", public score {entry['public_score']:.5f}"
+        say(f"Kaggle entry {entry['ref'] or '(none)'}: {states}{scored}")
+    for scored in run["scores"]:
+        accuracy = scored["correct"] / scored["n"]
+        say(f"scored {scored['at']}: {accuracy:.5f}, {scored['correct']:,} of {scored['n']:,}")
+
+
+def _recipe_words(run: Row) -> tuple[list[str], str]:
+    """The models, and how the recipe differs from the default, in words; for a blend its runs."""
+    record = json.loads(run["recipe"])
+    if run["kind"] == "blend":
+        parts = [f"{weight:.2f} {short_name(name)}" for name, weight in record["runs"].items()]
+        return ["blend"], f"{record['weights']} blend of " + " + ".join(parts)
+    recipe = from_record(record)
+    models = list(dict.fromkeys(own.model for own in networks(recipe)))
+    return models, in_words(recipe, RECIPES[DEFAULT])
+
+
+def _rank(run: dict[str, Any], sort: str) -> tuple[bool, float]:
+    judged = run["cross_validated"] or run["holdout"] or {}
+    value, sign = {
+        "accuracy": (judged.get("accuracy"), -1),
+        "loss": (judged.get("loss"), 1),
+        "public": (run["public_score"], -1),
+        "weights": (run["weights"], 1),
+        "seconds": (run["seconds"], 1),
+        "newest": (run["id"], -1),
+    }[sort]
+    return (value is None, 0.0 if value is None else sign * value)  # what is not known comes last
+
+
+def _judged(judged: dict[str, Any] | None) -> str:
+    if judged is None:
+        return "-"
+    low, high = judged["interval"]
+    return f"{judged['accuracy']:.4f} ± {(high - low) / 2:.4f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _flat(run: dict[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in run.items() if key not in ("cross_validated", "holdout")}
+    flat["models"] = " + ".join(run["models"])
+    for name in ("cross_validated", "holdout"):
+        judged = run[name] or {"n": None, "accuracy": None, "interval": [None, None], "loss": None}
+        low, high = judged["interval"]
+        flat |= {name: judged["accuracy"], f"{name}_low": low, f"{name}_high": high}
+        flat |= {f"{name}_n": judged["n"], f"{name}_loss": judged["loss"]}
+    return flat

@@ -1,0 +1,98 @@
+"""A run's place in the ledger and on the disk: both are begun before the training and closed whatever happens."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import runs, surroundings
+from .files import read_bytes
+from .ledger import Ledger, opened
+from .predict import fitness
+from .score import wilson_interval
+
+LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An open run."""
+
+    book: Ledger
+    number: int  # in the ledger
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+@contextmanager
+def ledger() -> Iterator[Ledger]:
+    """The ledger of the folder one works in. Raises RunError when it cannot be used."""
+    with opened(LEDGER) as book:
+        yield book
+
+
+@contextmanager
+def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
+    """Make a run's folder and enter it with these facts (columns of the ledger's `runs`) and the surroundings.
+
+    What the body raises closes the run as failed or interrupted, and an empty folder is removed.
+    """
+    folder = runs.new_run(name, datetime.now())
+    try:
+        number = book.start_run(
+            name=folder.name,
+            code=surroundings.code(),
+            versions=surroundings.versions(),
+            cpu=surroundings.cpu(),
+            threads=surroundings.threads(),
+            **facts,
+        )
+        try:
+            yield Entry(book, number, folder)
+        except BaseException as error:
+            book.finish_run(number, "failed" if isinstance(error, Exception) else "interrupted")
+            raise
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # only when nothing was written
+        raise
+
+
+def judge(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The part "validation" of a run's record, from what was said of held-out rows; nothing without any."""
+    if not len(labels):
+        return {}
+    fit = fitness(log_p, labels)
+    correct = int((log_p.argmax(axis=1) == labels).sum())
+    return {"validation": {**asdict(fit), "correct": correct, "interval": list(wilson_interval(correct, fit.n))}}
+
+
+def finish(entry: Entry, result: dict[str, Any], estimate: str) -> None:
+    """Close a run as done: its record to result.json, its figures to the ledger, its submission to the front."""
+    judged = result.get("validation")
+    entry.book.finish_run(
+        entry.number,
+        "done",
+        weights=result["weights"],
+        estimate=estimate if judged else None,
+        n=judged and judged["n"],
+        correct=judged and judged["correct"],
+        loss=judged and judged["loss"],
+        submission_hash=result["submission_sha256"],
+        **{f"seconds_{part}": seconds for part, seconds in result["seconds"].items()},
+    )
+    runs.write_record(entry.folder, "result", result)
+    runs.publish(entry.folder)
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file's content. Raises InputError when it cannot be read."""
+    return sha256(read_bytes(path)).hexdigest()

@@ -1,0 +1,184 @@
+"""The networks of a run: on which rows each is trained and judged, and what they say together.
+
+Comes in: a recipe and tables. Goes out: Members, their Outcomes, out-of-fold and test log-probabilities. Refuses to
+know files, answers and the terminal.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from . import train
+from .errors import InputError, RunError
+from .images import to_images
+from .models import MODELS
+from .predict import Fitness, average, fitness, log_probabilities
+from .recipes import Recipe, networks
+from .tables import LabelledTable, Table
+
+Split = tuple[int | None, np.ndarray, np.ndarray]  # fold, rows to train on, rows to judge on
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One network to train: by `recipe` with its own seed, on the rows `fitted` of train.csv, judged on `held_out`."""
+
+    name: str  # unique within the run, fit for a file's name
+    recipe: Recipe
+    fold: int | None  # from 1
+    fitted: np.ndarray  # (n_fitted,) int
+    held_out: np.ndarray  # (n_held_out,) int
+    labels_test: bool  # whether it has a voice in the submission
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What training a member leaves."""
+
+    weights: dict[str, np.ndarray]  # by "layer/weight"
+    history: tuple[train.Epoch, ...]
+    held_out_log_p: np.ndarray  # (n_held_out, 10) log-probabilities
+    test_log_p: np.ndarray  # (n_test, 10); (0, 10) for a member without a voice in the submission
+    fits: dict[str, Fitness]  # "train" and, when rows are held out, "validation"
+    seconds: dict[str, float]  # "train" and "predict" (test.csv)
+
+    @property
+    def n_weights(self) -> int:
+        return sum(weight.size for weight in self.weights.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """What all networks of a run say together."""
+
+    rows: np.ndarray  # (n,) int, ascending: the rows of train.csv that were held out
+    log_p: np.ndarray  # (n, 10) log-probabilities, of each row by the networks that never saw it
+    test_log_p: np.ndarray  # (n_test, 10)
+    histories: tuple[tuple[train.Epoch, ...], ...]
+    n_networks: int  # with a voice in the submission
+    n_weights: int  # of those
+    train_fit: Fitness  # mean over all networks
+    seconds: dict[str, float]  # "train" and "predict", summed
+
+
+def plan(recipe: Recipe, labels: np.ndarray) -> tuple[Member, ...]:
+    """All networks that `recipe` trains on rows with these (n,) labels.
+
+    All seeds and members share the splits, so that their out-of-fold probabilities can be averaged. Raises
+    InputError when there are too few rows of a digit to split.
+    """
+    splits = _splits(recipe, labels)
+    own = networks(recipe)
+    members = []
+    for seed in range(recipe.seed, recipe.seed + recipe.seeds):
+        for position, network in enumerate(own, start=1):
+            for fold, fitted, held_out in splits:
+                words = [f"{position}-{network.model}" if len(own) > 1 else network.model, f"seed{seed}"]
+                words += [f"fold{fold}"] if fold else ["all"] if recipe.folds else []
+                labels_test = fold is None or not recipe.full
+                single = replace(network, seed=seed)
+                members.append(Member("-".join(words), single, fold, fitted, held_out, labels_test))
+    return tuple(members)
+
+
+def train_member(
+    member: Member,
+    train_table: LabelledTable,
+    test_table: Table,
+    on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
+    on_epoch: Callable[[train.Epoch], None] = lambda epoch: None,
+) -> Outcome:
+    """Train one network and predict its held-out rows and test.csv.
+
+    Raises RunError when the training diverges or the network predicts what is no number.
+    """
+    recipe, labels, side = member.recipe, train_table.labels, MODELS[member.recipe.model].side
+
+    def images(table: Table, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        return to_images(table.pixels[rows], side, recipe.fit)
+
+    fitted, held_out = (images(train_table, rows) for rows in (member.fitted, member.held_out))
+    validation = (held_out, labels[member.held_out]) if len(held_out) else None
+    start = time.perf_counter()
+    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch)
+    seconds = {"train": time.perf_counter() - start}
+    start = time.perf_counter()
+    test_images = images(test_table, slice(None) if member.labels_test else slice(0))
+    test_log_p = log_probabilities(trained.model, test_images, recipe.tta)
+    seconds["predict"] = time.perf_counter() - start
+    log_p = {
+        "train": log_probabilities(trained.model, fitted),
+        "validation": log_probabilities(trained.model, held_out, recipe.tta),
+    }
+    if not all(np.isfinite(part).all() for part in (test_log_p, *log_p.values())):
+        raise RunError(f"Network {member.name} predicts values that are no numbers. Try another seed.")
+    rows = {"train": member.fitted, "validation": member.held_out}
+    return Outcome(
+        {
+            f"{layer.name}/{weight.name}": np.asarray(weight)
+            for layer in trained.model.layers
+            for weight in layer.weights
+        },
+        trained.history,
+        log_p["validation"],
+        test_log_p,
+        {part: fitness(values, labels[rows[part]]) for part, values in log_p.items() if len(values)},
+        seconds,
+    )
+
+
+def together(members: Sequence[Member], outcomes: Sequence[Outcome]) -> Together:
+    """Join the outcomes of a run's members: log-probabilities are averaged, for each row over who may judge it."""
+    voices = [outcome for member, outcome in zip(members, outcomes, strict=True) if member.labels_test]
+    rows, log_p = _out_of_fold(members, outcomes)
+    fits = [outcome.fits["train"] for outcome in outcomes]
+    n, accuracy, loss, error = (mean(getattr(fit, part) for fit in fits) for part in Fitness.__dataclass_fields__)
+    return Together(
+        rows,
+        log_p,
+        average([outcome.test_log_p for outcome in voices]),
+        tuple(outcome.history for outcome in outcomes),
+        len(voices),
+        sum(outcome.n_weights for outcome in voices),
+        Fitness(round(n), accuracy, loss, error),
+        {part: sum(outcome.seconds[part] for outcome in outcomes) for part in ("train", "predict")},
+    )
+
+
+def _out_of_fold(members: Sequence[Member], outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:
+    held_out = np.concatenate([member.held_out for member in members])
+    rows, place, count = np.unique(held_out, return_inverse=True, return_counts=True)
+    total = np.zeros((len(rows), 10))
+    np.add.at(total, place, np.concatenate([outcome.held_out_log_p for outcome in outcomes]))
+    return rows, average([total / count[:, np.newaxis]])
+
+
+def _splits(recipe: Recipe, labels: np.ndarray) -> list[Split]:
+    """(fold, fitted rows, held-out rows) of each split; the fold is None outside cross-validation."""
+    rows = np.arange(len(labels))
+    everything: Split = (None, rows, rows[:0])
+    if recipe.folds:
+        fewest = int(np.bincount(labels, minlength=10).min())
+        if fewest < recipe.folds:
+            raise InputError(
+                f"{recipe.folds} folds need as many rows of each digit; one has {fewest}. Use fewer folds."
+            )
+        cut = StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed).split(rows, labels)
+        folds: list[Split] = [(fold, fitted, held_out) for fold, (fitted, held_out) in enumerate(cut, start=1)]
+        return [*folds, everything] if recipe.full else folds
+    if recipe.full or recipe.validation == 0:
+        return [everything]
+    try:
+        fitted, held_out = train_test_split(
+            rows, test_size=recipe.validation, stratify=labels, random_state=recipe.seed
+        )
+    except ValueError as error:
+        raise InputError(
+            f"a validation part of {recipe.validation:g} of {len(rows):,} rows does not hold each digit on both sides. "
+            "Choose another part, or 0 to hold out none."
+        ) from error
+    return [(None, fitted, held_out)]

@@ -1,0 +1,263 @@
+"""The ledger, submissions/ledger.sqlite: every run, network, submission and score, written as it happens.
+
+Values in, rows out. Refuses to know how they came about; what a recipe, a run folder or Kaggle is, is known elsewhere.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, RunError
+
+Row = dict[str, Any]
+
+_PATIENCE = 30  # seconds to wait for another process that writes
+
+# Each is run once, in order, on every ledger that has not seen it; never change one, add the next.
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,          -- of its folder
+        kind TEXT NOT NULL,                 -- run, blend or trial
+        status TEXT NOT NULL,               -- running, done, failed or interrupted
+        started TEXT NOT NULL,              -- times are UTC, ISO 8601
+        finished TEXT,
+        recipe_name TEXT NOT NULL,
+        recipe TEXT NOT NULL,               -- JSON, every field; of a blend its runs and their weights
+        seed INTEGER,
+        data TEXT NOT NULL,                 -- where it lay
+        source TEXT NOT NULL,               -- folder, zip, kaggle notebook or sample
+        train_hash TEXT NOT NULL,           -- size and CRC-32 of train.csv
+        test_hash TEXT NOT NULL,
+        code TEXT,                          -- commit, with + when files were changed since
+        versions TEXT NOT NULL,             -- JSON
+        cpu TEXT NOT NULL,
+        threads INTEGER NOT NULL,
+        weights INTEGER,                    -- of all networks together that label test.csv
+        estimate TEXT,                      -- holdout or out-of-fold: what n, correct and loss are of
+        n INTEGER,
+        correct INTEGER,
+        loss REAL,                          -- log-loss, nats
+        seconds_read REAL,
+        seconds_train REAL,
+        seconds_predict REAL,
+        seconds_total REAL,
+        submission_hash TEXT,               -- SHA-256 of submission.csv
+        note TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX runs_by_submission ON runs (submission_hash);
+    CREATE TABLE members (
+        run_id INTEGER NOT NULL REFERENCES runs (id),
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        fold INTEGER,                       -- from 1; NULL outside cross-validation
+        weights INTEGER NOT NULL,
+        train_n INTEGER NOT NULL,
+        train_accuracy REAL NOT NULL,
+        train_loss REAL NOT NULL,
+        n INTEGER,                          -- held out
+        accuracy REAL,
+        loss REAL,
+        seconds REAL NOT NULL,              -- of training
+        finished TEXT NOT NULL,
+        PRIMARY KEY (run_id, name)
+    );
+    CREATE TABLE submissions (
+        id INTEGER PRIMARY KEY,
+        hash TEXT NOT NULL,                 -- SHA-256 of the file
+        file TEXT NOT NULL,
+        ref INTEGER UNIQUE,                 -- Kaggle's number
+        description TEXT NOT NULL,
+        status TEXT NOT NULL,               -- SENDING, REFUSED, UNKNOWN, or Kaggle's PENDING, COMPLETE, ERROR
+        public_score REAL,
+        error TEXT NOT NULL DEFAULT '',
+        made TEXT NOT NULL
+    );
+    CREATE INDEX submissions_by_hash ON submissions (hash);
+    CREATE TABLE submission_states (
+        submission_id INTEGER NOT NULL REFERENCES submissions (id),
+        status TEXT NOT NULL,
+        at TEXT NOT NULL
+    );
+    CREATE TABLE scores (
+        id INTEGER PRIMARY KEY,
+        hash TEXT NOT NULL,                 -- SHA-256 of the scored file
+        file TEXT NOT NULL,
+        answers_hash TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        correct INTEGER NOT NULL,
+        at TEXT NOT NULL
+    );
+    CREATE INDEX scores_by_hash ON scores (hash);
+    """,
+)
+
+
+class Ledger:
+    """An open ledger. Each method is one transaction; several processes may write at once, one after another."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def start_run(self, **values: Any) -> int:
+        """Enter a run that begins now; its number. Values are columns of `runs`; dicts are kept as JSON."""
+        return self._insert("runs", {"status": "running", "started": now(), **values})
+
+    def update_run(self, run_id: int, **values: Any) -> None:
+        """Set columns of a run."""
+        self._update("runs", run_id, values)
+
+    def finish_run(self, run_id: int, status: str, **values: Any) -> None:
+        """Close a run as done, failed or interrupted."""
+        self._update("runs", run_id, {"status": status, "finished": now(), **values})
+
+    def add_member(self, run_id: int, **values: Any) -> None:
+        """Enter a network that is trained."""
+        self._insert("members", {"run_id": run_id, "finished": now(), **values})
+
+    def add_submission(self, **values: Any) -> int:
+        """Enter a submission in its first state; its number."""
+        with self._transaction():
+            number = self._insert("submissions", {"made": now(), **values})
+            self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
+        return number
+
+    def update_submission(self, number: int, **values: Any) -> None:
+        """Set columns of a submission; a new status is kept beside the old ones."""
+        with self._transaction():
+            [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
+            self._update("submissions", number, values)
+            if values.get("status", before) != before:
+                state = {"submission_id": number, "status": values["status"], "at": now()}
+                self._insert("submission_states", state)
+
+    def add_score(self, **values: Any) -> None:
+        """Enter an offline score."""
+        self._insert("scores", {"at": now(), **values})
+
+    def runs(self) -> list[Row]:
+        """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
+        return self._rows(
+            """
+            SELECT runs.*, sent.public_score, sent.n_sent, scored.correct AS test_correct, scored.n AS test_n
+            FROM runs
+            LEFT JOIN (
+                SELECT hash, max(public_score) AS public_score, count(*) AS n_sent
+                FROM submissions WHERE status != 'REFUSED' GROUP BY hash
+            ) AS sent ON sent.hash = submission_hash
+            LEFT JOIN (
+                SELECT hash, correct, n, max(id) FROM scores GROUP BY hash
+            ) AS scored ON scored.hash = submission_hash
+            ORDER BY runs.id DESC
+            """
+        )
+
+    def run(self, word: str) -> Row:
+        """The run of that name, number, or part of a name that no other run has; `last` is the newest.
+
+        Raises InputError when there is none or more than one.
+        """
+        rows = self.runs()
+        exact = [row for row in rows if word in (row["name"], str(row["id"]))]
+        found = exact or (rows[:1] if word == "last" else [row for row in rows if word in row["name"]])
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard` lists them.")
+        some = ", ".join(row["name"] for row in found[:4])
+        raise InputError(f"{word!r} is part of the names of {len(found)} runs: {some}. Give more of the name.")
+
+    def members(self, run_id: int) -> list[Row]:
+        """The networks of a run, in the order in which they were trained."""
+        return self._rows("SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
+
+    def submissions(self, hash: str | None = None) -> list[Row]:
+        """All submissions, or those of one file, the oldest first."""
+        return self._rows("SELECT * FROM submissions WHERE ?1 IS NULL OR hash = ?1 ORDER BY id", hash)
+
+    def submission_states(self, number: int) -> list[Row]:
+        """The states of a submission, the oldest first."""
+        return self._rows("SELECT status, at FROM submission_states WHERE submission_id = ? ORDER BY rowid", number)
+
+    def scores(self, hash: str) -> list[Row]:
+        """The offline scores of a file, the oldest first."""
+        return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+
+    def _rows(self, query: str, *values: Any) -> list[Row]:
+        return [dict(row) for row in self._connection.execute(query, values)]
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> int:
+        places = ", ".join("?" * len(values))
+        command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
+        return self._connection.execute(command, _plain(values)).lastrowid or 0
+
+    def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
+        columns = ", ".join(f"{key} = ?" for key in values)
+        self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _transaction(self._connection):
+            yield
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger]:
+    """The ledger at `path`, made if need be and brought up to date.
+
+    Raises RunError when it cannot be opened, is damaged, was written by a newer version, or is locked for long.
+    """
+    try:
+        with suppress(OSError):  # sqlite3 says what is wrong with the folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {setting}")
+            _migrate(connection, path)
+            yield Ledger(connection)
+    except sqlite3.Error as error:
+        raise RunError(
+            f"{path}: the ledger cannot be used ({error}). Check that you may write there; if it is damaged, move it "
+            "away: a new one is begun, and the run folders are untouched."
+        ) from error
+
+
+def now() -> str:
+    """The time, UTC, to the second: 2026-11-21T05:30:00Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    def version() -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    if version() > len(MIGRATIONS):
+        raise RunError(f"{path}: written by a newer version of this program (form {version()}). Install that one.")
+    while version() < len(MIGRATIONS):
+        with _transaction(connection):
+            number = version()  # again, now that no other process can be at it
+            for statement in "".join(MIGRATIONS[number : number + 1]).split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {min(number + 1, len(MIGRATIONS))}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _plain(values: Mapping[str, Any]) -> list[Any]:
+    return [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]

@@ -1,0 +1,100 @@
+"""Sending a submission: the checks before it, the upload, its states in the ledger."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from . import competition, sources, submission, tables
+from .bookkeeping import ledger
+from .competition import UnclearOutcome, Upload
+from .errors import InputError, RunError
+from .files import read_bytes
+from .kaggle_call import SITE, require_credentials
+from .ledger import Ledger
+from .terminal import say, waiting
+
+NOT_THE_SAMPLE = (
+    "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
+    f"`digits download`, or from {SITE}/data into data/."
+)
+
+
+def submit(file: Path, data: Path | None = None, message: str = "", again: bool = False) -> dict[str, Any]:
+    """Send a submission file made earlier: as many rows as the test.csv found, or else as Kaggle's, are expected.
+
+    Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
+    RunError when Kaggle refuses.
+    """
+    content = read_bytes(file)
+    with ledger() as book:
+        made_by = [run for run in book.runs() if run["submission_hash"] == sha256(content).hexdigest()]
+        if made_by and made_by[0]["source"] == "sample":
+            raise InputError(f"{file}: run {made_by[0]['name']} made it for the built-in sample. {NOT_THE_SAMPLE}")
+        source = sources.find(data)
+        check_is_real(source)
+        n_rows = len(tables.read_test(source.test, sources.CACHE).pixels) if source else competition.TEST_ROWS
+        submission.check_upload(content, str(file), n_rows)
+        require_credentials()
+        return send(book, file, content, made_by[0]["name"] if made_by else file.stem, message, again)
+
+
+def check_is_real(source: sources.Source | None) -> None:
+    """Raise InputError for data that Kaggle cannot score, so that no training is spent on it."""
+    if source and source.kind == "sample":
+        raise InputError(NOT_THE_SAMPLE)
+
+
+def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, again: bool) -> dict[str, Any]:
+    """Send a checked file's content once and wait for its score; the ledger keeps each state as it comes.
+
+    Returns {ref, status, public_score}. Raises RunError when Kaggle refuses.
+    """
+    hash = sha256(data).hexdigest()
+    number: int | None = None
+
+    def on_sending(description: str) -> None:
+        nonlocal number
+        number = book.add_submission(hash=hash, file=str(file), description=description, status="SENDING")
+
+    look_again = f"`digits submit {file}`"
+    try:
+        with waiting() as tell:
+            upload = competition.submit(data, file.name, message, run_name, tell, again, on_sending)
+        if upload.already_sent:
+            say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
+        number = keep(book, upload, str(file), number)
+        with waiting() as tell:
+            upload = competition.wait_for_score(upload, tell)
+        keep(book, upload, str(file), number)
+    except RunError as error:
+        if number is not None and book.submission_states(number)[-1]["status"] == "SENDING":
+            status = "UNKNOWN" if isinstance(error, UnclearOutcome) else "REFUSED"
+            book.update_submission(number, status=status, error=str(error))
+        raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
+    if upload.status == "ERROR":
+        raise RunError(
+            f"Kaggle could not score entry {upload.ref}: {upload.error or 'it gives no reason'}. "
+            f"The file is kept; correct it and submit it again."
+        )
+    if upload.public_score is None:
+        say(f"Kaggle entry {upload.ref}: not scored yet; {look_again} asks again and sends nothing twice.")
+    else:
+        say(f"Kaggle entry {upload.ref}: public score {upload.public_score:.5f}.", style="bold")
+    return {"ref": upload.ref, "status": upload.status, "public_score": upload.public_score}
+
+
+def keep(book: Ledger, upload: Upload, file: str, number: int | None = None) -> int:
+    """Write what Kaggle says of an entry into the ledger, under its row there or a new one; the row's number."""
+    rows = book.submissions()
+    known = [row["id"] for row in rows if row["ref"] == upload.ref]
+    unclear = [row["id"] for row in rows if row["hash"] == upload.sha256 and row["status"] in ("SENDING", "UNKNOWN")]
+    found = [*known, *([number] if number else unclear)]
+    if found:
+        number = found[0]
+    else:
+        facts = {"hash": upload.sha256, "file": file, "description": upload.description, "status": upload.status}
+        number = book.add_submission(**facts)
+    book.update_submission(
+        number, ref=upload.ref, status=upload.status, public_score=upload.public_score, error=upload.error
+    )
+    return number

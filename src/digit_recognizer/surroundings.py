@@ -1,0 +1,58 @@
+"""What a run's bits depend on besides recipe and data: the code, the packages, the CPU, its threads."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
+_HERE = Path(__file__).resolve().parent
+
+
+def versions() -> dict[str, str | None]:
+    """The version of Python and of each package, None for one that is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def code() -> str | None:
+    """The commit of this code, with + when files were changed since; None where it is not under git."""
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None  # installed, perhaps into somebody else's repository
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    return commit and commit + ("+" if _git("status", "--porcelain", "--untracked-files=no", ".") else "")
+
+
+def cpu() -> str:
+    """The name of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def threads() -> int:
+    """How many CPUs this process may use, quotas of containers included."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def _git(*words: str) -> str | None:
+    """What git says of the folder of this code, None when it does not know it or is not there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=_HERE, env=environment, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,73 @@
+"""Finished runs on the sample, entered as a run enters itself, but with made-up probabilities instead of training."""
+
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from digit_recognizer import bookkeeping, runs, sources, submission
+from digit_recognizer.predict import average
+from digit_recognizer.recipes import RECIPES
+from digit_recognizer.sample import write_sample
+
+
+def write_data(folder="data"):
+    """The sample's files under Kaggle's names, so that they do not count as the sample; its test answers."""
+    write_sample(Path("elsewhere"))
+    Path(folder).mkdir(exist_ok=True)
+    for name in ("train.csv", "test.csv"):
+        Path(folder, name).write_bytes(Path("elsewhere", name).read_bytes())
+    answers = Path("elsewhere/answers.csv")
+    return submission.parse(answers.read_bytes(), str(answers))
+
+
+def said(labels, strength, rng):
+    """Log-probabilities that see the truth as strongly as `strength` through noise."""
+    logits = rng.normal(size=(len(labels), 10))
+    logits[np.arange(len(labels)), labels] += strength
+    return average([logits])
+
+
+def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["lenet5"], recipe_name="lenet5"):
+    """Enter a finished run that is right the more often the larger `strength`; its name. Data lies in data/."""
+    rng = np.random.default_rng(seed)
+    source = sources.find(None)
+    train_table, test_table = sources.read(source)
+    rows = np.arange(len(train_table.labels)) if rows is None else rows
+    log_p = said(train_table.labels[rows], strength, rng)
+    test_log_p = said(answers, strength, rng)
+    facts = {
+        "kind": "run",
+        "recipe_name": recipe_name,
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "data": str(source.place),
+        "source": source.kind,
+        "train_hash": train_table.fingerprint,
+        "test_hash": test_table.fingerprint,
+    }
+    with bookkeeping.ledger() as book, bookkeeping.entered(book, name, **facts) as entry:
+        content = submission.render(test_log_p.argmax(axis=1))
+        file = runs.write_submission(entry.folder, content)
+        runs.write_probabilities(entry.folder, rows, log_p, test_log_p)
+        book.add_member(
+            entry.number,
+            name=f"lenet5-seed{seed}",
+            model="lenet5",
+            seed=seed,
+            weights=61_706,
+            train_n=1200,
+            train_accuracy=1.0,
+            train_loss=0.01,
+            seconds=2.0,
+        )
+        result = {
+            "weights": 61_706,
+            **bookkeeping.judge(log_p, train_table.labels[rows]),
+            "submission": str(file),
+            "submission_sha256": sha256(content).hexdigest(),
+            "seconds": {"train": 2.0, "total": 3.0},
+        }
+        bookkeeping.finish(entry, result, "out-of-fold" if len(rows) == len(train_table.labels) else "holdout")
+    return entry.name

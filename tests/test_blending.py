@@ -1,0 +1,81 @@
+"""`digits blend`: a committee of finished runs."""
+
+import numpy as np
+import pytest
+
+from digit_recognizer import blending, board, committee, runs, submission
+from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.errors import InputError
+from digit_recognizer.predict import average
+from finished_runs import finish_run, write_data
+
+
+@pytest.fixture
+def three(workplace):
+    """Two runs that complement each other and one that only guesses."""
+    answers = write_data()
+    return answers, [
+        finish_run(name, answers, s, seed) for seed, (name, s) in enumerate([("a", 3), ("b", 3), ("c", 0)])
+    ]
+
+
+def test_a_greedy_blend_beats_its_runs_and_leaves_the_guesser_out(three):
+    answers, names = three
+    result = blending.blend(names)
+    assert result["runs"][names[2]] < 0.1
+    best = max(row["cross_validated"]["accuracy"] for row in board.board() if row["run"] in names)
+    assert result["validation"]["accuracy"] > best + 0.02
+    assert result["validation"]["n"] == 1200
+    with ledger() as book:
+        entered = book.run("last")
+    assert (entered["name"], entered["kind"], entered["estimate"]) == (result["run"], "blend", "out-of-fold")
+    labels = submission.parse((runs.SUBMISSIONS / "submission.csv").read_bytes(), "submission.csv")
+    assert (labels == answers).mean() > best
+
+
+def test_the_estimate_is_the_nested_one_and_the_test_labels_are_by_all_rows(three):
+    _, names = three
+    result = blending.blend(names)
+    kept = [runs.read_probabilities(runs.SUBMISSIONS / name) for name in names]
+    labels = blending.train_table_of([ledger_row(names[0])], None).labels
+    honest = committee.nested(committee.greedy, [log_p for _, log_p, _ in kept], labels)
+    assert result["validation"]["accuracy"] == (honest.argmax(axis=1) == labels).mean()
+    weights = committee.greedy([log_p for _, log_p, _ in kept], labels)
+    _, _, test_log_p = runs.read_probabilities(runs.SUBMISSIONS / result["run"])
+    np.testing.assert_allclose(test_log_p, average([test for _, _, test in kept], weights), rtol=1e-5)
+
+
+def ledger_row(name):
+    with ledger() as book:
+        return book.run(name)
+
+
+def test_equal_weights_need_no_held_out_rows_but_then_there_is_no_estimate(three):
+    answers, names = three
+    full = finish_run("full", answers, rows=np.arange(0))
+    result = blending.blend([names[0], full], "equal")
+    assert list(result["runs"].values()) == [0.5, 0.5]
+    assert "validation" not in result
+    with pytest.raises(InputError, match="full held out none"):
+        blending.blend([names[0], full])
+
+
+def test_a_blend_can_be_blended_and_listed(three):
+    _, names = three
+    inner = blending.blend(names[:2], "equal", "inner")
+    outer = blending.blend([inner["run"], names[2]], name="outer")
+    assert "validation" in outer
+    rows = {runs.short_name(row["run"]): row for row in board.board()}
+    assert rows["inner"]["differences"] == "equal blend of 0.50 a + 0.50 b"
+
+
+def test_a_blend_of_one_run_or_of_unfinished_ones_is_refused(three):
+    _, names = three
+    with pytest.raises(InputError, match="two different runs"):
+        blending.blend([names[0], names[0]])
+    with ledger() as book:
+        book.update_run(book.run(names[1])["id"], status="failed")
+    with pytest.raises(InputError, match="is failed"):
+        blending.blend(names[:2])
+    with pytest.raises(InputError, match="greedy or equal"):
+        blending.blend([names[0], names[2]], "best")

@@ -1,0 +1,125 @@
+"""`digits leaderboard` and `digits show`."""
+
+import csv
+import io
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from digit_recognizer import board, bookkeeping
+from digit_recognizer.errors import InputError
+from digit_recognizer.recipes import RECIPES
+from digit_recognizer.runs import short_name
+from finished_runs import finish_run, write_data
+
+
+@pytest.fixture
+def three_runs(workplace):
+    """A weak run with another recipe, a strong one, and one judged on a holdout; names."""
+    answers = write_data()
+    weak = replace(RECIPES["lenet5"], epochs=3, members=({"model": "lenet-28"}, {}))
+    return [
+        finish_run("weak", answers, 1.5, seed=1, recipe=weak, recipe_name="mine"),
+        finish_run("strong", answers, 4, seed=2),
+        finish_run("part", answers, 2.5, seed=3, rows=np.arange(100)),
+    ]
+
+
+def test_the_best_run_is_first_and_each_estimate_has_its_interval(three_runs):
+    rows = board.board()
+    assert [short_name(row["run"]) for row in rows] == ["strong", "part", "weak"]
+    low, high = rows[0]["cross_validated"]["interval"]
+    assert low < rows[0]["cross_validated"]["accuracy"] < high
+    assert rows[0]["holdout"] is None
+    assert rows[1]["holdout"]["n"] == 100
+
+
+def test_a_recipe_is_told_by_its_differences_to_the_default(three_runs):
+    rows = {short_name(row["run"]): row for row in board.board()}
+    assert rows["strong"]["differences"] == ""
+    assert rows["weak"]["differences"] == "epochs 3, members lenet-28 + lenet5"
+    assert rows["weak"]["models"] == ["lenet-28", "lenet5"]
+
+
+def test_rows_are_sorted_and_filtered(three_runs):
+    def names(**options):
+        return [short_name(row["run"]) for row in board.board(**options)]
+
+    assert names(sort="newest") == ["part", "strong", "weak"]
+    assert names(recipe="mine") == ["weak"]
+    assert names(model="lenet-28") == ["weak"]
+    assert names(n=1) == ["strong"]
+    with bookkeeping.ledger() as book:
+        entry = book.add_submission(hash=book.run("weak")["submission_hash"], file="", description="", status="SENDING")
+        book.update_submission(entry, status="COMPLETE", public_score=0.9)
+    assert names(sort="public")[0] == "weak"
+    with pytest.raises(InputError, match="expected one of accuracy, loss, public"):
+        board.board("luck")
+
+
+def test_runs_that_did_not_finish_are_shown_only_with_all(three_runs):
+    with bookkeeping.ledger() as book:
+        facts = {key: book.run("weak")[key] for key in ("recipe", "data", "source", "train_hash", "test_hash")}
+        entered = bookkeeping.entered(book, "stopped", kind="run", recipe_name="lenet5", **facts)
+        with pytest.raises(KeyboardInterrupt), entered:
+            raise KeyboardInterrupt
+    assert len(board.board()) == 3
+    assert board.board(sort="newest", every=True)[0]["status"] == "interrupted"
+
+
+def test_csv_holds_what_the_rows_hold(three_runs):
+    rows = list(csv.DictReader(io.StringIO(board.to_csv(board.board()))))
+    assert float(rows[0]["cross_validated"]) == board.board()[0]["cross_validated"]["accuracy"]
+    assert rows[1]["cross_validated"] == ""
+    assert rows[1]["holdout_n"] == "100"
+
+
+def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):
+    found = board.details("strong", note="the first good one")
+    assert found["note"] == "the first good one"
+    assert found["recipe"]["epochs"] == 15
+    assert [own["name"] for own in found["members"]] == ["lenet5-seed2"]
+    board.show_details(found)
+    out = capfd.readouterr().out
+    for word in ("the first good one", "lenet5-seed2", "61,706", "train.csv", "epochs 15"):
+        assert word in out
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_an_empty_ledger_is_no_error(workplace, capfd):
+    board.show_board(board.board())
+    assert "digits run" in capfd.readouterr().out
+
+
+def test_200_runs_with_2000_networks_are_listed_at_once(three_runs):
+    with bookkeeping.ledger() as book:
+        like = {key: book.run("strong")[key] for key in book.run("strong") if key in STORED}
+        for number in range(200):
+            run_id = book.start_run(name=f"copy-{number}", **like)
+            book.finish_run(run_id, "done", n=42_000, correct=41_000 + number, loss=0.1, estimate="out-of-fold")
+            for fold in range(10):
+                book.add_member(run_id, name=f"fold{fold}", **MEMBER)
+    start = time.perf_counter()
+    rows = board.board()
+    seconds = time.perf_counter() - start
+    assert len(rows) == 203
+    assert seconds < 2  # about 0.02 on two cores
+
+
+# fmt: off
+STORED = (
+    "kind", "recipe_name", "recipe", "seed", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads"
+)
+# fmt: on
+MEMBER = {
+    "model": "lenet5",
+    "seed": 0,
+    "weights": 61_706,
+    "train_n": 9,
+    "train_accuracy": 1.0,
+    "train_loss": 0.1,
+    "seconds": 1.0,
+}

@@ -1,0 +1,133 @@
+"""The ledger: what is written is found again, by several processes, across versions, and never half."""
+
+import multiprocessing
+import sqlite3
+
+import pytest
+
+from digit_recognizer import ledger
+from digit_recognizer.errors import InputError, RunError
+
+RUN = {
+    "kind": "run",
+    "recipe_name": "lenet5",
+    "recipe": {"epochs": 3},
+    "seed": 0,
+    "data": "data",
+    "source": "folder",
+    "train_hash": "1-a",
+    "test_hash": "1-b",
+    "versions": {"keras": "3"},
+    "cpu": "a CPU",
+    "threads": 2,
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "submissions" / "ledger.sqlite"
+
+
+def test_a_run_is_entered_when_it_starts_and_closed_when_it_ends(path):
+    with ledger.opened(path) as book:
+        number = book.start_run(name="20261121-093005-mine", **RUN)
+    with ledger.opened(path) as book:
+        assert book.run("last")["status"] == "running"
+        book.finish_run(number, "done", n=100, correct=99, loss=0.1)
+        run = book.run("mine")
+    assert (run["status"], run["n"], run["correct"], run["recipe"]) == ("done", 100, 99, '{"epochs": 3}')
+    assert run["started"] <= run["finished"]
+
+
+def test_a_run_is_found_by_name_number_or_unique_part(path):
+    with ledger.opened(path) as book:
+        numbers = [book.start_run(name=name, **RUN) for name in ("a-one", "a-two", "a")]
+        assert book.run("two")["id"] == numbers[1]
+        assert book.run(str(numbers[0]))["name"] == "a-one"
+        assert book.run("a")["name"] == "a"
+        assert book.run("last")["name"] == "a"
+        with pytest.raises(InputError, match=r"'a-' is part of the names of 2 runs: a-two, a-one"):
+            book.run("a-")
+        with pytest.raises(InputError, match="no run 'b'"):
+            book.run("b")
+
+
+def test_members_belong_to_their_run_and_keep_their_order(path):
+    member = {"model": "lenet5", "seed": 0, "weights": 61_706, "train_n": 9, "train_accuracy": 1.0, "train_loss": 0.1}
+    with ledger.opened(path) as book:
+        number = book.start_run(name="mine", **RUN)
+        for fold in (1, 2):
+            book.add_member(number, name=f"lenet5-seed0-fold{fold}", fold=fold, seconds=1.5, **member)
+        assert [row["fold"] for row in book.members(number)] == [1, 2]
+        with pytest.raises(RunError, match="FOREIGN KEY"), ledger.opened(path) as other:
+            other.add_member(number + 1, name="nobody's", seconds=1.0, **member)
+
+
+def test_each_state_of_a_submission_is_kept_once(path):
+    with ledger.opened(path) as book:
+        number = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        for status in ("PENDING", "PENDING", "COMPLETE"):
+            book.update_submission(number, status=status, ref=7)
+        assert [row["status"] for row in book.submission_states(number)] == ["SENDING", "PENDING", "COMPLETE"]
+        assert book.submissions("f" * 64)[0]["status"] == "COMPLETE"
+        assert book.submissions("0" * 64) == []
+
+
+def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
+    with ledger.opened(path) as book:
+        number = book.start_run(name="mine", **RUN)
+        book.finish_run(number, "done", submission_hash="f" * 64)
+        entry = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        book.update_submission(entry, status="COMPLETE", public_score=0.995)
+        for correct in (7, 8):
+            book.add_score(hash="f" * 64, file="a.csv", answers_hash="e" * 64, n=10, correct=correct)
+        run = book.run("mine")
+    assert (run["public_score"], run["n_sent"], run["test_correct"], run["test_n"]) == (0.995, 1, 8, 10)
+
+
+def test_a_failing_transaction_leaves_nothing(path):
+    with ledger.opened(path) as book:
+        number = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        with pytest.raises(sqlite3.Error):
+            book.update_submission(number, status=None)
+        with pytest.raises(sqlite3.Error):
+            book.add_submission(hash="f" * 64, file="a.csv", description="", status=None)
+        assert len(book.submissions()) == 1
+        assert [row["status"] for row in book.submission_states(number)] == ["SENDING"]
+
+
+def write_runs(path, start):
+    for number in range(start, start + 20):
+        with ledger.opened(path) as book:
+            book.start_run(name=f"run-{number}", **RUN)
+
+
+def test_several_processes_may_begin_and_write_one_ledger_together(path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=write_runs, args=(path, 100 * start)) for start in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    with ledger.opened(path) as book:
+        assert len(book.runs()) == 80
+
+
+def test_an_old_ledger_is_brought_up_to_date_and_keeps_its_rows(path, monkeypatch):
+    with ledger.opened(path) as book:
+        book.start_run(name="old", **RUN)
+    more = "ALTER TABLE runs ADD COLUMN mood TEXT NOT NULL DEFAULT 'good';\n"
+    monkeypatch.setattr(ledger, "MIGRATIONS", (*ledger.MIGRATIONS, more))
+    with ledger.opened(path) as book:
+        assert book.run("old")["mood"] == "good"
+    monkeypatch.undo()
+    with pytest.raises(RunError, match="newer version"), ledger.opened(path):
+        pass
+
+
+def test_what_is_no_ledger_is_told_with_a_cure(path):
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database, " * 100)
+    with pytest.raises(RunError, match="move it away"), ledger.opened(path):
+        pass

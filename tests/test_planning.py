@@ -1,0 +1,118 @@
+"""`digits plan`, with the real client against a stand-in for Kaggle."""
+
+import numpy as np
+import pytest
+
+import kaggle_stand_in
+from digit_recognizer import planning, runs, sending, submission
+from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.runs import short_name
+from finished_runs import finish_run, write_data
+
+
+@pytest.fixture
+def answers(workplace):
+    return write_data()
+
+
+@pytest.fixture
+def kaggle(answers, monkeypatch):
+    with kaggle_stand_in.kaggle_stand_in(answers.tolist()) as stand_in:
+        for name, value in {**stand_in.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
+
+
+def file_of(name):
+    return runs.SUBMISSIONS / name / "submission.csv"
+
+
+def not_sent():
+    return [short_name(file["run"]) for file in planning.plan()["files"]]
+
+
+def test_without_credentials_the_ledger_alone_ranks_by_expected_score(answers, capfd):
+    finish_run("good", answers, 4, 1)
+    finish_run("poor", answers, 2, 2)
+    finish_run("unjudged", answers, 4, 3, rows=np.arange(0))
+    found = planning.plan()
+    assert [short_name(file["run"]) for file in found["files"]] == ["good", "poor", "unjudged"]
+    assert found["kaggle"] is None
+    assert found["files"][0]["expected"] > 0.97
+    assert found["files"][2]["expected"] is None
+    planning.show(found)
+    out = capfd.readouterr().out
+    assert "Kaggle was not asked" in out
+    assert f"digits submit {file_of(found['files'][0]['run'])}" in out
+
+
+def test_what_was_sent_is_not_planned_again_and_the_rest_is_compared_with_the_best(kaggle, answers, capfd):
+    good, poor = finish_run("good", answers, 4, 1), finish_run("poor", answers, 2, 2)
+    sending.submit(file_of(good))
+    found = planning.plan()
+    assert [file["run"] for file in found["files"]] == [poor]
+    assert found["best"]["ref"] == kaggle.entries[0].ref
+    assert found["kaggle"] == {"num_today": 1, "num_total": 1, "num_allowed_now": 4, "entries": 1}
+    differ = (labels_of(good) != labels_of(poor)).sum()
+    assert found["files"][0]["differs_from_best"] == differ
+    planning.show(found)
+    assert "4 left today" in capfd.readouterr().out
+
+
+def labels_of(name):
+    return submission.parse(file_of(name).read_bytes(), name)
+
+
+def test_entries_of_another_ledger_are_found_by_their_mark(kaggle, answers):
+    sending.submit(file_of(finish_run("good", answers, 4, 1)))
+    (runs.SUBMISSIONS / "ledger.sqlite").rename("old.sqlite")
+    finish_run("the same again", answers, 4, 1)
+    assert not_sent() == []
+    with ledger() as book:
+        assert book.run("last")["public_score"] == float(kaggle.entries[0].result[1])
+
+
+def test_an_entry_whose_fate_was_unknown_is_settled(kaggle, answers):
+    name = finish_run("good", answers, 4, 1)
+    sending.submit(file_of(name))
+    with ledger() as book:
+        [row] = book.submissions()
+        book.update_submission(row["id"], status="UNKNOWN", ref=None, public_score=None)
+    planning.plan()
+    with ledger() as book:
+        [row] = book.submissions()
+    assert (row["status"], row["ref"]) == ("COMPLETE", kaggle.entries[0].ref)
+
+
+def test_near_copies_are_told_and_not_proposed(answers, capfd):
+    first = finish_run("first", answers, 4, 1)
+    almost = labels_of(first)
+    almost[0] = (almost[0] + 1) % 10
+    other = finish_run("almost", answers, 3.9, 1)
+    file_of(other).write_bytes(submission.render(almost))
+    with ledger() as book:
+        book.update_run(book.run(other)["id"], submission_hash="f" * 64)
+    found = planning.plan()
+    assert found["files"][1]["near_copies"] == [first]
+    planning.show(found)
+    out = capfd.readouterr().out
+    assert "near copy of first" in out
+    assert str(file_of(other)) not in out
+
+
+def test_a_used_up_allowance_proposes_nothing(kaggle, answers, capfd):
+    sending.submit(file_of(finish_run("good", answers, 4, 1)))
+    finish_run("next", answers, 3, 2)
+    kaggle.allowance = 1
+    planning.show(planning.plan())
+    out = capfd.readouterr().out
+    assert "used up" in out
+    assert "Send next" not in out
+
+
+def test_runs_on_the_sample_and_lost_files_are_not_planned(answers):
+    finish_run("lost", answers, 4, 1)
+    file_of(finish_run("gone", answers, 4, 2)).unlink()
+    with ledger() as book:
+        book.update_run(book.run("lost")["id"], source="sample")
+    assert not_sent() == []
