@@ -48,6 +48,7 @@ def row(run: Row) -> dict[str, Any]:
     return {
         "id": run["id"],
         "run": run["name"],
+        "name": short_name(run["name"]),
         "status": run["status"],
         "cross_validated": judged if run["estimate"] == "out-of-fold" else None,
         "holdout": judged if run["estimate"] == "holdout" else None,
@@ -72,7 +73,7 @@ def show_board(rows: list[dict[str, Any]]) -> None:
     cells = [
         [
             str(run["id"]),
-            short_name(run["run"]),
+            run["name"],
             _judged(run["cross_validated"]),
             _judged(run["holdout"]),
             "-" if run["public_score"] is None else f"{run['public_score']:.5f}",

@@ -196,6 +196,23 @@ def blend(runs: tuple[str, ...], weights: str, name: str, data: Path | None, as_
 
 
 @digits.command()
+@click.argument("runs", nargs=-1, metavar="[RUN...]")
+@click.option("-o", "--output", type=_FILE, default=Path("submissions/report.html"), show_default=True, metavar="HTML")
+@click.option("--data", type=_FILE, metavar="PATH", help="Where the runs' data is now.")
+def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
+    """Write a page to look at.
+
+    Without runs, of the whole ledger and its best run. One HTML file that needs nothing else.
+    """
+    from .files import write_atomically
+    from .report import page, records
+    from .terminal import say
+
+    write_atomically(output, page.render(records.gather(runs, data)))
+    say(f"Wrote {output}; open it in a browser.")
+
+
+@digits.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 def plan(as_json: bool) -> None:
     """Say which file to upload next.

@@ -181,4 +181,4 @@ def _splits(recipe: Recipe, labels: np.ndarray) -> list[Split]:
             f"a validation part of {recipe.validation:g} of {len(rows):,} rows does not hold each digit on both sides. "
             "Choose another part, or 0 to hold out none."
         ) from error
-    return [(None, fitted, held_out)]
+    return [(None, fitted, np.sort(held_out))]

@@ -1,0 +1,250 @@
+"""`digits report`: the page holds what the ledger holds, and works in a real browser."""
+
+import json
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from digit_recognizer import runs
+from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.errors import InputError
+from digit_recognizer.report import charts, page, records
+from finished_runs import finish_run, write_data
+
+BROWSER, DRIVER = (
+    next(filter(None, map(shutil.which, names)), None) for names in (("chromium", "google-chrome"), ("chromedriver",))
+)
+HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy\n1,1.5,0.6,1.2,0.7\n2,0.3,0.93,0.4,0.9\n"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with three runs, one of two networks with their files; what is known of Kaggle; the page's text."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        answers = write_data()
+        names = [
+            finish_run(name, answers, strength, seed)
+            for seed, (name, strength) in enumerate([("good", 4), ("poor", 2)])
+        ]
+        names.append(finish_run("whole", answers, 4, 5, rows=np.arange(0)))
+        for seed in (0, 1):
+            inner = finish_run(f"inner{seed}", answers, 2.5, 10 + seed)
+            member = runs.SUBMISSIONS / names[0] / "members" / f"lenet5-seed{seed}"
+            shutil.copytree(runs.SUBMISSIONS / inner, member)
+            (member / "history.csv").write_text(HISTORY)
+        with ledger() as book:
+            book.update_run(book.run("good")["id"], note="<script>alert('note')</script> & more")
+            for name, public in ((names[0], 0.99), (names[1], 0.97)):
+                sent = book.add_submission(
+                    hash=book.run(name)["submission_hash"], file="", description="", status="PENDING"
+                )
+                book.update_submission(sent, status="COMPLETE", public_score=public)
+        yield folder, names, page.render(records.gather()).decode()
+
+
+def test_the_page_has_every_part(finished):
+    _, _, text = finished
+    for part in (
+        "Board",
+        "Better, or noise?",
+        "Validation against public score",
+        "Learning curves",
+        "Mistakes by digit",
+        "Calibration",
+        "The most challenging digits",
+        "Likely label errors",
+        "Disputed test images",
+        "Train and test",
+    ):
+        assert f"{part}</h" in text or f">{part}" in text
+
+
+def test_what_a_person_wrote_is_escaped(finished):
+    _, _, text = finished
+    assert "&lt;script&gt;alert" in text
+    assert "<script>alert" not in text
+
+
+def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
+    _, _, text = finished
+    assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#bett", "#publ", "#run-"}
+    assert "default-src &#39;none&#39;" in text
+    assert " style=" not in text
+
+
+def test_the_figures_are_those_of_the_records(finished, monkeypatch):
+    folder, names, text = finished
+    monkeypatch.chdir(folder)
+    record = records.gather(names[:1])
+    [part] = record["runs"]
+    assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["said"])
+    assert sum(one["wrong"] for one in part["digits"]) == part["score"]["n"] - part["score"]["correct"]
+    assert f"{part['score']['accuracy']:.4f}" in text
+    assert len(part["hardest"]) == records.N_GALLERY
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
+    assert part["disputed"]["n_networks"] == 2
+    dissent = [digit["dissent"] for digit in part["disputed"]["digits"]]
+    assert dissent == sorted(dissent, reverse=True)
+    assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
+
+
+def test_runs_that_are_named_are_shown_and_compared(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    record = records.gather(["poor", "good"])
+    assert [part["name"] for part in record["runs"]] == ["poor", "good"]
+    assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor", "good")]
+    with pytest.raises(InputError, match="no run 'nope'"):
+        records.gather(["nope"])
+
+
+def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
+    folder, names, _ = finished
+    monkeypatch.chdir(folder)
+    whole = records.gather(["whole"])["runs"][0]
+    assert "held no rows out" in whole["missing"][0]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    (runs.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
+    [part] = records.gather(["good"])["runs"]
+    assert "no probabilities" in part["missing"][0] or "cannot be read" in part["missing"][0]
+    shutil.rmtree("data")
+    [part] = records.gather(["poor"])["runs"]
+    assert "data" in part["missing"][0]
+    page.render(records.gather(["good", "poor"]))
+
+
+def test_without_a_finished_run_there_is_nothing_to_report(workplace):
+    with pytest.raises(InputError, match="no finished run"):
+        records.gather()
+
+
+def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypatch, tmp_path):
+    folder, names, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "many"))
+    with ledger() as book:
+        like = {key: book.run("good")[key] for key in STORED}
+        for number in range(200):
+            run_id = book.start_run(name=f"copy-{number}", **like)
+            book.finish_run(run_id, "done", n=1200, correct=900 + number, loss=0.1, estimate="out-of-fold")
+            shutil.copytree(runs.SUBMISSIONS / names[1], runs.SUBMISSIONS / f"copy-{number}")
+            for fold in range(10):
+                book.add_member(run_id, name=f"fold{fold}", **MEMBER)
+    start = time.perf_counter()
+    text = page.render(records.gather())
+    assert time.perf_counter() - start < 5
+    assert text.count(b"copy-") >= 200
+
+
+STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
+MEMBER = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0, 1], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        ([0.9931, 0.9972], ["0.993", "0.994", "0.995", "0.996", "0.997", "0.998"]),
+        ([3, 3], ["1", "2", "3", "4", "5"]),
+    ],
+)
+def test_ticks_are_round_and_hold_all_values(values, texts):
+    drawn = charts.chart("x", "y", [charts.Line("train", [(0, value) for value in values])])
+    assert [text for _, text in drawn.y_ticks] == texts
+    places = [float(point.split(",")[1]) for point in drawn.lines[0].path.split()]
+    assert all(drawn.top <= place <= drawn.bottom for place in places)
+
+
+def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
+    line = charts.Line("train", [(1, 2.0), (2, 0.02)])
+    drawn = charts.chart("epoch", "loss", [line], whole_x=True, log_y=True)
+    assert [text for _, text in drawn.x_ticks] == ["1", "2"]
+    assert [text for _, text in drawn.y_ticks] == ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
+    zero = charts.chart("epoch", "loss", [charts.Line("train", [(1, 1.0), (2, 0.0)])], log_y=True)
+    assert zero.y_ticks[0][1] == "0.0"
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser(finished, tmp_path_factory):
+    """A headless Chromium with the page open."""
+    if not BROWSER or not DRIVER:
+        pytest.skip("no chromium and chromedriver on this machine: the page was not looked at in a browser")
+    from selenium import webdriver
+
+    folder, _, text = finished
+    file = folder / "report.html"
+    file.write_text(text, encoding="utf-8")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    profile = tmp_path_factory.mktemp("profile")
+    for word in ("--headless", "--no-sandbox", f"--user-data-dir={profile}", "--disable-background-networking"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    try:
+        driver.get(file.as_uri())
+        yield driver
+    finally:
+        driver.quit()
+
+
+def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
+    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
+    ours = [url for url in asked if not url.startswith(("data:", "chrome:"))]  # its own start page is chrome:
+    assert ours == [browser.current_url]
+    assert browser.get_log("browser") == []
+
+
+def column(browser, table, index):
+    return [row.find_elements("tag name", "td")[index].text for row in table.find_elements("css selector", "tbody tr")]
+
+
+def test_a_table_is_sorted_by_a_click_and_the_other_way_by_another(browser):
+    table = browser.find_element("css selector", "#board + .wide table")
+    head = table.find_elements("tag name", "th")[4]
+    head.click()
+    assert column(browser, table, 4)[:2] == ["0.97000", "0.99000"]
+    head.click()
+    assert column(browser, table, 4)[:2] == ["0.99000", "0.97000"]
+    table.find_elements("tag name", "th")[1].click()
+    assert column(browser, table, 1) == sorted(column(browser, table, 1))
+
+
+def test_the_gallery_shows_only_the_chosen_digit(browser):
+    gallery = browser.find_element("css selector", ".gallery[id^=hardest]")
+    images = gallery.find_elements("tag name", "figure")
+    digits = [image.get_attribute("data-digit") for image in images]
+    wanted = digits[0]
+    choice = browser.find_element("css selector", f"fieldset[data-gallery={gallery.get_attribute('id')}]")
+    choice.find_element("css selector", f"button[value='{wanted}']").click()
+    assert [image.is_displayed() for image in images] == [digit == wanted for digit in digits]
+    choice.find_element("css selector", "button[value='']").click()
+    assert all(image.is_displayed() for image in images)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_its_window(browser, width):
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.find_element("css selector", ".gallery img").is_displayed()
+
+
+def test_a_dark_screen_gets_a_dark_page(browser):
+    def brightness():
+        colour = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+    for scheme, dark in (("dark", True), ("light", False)):
+        wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+        assert (brightness() < 200) == dark
