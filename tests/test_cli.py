@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from digit_recognizer import cli, ledger
+from digit_recognizer.bookkeeping import hash_of
 from digit_recognizer.models import MODELS
 from digit_recognizer.recipes import RECIPES
 from digit_recognizer.sample import write_sample
@@ -161,6 +162,18 @@ def test_two_files_are_compared(digits, sample):
     _, out, _ = digits("score", "one.csv", "two.csv", "--answers", sample / "answers.csv")
     assert "Neither wins" in out
     assert "only the first has right: 1; only the second: 1" in " ".join(out.split())
+
+
+def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample):
+    words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv")
+    digits(*words)
+    assert not Path("submissions").exists()
+    with ledger.opened(Path("submissions/ledger.sqlite")):
+        pass
+    digits(*words)
+    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+        [kept] = book.scores(hash_of(sample / "answers.csv"))
+    assert (kept["correct"], kept["n"], kept["answers_hash"]) == (597, 597, kept["hash"])
 
 
 def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def test_the_same_run_again_gives_the_same_file_and_another_folder(finished, mon
     assert again["submission_sha256"] == result["submission_sha256"]
     assert again["run"] != result["run"]
     assert "score" not in again
+
+
+def test_like_repeats_a_run_from_its_row_alone(finished, monkeypatch, capfd):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    shutil.rmtree(Path("submissions", result["run"]))
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--like", result["run"], "--data", "sample", "--name", "again", "--json"])
+    again = json.loads(capfd.readouterr().out)
+    assert again["submission_sha256"] == result["submission_sha256"]
+    assert again["recipe"] == "lenet5"
 
 
 def test_nothing_held_out_trains_on_all_rows(workplace):

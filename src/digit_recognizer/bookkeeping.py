@@ -93,6 +93,16 @@ def finish(entry: Entry, result: dict[str, Any], estimate: str) -> None:
     runs.publish(entry.folder)
 
 
+def keep_scores(result: dict[str, Any]) -> None:
+    """Enter what `scorecard.score_files` found, where there is a ledger; scoring alone begins none."""
+    if LEDGER.exists():
+        with ledger() as book:
+            for scored in result["files"]:
+                file = Path(scored["file"])
+                facts = {"hash": hash_of(file), "answers_hash": hash_of(Path(result["answers"]))}
+                book.add_score(file=str(file), n=scored["n"], correct=scored["correct"], **facts)
+
+
 def hash_of(path: Path) -> str:
     """SHA-256 of a file's content. Raises InputError when it cannot be read."""
     return sha256(read_bytes(path)).hexdigest()

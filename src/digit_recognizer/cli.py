@@ -96,10 +96,11 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
 
     Two files are compared, too: which is better, and whether the difference could be chance.
     """
-    from . import scorecard
+    from . import bookkeeping, scorecard
 
     result = scorecard.score_files(files, answers, wrong)
     _print_json(result) if as_json else scorecard.show(result)
+    bookkeeping.keep_scores(result)
 
 
 @digits.command()

@@ -14,7 +14,6 @@ import numpy as np
 from . import bookkeeping, competition, runs, sending, sources, submission, tables
 from .bookkeeping import Entry
 from .errors import RunError
-from .files import read_bytes
 from .inspection import inspect
 from .kaggle_call import find_credentials, require_credentials
 from .predict import fitness
@@ -92,8 +91,14 @@ def run(job: Job) -> dict[str, Any]:
             seconds |= {**together.seconds, "total": time.perf_counter() - start}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             bookkeeping.finish(entry, result, "out-of-fold" if job.recipe.folds else "holdout")
-            if job.answers and answers is not None:
-                _keep_score(entry, result, job.answers)
+            if job.answers:
+                entry.book.add_score(
+                    hash=result["submission_sha256"],
+                    file=result["submission"],
+                    answers_hash=bookkeeping.hash_of(job.answers),
+                    n=result["score"]["n"],
+                    correct=result["score"]["correct"],
+                )
         if together.n_networks == 1 and job.recipe.batch_norm:
             say("Batch normalisation was measured anew and folded into the weights; now:")
         show_result(result)
@@ -180,13 +185,3 @@ def _write(folder: Path, recipe: Recipe, together: "Together", train_table: tabl
 def _score(test_log_p: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
     scored = score(test_log_p.argmax(axis=1).astype(np.uint8), answers)
     return {**asdict(fitness(test_log_p, answers)), "correct": scored.correct, "interval": list(scored.interval)}
-
-
-def _keep_score(entry: Entry, result: dict[str, Any], answers: Path) -> None:
-    entry.book.add_score(
-        hash=result["submission_sha256"],
-        file=result["submission"],
-        answers_hash=sha256(read_bytes(answers)).hexdigest(),
-        n=result["score"]["n"],
-        correct=result["score"]["correct"],
-    )

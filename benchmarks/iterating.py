@@ -1,0 +1,71 @@
+"""Run the session of docs/iterating.md on real data and write its outputs into that file.
+
+    python benchmarks/iterating.py --data PATH
+
+A competition is cut out of train.csv, so that the stand-in for Kaggle knows answers that nothing else sees.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+import kaggle_stand_in  # noqa: E402
+from digit_recognizer import sources  # noqa: E402
+from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS  # noqa: E402
+from digit_recognizer.tables import read_train  # noqa: E402
+
+DOC = ROOT / "docs" / "iterating.md"
+N_TEST = 10_000
+SESSION = re.compile(r"```sh\n(?P<commands>.*?)```\n\n```text\n.*?```", re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder or zip with the real CSVs")
+    table = read_train(sources.find(parser.parse_args().data).train)
+    train, test = train_test_split(
+        np.arange(len(table.labels)), test_size=N_TEST, stratify=table.labels, random_state=0
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "data")
+        data.mkdir()
+        write(data / "train.csv", TRAIN_COLUMNS, np.column_stack([table.labels[train], table.pixels[train]]))
+        write(data / "test.csv", TEST_COLUMNS, table.pixels[test])
+        with kaggle_stand_in.kaggle_stand_in(table.labels[test].tolist()) as kaggle:
+            environment = os.environ | kaggle.environment | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN, "HOME": folder}
+            environment |= {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "110"}
+
+            def outputs(block: re.Match[str]) -> str:
+                told = [run(line, folder, environment) for line in block["commands"].splitlines()]
+                return f"```sh\n{block['commands']}```\n\n```text\n{''.join(told)}```"
+
+            text = SESSION.sub(outputs, DOC.read_text(encoding="utf-8"))
+    DOC.write_text(text, encoding="utf-8")
+
+
+def write(path: Path, columns: tuple[str, ...], values: np.ndarray) -> None:
+    np.savetxt(path, values, fmt="%d", delimiter=",", header=",".join(columns), comments="")
+
+
+def run(line: str, folder: str, environment: dict[str, str]) -> str:
+    print("$", line, flush=True)
+    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *shlex.split(line)[1:]]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    print(done.stdout, flush=True)
+    lines = [kept.rstrip() for kept in done.stdout.splitlines()]
+    return "\n".join([f"$ {line}", *lines]) + "\n"
+
+
+if __name__ == "__main__":
+    main()
