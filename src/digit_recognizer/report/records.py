@@ -54,7 +54,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
         "best": rows[0] if rows else None,
         "board": rows,
         "public": _public(rows),
-        "comparisons": _comparisons(named if len(named) > 1 else best, data),
+        "comparisons": _comparisons(named if len(named) > 1 else best[::-1], data),
         "runs": [_run(run, members[run["id"]], data) for run in shown],
     }
 
