@@ -199,7 +199,7 @@ def browser(finished, tmp_path_factory):
 def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
     entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    ours = [url for url in asked if not url.startswith(("data:", "chrome:"))]  # its own start page is chrome:
+    ours = [url for url in asked if not url.startswith(("data:", "chrome"))]  # its own start page is chrome:
     assert ours == [browser.current_url]
     assert browser.get_log("browser") == []
 
