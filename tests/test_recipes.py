@@ -1,6 +1,7 @@
 """Recipes: choosing, changing, reading and writing them."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -148,3 +149,68 @@ def test_a_missing_recipe_file_is_refused(tmp_path):
 def test_differences_are_the_changed_fields():
     assert recipes.differences(change(RECIPES["lenet5"], {"epochs": 3}), RECIPES["lenet5"]) == {"epochs": 3}
     assert recipes.differences(Recipe("lenet5"), RECIPES["plain-lenet5"]) == {}
+
+
+MEMBERS = """
+epochs = 4
+members = ["lenet5", "plain-deep-cnn"]
+"""
+
+
+def test_members_are_named_or_told_by_what_is_other(tmp_path):
+    (tmp_path / "named.toml").write_text(MEMBERS)
+    _, named = load(tmp_path / "named.toml")
+    assert [own.model for own in recipes.networks(named)] == ["lenet5", "deep-cnn"]
+    assert [own.dropout for own in recipes.networks(named)] == [0, 0.25]
+    (tmp_path / "told.toml").write_text('epochs = 4\n[[members]]\n[[members]]\nmodel = "lenet-28"\nshift = 1\n')
+    _, told = load(tmp_path / "told.toml")
+    assert [(own.model, own.shift, own.epochs) for own in recipes.networks(told)] == [
+        ("lenet5", 2, 4),
+        ("lenet-28", 1, 4),
+    ]
+
+
+def test_a_recipe_without_members_is_its_only_network():
+    assert recipes.networks(RECIPES["lenet5"]) == (RECIPES["lenet5"],)
+
+
+def test_a_setting_holds_for_all_members():
+    committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"]})
+    assert {own.epochs for own in recipes.networks(committee)} == {15, 10}
+    assert {own.epochs for own in recipes.networks(change(committee, {"epochs": 2}))} == {2}
+
+
+def test_members_survive_toml_and_json(tmp_path):
+    committee = change(RECIPES["lenet5"], {"members": ["plain-lenet-28", {"shift": 1}], "folds": 5, "full": True})
+    (tmp_path / "c.toml").write_text(to_toml(committee))
+    assert load(tmp_path / "c.toml")[1] == committee
+    assert recipes.from_record(json.loads(json.dumps(dataclasses.asdict(committee)))) == committee
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([{"seed": 3}], "member 1: seed holds for the whole run"),
+        ([{}, {"epochs": 0}], "member 2: epochs must be from 1"),
+        ([{"epoch": 3}], "Did you mean epochs"),
+        (["lenet"], "no recipe 'lenet'"),
+        ("lenet5", "must be a list"),
+        ([3], "must be a list"),
+    ],
+)
+def test_wrong_members_are_refused(members, message):
+    with pytest.raises(InputError, match=message):
+        change(RECIPES["lenet5"], {"members": members})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"epochs": 3, "shift": 1}, "epochs 3, shift 1"), ({"batch_norm": False}, "batch_norm off"), ({}, "")],
+)
+def test_a_recipe_is_told_in_words(changes, words):
+    assert recipes.in_words(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
+
+
+def test_one_fold_is_none():
+    with pytest.raises(InputError, match="at least 2"):
+        change(RECIPES["lenet5"], {"folds": 1})
