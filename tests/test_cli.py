@@ -41,7 +41,7 @@ def sample(workplace):
 def test_help_names_every_command(digits):
     code, out, _ = digits("--help")
     assert code == 0
-    for command in ("run", "download", "score", "submit", "models", "recipes", "doctor"):
+    for command in ("run", "download", "score", "submit", "models", "recipes", "bundle", "doctor"):
         assert f"  {command} " in out
 
 
@@ -257,6 +257,7 @@ def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
         (["--help"], 0),
         (["models"], 0),
         (["recipes"], 0),
+        (["bundle"], 0),
         (["run", "--help"], 0),
         (["score", "answers.csv", "--answers", "answers.csv"], 0),
         (["submit", "answers.csv"], 2),  # too few rows

@@ -19,6 +19,28 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
+_RECIPE_OPTIONS = (
+    click.option("--recipe", metavar="NAME", help="What to train and how; `digits recipes` lists them. [lenet5]"),
+    click.option("--recipe-file", type=_FILE, metavar="TOML", help="A recipe of your own."),
+    click.option("--model", metavar="NAME", help="The network; `digits models` lists them."),
+    click.option("--epochs", metavar="N", help="How often to go through the training images."),
+    click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it."),
+    click.option("--folds", metavar="K", help="Cross-validate in K stratified folds instead."),
+    click.option("--full", is_flag=True, default=None, help="Label test.csv by networks trained on all of train.csv."),
+    click.option("--seeds", metavar="N", help="Train N networks, of seed, seed + 1, ..., and average them."),
+    click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation."),
+    click.option("--tta", metavar="HOW", help="Test-time augmentation: none, shift or rotate."),
+    click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear)."),
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe."),
+    click.option("--like", metavar="RUN", help="The recipe, whole, of a run in the ledger."),
+)
+
+
+def _recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options from which `_recipe` makes a recipe, in this order."""
+    for option in reversed(_RECIPE_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,19 +51,7 @@ def digits() -> None:
 
 @digits.command()
 @click.option("--data", type=_FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
-@click.option("--recipe", metavar="NAME", help="What to train and how; `digits recipes` lists them. [lenet5]")
-@click.option("--recipe-file", type=_FILE, metavar="TOML", help="A recipe of your own.")
-@click.option("--model", metavar="NAME", help="The network; `digits models` lists them.")
-@click.option("--epochs", metavar="N", help="How often to go through the training images.")
-@click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it.")
-@click.option("--folds", metavar="K", help="Cross-validate in K stratified folds instead.")
-@click.option("--full", is_flag=True, default=None, help="Label test.csv by networks trained on all of train.csv.")
-@click.option("--seeds", metavar="N", help="Train N networks, of seed, seed + 1, ..., and average them.")
-@click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation.")
-@click.option("--tta", metavar="HOW", help="Test-time augmentation: none, shift or rotate.")
-@click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear).")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe.")
-@click.option("--like", metavar="RUN", help="The recipe, whole, of a run in the ledger.")
+@_recipe_options
 @click.option("--answers", type=_FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
@@ -225,6 +235,21 @@ def plan(as_json: bool) -> None:
     _news_to_stderr(as_json)
     found = planning.plan()
     _print_json(found) if as_json else planning.show(found)
+
+
+@digits.command()
+@_recipe_options
+@click.option(
+    "-o", "--output", type=_FILE, default="notebook.ipynb", show_default=True, metavar="FILE", help="Its name."
+)
+def bundle(output: Path, **options: Any) -> None:
+    """Make a Kaggle notebook of a recipe.
+
+    It carries this program's code, needs no internet there, and writes /kaggle/working/submission.csv.
+    """
+    from .bundle import write_notebook
+
+    write_notebook(output, *_recipe(options))
 
 
 @digits.command()
