@@ -56,7 +56,18 @@ def test_what_was_sent_is_not_planned_again_and_the_rest_is_compared_with_the_be
     differ = (labels_of(good) != labels_of(poor)).sum()
     assert found["files"][0]["differs_from_best"] == differ
     planning.show(found)
-    assert "4 left today" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "left: 4" in out
+    assert "None of these is expected to do better" in out
+
+
+def test_a_better_file_than_the_best_sent_is_proposed(kaggle, answers, capfd):
+    sending.submit(file_of(finish_run("poor", answers, 2, 2)))
+    good = finish_run("good", answers, 4, 1)
+    found = planning.plan()
+    assert found["files"][0]["worth_an_entry"]
+    planning.show(found)
+    assert f"digits submit {file_of(good)}" in capfd.readouterr().out
 
 
 def labels_of(name):
@@ -101,8 +112,8 @@ def test_near_copies_are_told_and_not_proposed(answers, capfd):
 
 
 def test_a_used_up_allowance_proposes_nothing(kaggle, answers, capfd):
-    sending.submit(file_of(finish_run("good", answers, 4, 1)))
-    finish_run("next", answers, 3, 2)
+    sending.submit(file_of(finish_run("poor", answers, 3, 1)))
+    finish_run("next", answers, 4, 2)
     kaggle.allowance = 1
     planning.show(planning.plan())
     out = capfd.readouterr().out

@@ -129,7 +129,7 @@ def show_details(run: dict[str, Any]) -> None:
         )
     seconds = {part: run[f"seconds_{part}"] for part in ("read", "train", "predict", "total")}
     facts = {
-        "recipe": f"{run['recipe_name']}: " + ", ".join(f"{key} {value}" for key, value in run["recipe"].items()),
+        "recipe": f"{run['recipe_name']}: {_settings(run)}",
         run["estimate"] or "estimate": judged or "none: no rows were held out",
         "data": f"{run['data']} ({run['source']}); train.csv {run['train_hash']}, test.csv {run['test_hash']}",
         "time": f"{run['started']}; " + ", ".join(f"{part} {s:.1f} s" for part, s in seconds.items() if s is not None),
@@ -160,6 +160,14 @@ def show_details(run: dict[str, Any]) -> None:
     for scored in run["scores"]:
         accuracy = scored["correct"] / scored["n"]
         say(f"scored {scored['at']}: {accuracy:.5f}, {scored['correct']:,} of {scored['n']:,}")
+
+
+def _settings(run: dict[str, Any]) -> str:
+    """Every field of the recipe; of a blend its runs and their weights."""
+    shown = run["recipe"]["runs"] if run["kind"] == "blend" else run["recipe"]
+    return ", ".join(
+        f"{key} {value:.3f}" if run["kind"] == "blend" else f"{key} {value}" for key, value in shown.items()
+    )
 
 
 def _recipe_words(run: Row) -> tuple[list[str], str]:

@@ -16,6 +16,7 @@ from .score import wilson_interval
 from .terminal import say, show_table, waiting
 from .versus import PUBLIC_ROWS, folder_of
 
+N_PROPOSED = 3  # at once: then look at what came of them
 NEAR = 8  # rows: fewer that differ make two rows or less on the public board
 
 Labels = np.ndarray  # (n,) uint8
@@ -25,7 +26,8 @@ def plan() -> dict[str, Any]:
     """Bring the ledger up to what Kaggle lists, and rank the files that were not sent yet.
 
     Without credentials the ledger alone is asked. Returns {kaggle, best, files}: the allowance and the number of
-    entries, the sent file with the best public score, and a record for each file, the best first.
+    entries, the sent file with the best public score, and a record for each file, the best first. A file is worth an
+    entry when it is no near copy and its expected score is not below that of the best run sent.
     """
     with ledger() as book:
         allowance = reconcile(book) if find_credentials() else None
@@ -38,13 +40,15 @@ def plan() -> dict[str, Any]:
     scored = [entry for entry in sent if entry["public_score"] is not None]
     best = max(scored, key=lambda entry: entry["public_score"], default=None)
     hashes = {entry["hash"]: f"entry {entry['ref']}" for entry in sent}
+    bar = max((_expected(run) for run in entries if run["submission_hash"] in hashes), default=-1.0)
     files = []
     for run in sorted(entries, key=_expected, reverse=True):
         own = labels.get(run["submission_hash"])
         if own is None or run["submission_hash"] in hashes:
             continue
         near = [name for hash, name in hashes.items() if hash in labels and _differ(labels[hash], own) < NEAR]
-        files.append(_file(run, own, labels.get(best["hash"]) if best else None, near))
+        file = _file(run, own, labels.get(best["hash"]) if best else None, near)
+        files.append(file | {"worth_an_entry": not near and _expected(run) >= bar})
         hashes[run["submission_hash"]] = run["name"]
     return {
         "kaggle": allowance and {**asdict(allowance), "entries": len(sent)},
@@ -72,8 +76,8 @@ def show(found: dict[str, Any]) -> None:
     if kaggle is None:
         say("Kaggle was not asked (no credentials, or it does not tell); this is what the ledger knows.")
     else:
-        left = f"{kaggle['num_allowed_now']} left today" if kaggle["num_total"] else "none made yet"
-        say(f"Kaggle: {kaggle['entries']} entries known, {kaggle['num_today']} made today, {left}.")
+        left = f", left: {kaggle['num_allowed_now']}" if kaggle["num_total"] else ""
+        say(f"Kaggle: entries known: {kaggle['entries']}, made today: {kaggle['num_today']}{left}.")
     if best:
         say(f"Best so far: entry {best['ref']}, public score {best['public_score']:.5f}.")
     if not found["files"]:
@@ -89,14 +93,15 @@ def show(found: dict[str, Any]) -> None:
         for file in found["files"]
     ]
     show_table(["not sent yet", "expected score", "unlike the best", ""], rows)
-    worth = [file for file in found["files"] if not file["near_copies"]]
-    n = len(worth) if kaggle is None or not kaggle["num_total"] else kaggle["num_allowed_now"]
-    if worth and n:
-        say("Send next:")
-        for file in worth[: max(n, 1)]:
-            say(f"  {file['command']}")
-    elif worth:
+    worth = [file for file in found["files"] if file["worth_an_entry"]]
+    if not worth:
+        say("None of these is expected to do better than what was sent; keep the entries.")
+    elif kaggle and kaggle["num_total"] and not kaggle["num_allowed_now"]:
         say("Today's allowance is used up; it starts anew at 00:00 UTC.")
+    else:
+        say("Send next:")
+        for file in worth[:N_PROPOSED]:
+            say(f"  {file['command']}")
 
 
 def _file(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict[str, Any]:
