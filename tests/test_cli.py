@@ -41,7 +41,7 @@ def sample(workplace):
 def test_help_names_every_command(digits):
     code, out, _ = digits("--help")
     assert code == 0
-    for command in ("run", "download", "score", "submit", "models", "recipes", "bundle", "doctor"):
+    for command in ("run", "download", "score", "submit", "sweep", "models", "recipes", "bundle", "doctor"):
         assert f"  {command} " in out
 
 
@@ -261,6 +261,7 @@ def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
         (["run", "--help"], 0),
         (["score", "answers.csv", "--answers", "answers.csv"], 0),
         (["submit", "answers.csv"], 2),  # too few rows
+        (["sweep", "answers.csv", "--trials", "3"], 2),  # no TOML
     ],
 )
 def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit_code, workplace):
@@ -269,7 +270,7 @@ def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit
         "import sys; from digit_recognizer.cli import main\n"
         f"try: main({words})\n"
         f"except SystemExit as leave: assert leave.code == {exit_code}\n"
-        "loaded = {'keras', 'tensorflow', 'kaggle', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "loaded = {'keras', 'tensorflow', 'kaggle', 'sklearn', 'matplotlib', 'optuna'} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

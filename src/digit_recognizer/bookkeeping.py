@@ -32,6 +32,10 @@ class Entry:
         return self.folder.name
 
 
+class Pruned(Exception):
+    """Raised in an open run to close it as pruned: it goes well, but not well enough to go on."""
+
+
 @contextmanager
 def ledger() -> Iterator[Ledger]:
     """The ledger of the folder one works in. Raises RunError when it cannot be used."""
@@ -43,7 +47,7 @@ def ledger() -> Iterator[Ledger]:
 def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     """Make a run's folder and enter it with these facts (columns of the ledger's `runs`) and the surroundings.
 
-    What the body raises closes the run as failed or interrupted, and an empty folder is removed.
+    What the body raises closes the run as failed, interrupted or pruned, and an empty folder is removed.
     """
     folder = runs.new_run(name, datetime.now())
     try:
@@ -58,7 +62,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
         try:
             yield Entry(book, number, folder)
         except BaseException as error:
-            book.finish_run(number, "failed" if isinstance(error, Exception) else "interrupted")
+            book.finish_run(number, _status_after(error))
             raise
     except BaseException:
         with suppress(OSError):
@@ -75,8 +79,11 @@ def judge(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     return {"validation": {**asdict(fit), "correct": correct, "interval": list(wilson_interval(correct, fit.n))}}
 
 
-def finish(entry: Entry, result: dict[str, Any], estimate: str) -> None:
-    """Close a run as done: its record to result.json, its figures to the ledger, its submission to the front."""
+def finish(entry: Entry, result: dict[str, Any], estimate: str, publish: bool = True) -> None:
+    """Close a run as done: its record to result.json, its figures to the ledger.
+
+    With `publish` its submission becomes the newest, submissions/submission.csv.
+    """
     judged = result.get("validation")
     entry.book.finish_run(
         entry.number,
@@ -90,7 +97,8 @@ def finish(entry: Entry, result: dict[str, Any], estimate: str) -> None:
         **{f"seconds_{part}": seconds for part, seconds in result["seconds"].items()},
     )
     runs.write_record(entry.folder, "result", result)
-    runs.publish(entry.folder)
+    if publish:
+        runs.publish(entry.folder)
 
 
 def keep_scores(result: dict[str, Any]) -> None:
@@ -106,3 +114,9 @@ def keep_scores(result: dict[str, Any]) -> None:
 def hash_of(path: Path) -> str:
     """SHA-256 of a file's content. Raises InputError when it cannot be read."""
     return sha256(read_bytes(path)).hexdigest()
+
+
+def _status_after(error: BaseException) -> str:
+    if isinstance(error, Pruned):
+        return "pruned"
+    return "failed" if isinstance(error, Exception) else "interrupted"

@@ -91,9 +91,9 @@ def run(**options: Any) -> None:
 )
 def download(folder: Path) -> None:
     """Fetch the data from Kaggle."""
-    from . import pipeline
+    from . import fetching
 
-    pipeline.download(folder)
+    fetching.download(folder)
 
 
 @digits.command()
@@ -139,7 +139,7 @@ def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bo
 @click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
 @click.option("--model", metavar="NAME", help="Only runs with this model.")
 @click.option("--top", type=int, metavar="N", help="Only the first N.")
-@click.option("--all", "every", is_flag=True, help="Also runs that failed or go on.")
+@click.option("--all", "every", is_flag=True, help="Also runs that failed, were pruned or go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead.")
 def leaderboard(
@@ -221,6 +221,25 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
 
     write_atomically(output, page.render(records.gather(runs, data)))
     say(f"Wrote {output}; open it in a browser.")
+
+
+@digits.command()
+@click.argument("file", type=_FILE, metavar="SPACE.toml")
+@click.option("--trials", type=click.IntRange(min=1), required=True, metavar="N", help="How many the study shall have.")
+@click.option("--hours", type=click.FloatRange(min=0), metavar="H", help="Begin no trial after so long.")
+@click.option("--data", type=_FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
+def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_json: bool) -> None:
+    """Search a space of recipes.
+
+    SPACE.toml is a recipe's file with a table [space] of the fields that vary. Each trial is a run of the ledger,
+    judged by cross-validation. The same command again goes on with the study, also in several processes at once.
+    """
+    from . import sweep as study
+
+    _news_to_stderr(as_json)
+    result = study.sweep(file, trials, hours, data)
+    _print_json(result) if as_json else study.show(result)
 
 
 @digits.command()

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from . import train
-from .errors import InputError, RunError
+from .errors import Diverged, InputError
 from .images import to_images
 from .models import MODELS
 from .predict import Fitness, average, fitness, log_probabilities
@@ -94,7 +94,7 @@ def train_member(
 ) -> Outcome:
     """Train one network and predict its held-out rows and test.csv.
 
-    Raises RunError when the training diverges or the network predicts what is no number.
+    Raises Diverged when the training does or the network predicts what is no number.
     """
     recipe, labels, side = member.recipe, train_table.labels, MODELS[member.recipe.model].side
 
@@ -115,7 +115,7 @@ def train_member(
         "validation": log_probabilities(trained.model, held_out, recipe.tta),
     }
     if not all(np.isfinite(part).all() for part in (test_log_p, *log_p.values())):
-        raise RunError(f"Network {member.name} predicts values that are no numbers. Try another seed.")
+        raise Diverged(f"Network {member.name} predicts values that are no numbers. Try another seed.")
     rows = {"train": member.fitted, "validation": member.held_out}
     return Outcome(
         {

@@ -7,3 +7,7 @@ class InputError(Exception):
 
 class RunError(Exception):
     """Something failed while running: a disk, a network, Kaggle, a diverging training; exit code 1."""
+
+
+class Diverged(RunError):
+    """A training that came to values that are no numbers; one by another recipe may go well."""

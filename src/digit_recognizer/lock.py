@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +29,36 @@ else:
 @contextmanager
 def alone(name: str, otherwise: str) -> Iterator[None]:
     """Hold the lock `name` on this machine, for this user; raise RunError(otherwise) when it is held already."""
-    with Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock").open("ab") as file:
+    with held(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock")) as is_ours:
+        if not is_ours:
+            raise RunError(otherwise)
+        yield
+
+
+@contextmanager
+def in_turn(path: Path, patience: float = 60) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for those before; nobody holds it for long.
+
+    Raises RunError when it does not come free for `patience` seconds.
+    """
+    end = time.monotonic() + patience
+    while True:
+        with held(path) as is_ours:
+            if is_ours:
+                yield
+                return
+        if time.monotonic() > end:
+            raise RunError(f"{path}: another process has held this lock for {patience:g} seconds. Stop it, or wait.")
+        time.sleep(0.02)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path`, made if need be, unless another does; yields whether it is ours."""
+    with path.open("ab") as file:
         try:
             _lock(file.fileno())
+            is_ours = True
         except OSError:
-            raise RunError(otherwise) from None
-        yield
+            is_ours = False
+        yield is_ours

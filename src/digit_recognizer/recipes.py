@@ -40,16 +40,8 @@ class Recipe:
     members: tuple[dict[str, Any], ...] = ()  # of a committee: for each the fields in which it is not as this recipe
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(
-                    f"{name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}."
-                    f"{_nearest(str(getattr(self, name)), choices)}"
-                )
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
-                raise InputError(f"{name} must be from {low} to {high}; received {getattr(self, name)}.{percent}")
+        for name in (*_CHOICES, *_RANGES):
+            _check(name, getattr(self, name))
         if self.folds == 1:
             raise InputError("folds must be 0 (none) or at least 2; received 1.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
@@ -69,7 +61,7 @@ _CHOICES = {
     "fit": ("pad", "resize"),
     "tta": ("none", "shift", "rotate"),
 }
-_OF_THE_RUN = {"validation", "folds", "full", "seeds", "seed", "tta", "members"}
+OF_THE_RUN = {"validation", "folds", "full", "seeds", "seed", "tta", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),
@@ -85,6 +77,20 @@ _RANGES = {
     "seeds": (1, 1000),
     "seed": (0, 2**32 - 1),
 }
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise InputError when the field, by itself, may not have this value."""
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise InputError(
+            f"{name} must be one of {', '.join(_CHOICES[name])}; received {value!r}."
+            f"{_nearest(str(value), _CHOICES[name])}"
+        )
+    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        low, high = _RANGES[name]
+        percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
+        raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
+
 
 # The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
 RECIPES = {
@@ -134,18 +140,27 @@ def load(path: Path) -> tuple[str, Recipe]:
 
     Raises InputError when the file is missing, not TOML, or holds an unknown key or a wrong value.
     """
+    return path.stem, from_settings(read_settings(path), path)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises InputError when it is missing or not TOML."""
     try:
-        settings = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+        return tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(
             f"{path}: not a readable recipe ({error}). `digits recipes lenet5` prints one to start from."
         ) from error
-    base, model = (settings.pop(key, None) for key in ("base", "model"))
+
+
+def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
+    """The recipe of what the file at `path` holds: fields, `base` and `model`. Raises InputError as `load` does."""
+    base, model = (settings.get(key) for key in ("base", "model"))
     try:
         _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
-        return path.stem, change(recipe, settings)
+        return change(recipe, {key: value for key, value in settings.items() if key not in ("base", "model")})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -155,16 +170,33 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 
     A member may be given as the name of a recipe. Raises InputError on a wrong key or value.
     """
-    types = get_type_hints(Recipe)
-    values: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key not in types:
-            raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
-        values[key] = _members(value) if key == "members" else _convert(key, value, types[key])
+    values = {key: convert(key, value) for key, value in settings.items()}
     if "members" not in values:
         kept = [{key: value for key, value in own.items() if key not in values} for own in recipe.members]
         values["members"] = tuple(kept)
     return replace(recipe, **values)
+
+
+def convert(key: str, value: Any) -> Any:
+    """`value`, maybe text as typed, as the field `key` holds it.
+
+    Raises InputError on an unknown key and on a value of another type or out of the field's range.
+    """
+    kind = type_of(key)
+    if key == "members":
+        return _members(value)
+    converted = _convert(key, value, kind)
+    _check(key, converted)
+    return converted
+
+
+def type_of(key: str) -> type:
+    """The type of a field's values. Raises InputError when a recipe has no such field."""
+    types = get_type_hints(Recipe)
+    if key not in types:
+        raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
+    kind: type = types[key]
+    return kind
 
 
 def from_record(record: dict[str, Any]) -> Recipe:
@@ -180,7 +212,7 @@ def networks(recipe: Recipe) -> tuple[Recipe, ...]:
     found = []
     for position, settings in enumerate(recipe.members, start=1):
         try:
-            if shared := _OF_THE_RUN & set(settings):
+            if shared := OF_THE_RUN & set(settings):
                 raise InputError(f"{min(shared)} holds for the whole run; set it outside the members.")
             found.append(change(replace(recipe, members=()), settings))
         except InputError as error:
@@ -213,13 +245,14 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
 
 def in_words(recipe: Recipe, base: Recipe) -> str:
     """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
-    words = [f"{key} {_plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
+    words = [f"{key} {plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
     if recipe.members:
         words.append("members " + " + ".join(own.model for own in networks(recipe)))
     return ", ".join(words)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A field's value as one reads it: on, off, 0.003, pad."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -233,7 +266,7 @@ def _members(value: Any) -> tuple[dict[str, Any], ...]:
 
 
 def _of_the_network(recipe: Recipe) -> dict[str, Any]:
-    return {key: value for key, value in asdict(recipe).items() if key not in _OF_THE_RUN}
+    return {key: value for key, value in asdict(recipe).items() if key not in OF_THE_RUN}
 
 
 def _toml_lines(settings: dict[str, Any]) -> str:

@@ -75,9 +75,9 @@ class TrainingLines:
 
 
 @contextmanager
-def progress(epochs: list[int]) -> Iterator[TrainingLines]:
+def progress(epochs: list[int], name: str = "training") -> Iterator[TrainingLines]:
     """A bar over all epochs of all networks, only on a terminal; the lines of what is done stand above it."""
-    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    columns = (TextColumn(name), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield TrainingLines(bar, epochs)
 

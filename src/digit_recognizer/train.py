@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from .augment import shift
-from .errors import RunError
+from .errors import Diverged
 from .models import MODELS, batch_norm
 from .predict import fitness, log_probabilities
 from .recipes import Recipe
@@ -61,7 +61,7 @@ def fit(
     """Train `recipe` on (n, side, side, 1) images and (n,) labels 0..9.
 
     `validation` holds (images, labels) to evaluate after each epoch, never trained on. `on_batch` hears of
-    the steps done in an epoch, `on_epoch` of each finished one. Raises RunError when the loss is no longer
+    the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged when the loss is no longer
     a number.
     """
     keras.backend.clear_session()  # what the network before left in memory
@@ -99,7 +99,7 @@ def fit(
             held_out.accuracy if held_out else None,
         )
         if not np.isfinite(logs["loss"][0]) or not np.isfinite(record.validation_loss or 0):
-            raise RunError(
+            raise Diverged(
                 f"Training diverged in epoch {epoch}: the loss is not a number. Nothing was written; "
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )

@@ -1,0 +1,115 @@
+"""The training that `digits run` and `digits sweep` share: the networks of an open run, each written and entered.
+
+Comes in: an open run, its recipe, its data. Goes out: what the networks say together, and the files that belong to
+it. Refuses to know answers and the terminal.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from . import bookkeeping, runs, submission
+from .bookkeeping import Entry
+from .recipes import Recipe, networks
+from .sources import Source
+from .tables import LabelledTable, Table
+from .terminal import quietly
+
+if TYPE_CHECKING:
+    from .crossval import Member, Together
+    from .predict import Fitness
+    from .train import Epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The competition as it was read."""
+
+    source: Source
+    train: LabelledTable
+    test: Table
+
+
+def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
+    """What the ledger's row of such a run says from its beginning."""
+    return {
+        "kind": kind,
+        "recipe_name": recipe_name,
+        "recipe": asdict(recipe),
+        "seed": recipe.seed,
+        "data": str(data.source.place),
+        "source": data.source.kind,
+        "train_hash": data.train.fingerprint,
+        "test_hash": data.test.fingerprint,
+    }
+
+
+def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
+    """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split."""
+    with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
+        from . import crossval, train
+
+        train.start_backend()
+    return crossval.plan(recipe, data.train.labels)
+
+
+def train(
+    entry: Entry,
+    members: "Sequence[Member]",
+    data: Data,
+    on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
+    on_epoch: "Callable[[Member, Epoch], None]" = lambda member, epoch: None,
+    on_member: "Callable[[str, Fitness | None], None]" = lambda name, fit: None,
+) -> "Together":
+    """Train all `members`, each written and entered as soon as it is done.
+
+    Raises Diverged when one does; what the callbacks raise ends the training.
+    """
+    from . import crossval
+
+    outcomes = []
+    for member in members:
+        outcome = crossval.train_member(member, data.train, data.test, on_batch, partial(on_epoch, member))
+        outcomes.append(outcome)
+        folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
+        runs.write_member(folder, outcome, member.held_out)
+        train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
+        entry.book.add_member(
+            entry.number,
+            name=member.name,
+            model=member.recipe.model,
+            seed=member.recipe.seed,
+            fold=member.fold,
+            weights=outcome.n_weights,
+            train_n=train_fit.n,
+            train_accuracy=train_fit.accuracy,
+            train_loss=train_fit.loss,
+            n=fit and fit.n,
+            accuracy=fit and fit.accuracy,
+            loss=fit and fit.loss,
+            seconds=outcome.seconds["train"],
+        )
+        on_member(member.name, fit)
+    return crossval.together(members, outcomes)
+
+
+def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:
+    """Write submission, recipe and probabilities to the run's folder; the begin of the run's record."""
+    content = submission.render(together.test_log_p.argmax(axis=1))
+    file = runs.write_submission(entry.folder, content)
+    runs.write_record(entry.folder, "recipe", asdict(recipe))
+    runs.write_probabilities(entry.folder, together.rows, together.log_p, together.test_log_p)
+    return {
+        "run": entry.name,
+        "recipe": recipe_name,
+        "model": " + ".join(dict.fromkeys(own.model for own in networks(recipe))),
+        "weights": together.n_weights,
+        "networks": together.n_networks,
+        "data": data.source.describe(),
+        "train": asdict(together.train_fit),
+        **bookkeeping.judge(together.log_p, data.train.labels[together.rows]),
+        "submission": str(file),
+        "submission_sha256": sha256(content).hexdigest(),
+    }
