@@ -6,9 +6,10 @@ import shutil
 import time
 
 import numpy as np
+import optuna
 import pytest
 
-from digit_recognizer import runs
+from digit_recognizer import runs, sweep
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
 from digit_recognizer.report import charts, page, records
@@ -117,6 +118,35 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
     [part] = records.gather(["poor"])["runs"]
     assert "data" in part["missing"][0]
     page.render(records.gather(["good", "poor"]))
+
+
+def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkeypatch, tmp_path):
+    folder, _, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "swept"))
+    study = optuna.create_study(
+        storage=sweep._storage(make(sweep.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
+    )
+    study.set_user_attr("begun", {"objective": "accuracy"})
+    for number in range(12):
+        trial = study.ask()
+        rate, shift = trial.suggest_float("learning_rate", 0.001, 0.1, log=True), trial.suggest_int("shift", 0, 3)
+        trial.set_user_attr("run", f"wide-{number}")
+        study.tell(trial, 0.9 + shift / 100 + rate / 1000)
+    (sweep.SWEEPS / "broken.journal").write_text("no journal\n")
+    broken, found = records.gather()["studies"]
+    assert "no study 'broken'" in broken["reason"]
+    assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]
+    values = [trial["value"] for trial in found["best"]]
+    assert len(values) == records.N_TRIALS
+    assert values == sorted(values, reverse=True)
+    text = page.render(records.gather()).decode()
+    assert "Sweep wide" in text
+    assert found["best"][0]["run"] in text
+
+
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def test_without_a_finished_run_there_is_nothing_to_report(workplace):

@@ -90,6 +90,11 @@ def importance(name: str) -> dict[str, float]:
     return {field: float(part) for field, part in found.items()}
 
 
+def objective(name: str) -> str:
+    """What the study seeks: "accuracy" or "loss". Raises as `trials`."""
+    return str(_load(name).user_attrs["begun"]["objective"])
+
+
 def show(result: dict[str, Any]) -> None:
     """Print how far the study is, its best trial, and how to repeat that."""
     counts = ", ".join(f"{n} {state}" for state, n in result["trials"].items())

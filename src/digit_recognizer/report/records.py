@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import runs, sources
+from .. import runs, sources, sweep
 from ..board import board
 from ..bookkeeping import ledger
 from ..diagnosis import calibration, disagreement, label_errors
-from ..errors import InputError
+from ..errors import InputError, RunError
 from ..files import read_bytes
 from ..ledger import Row, now
 from ..score import score
@@ -28,6 +28,7 @@ from ..versus import compare_runs, folder_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
+N_TRIALS = 10  # of a sweep: the best
 N_COMPARED = 5  # runs: the best, when none is named
 
 Record = dict[str, Any]
@@ -55,6 +56,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
         "board": rows,
         "public": _public(rows),
         "comparisons": _comparisons(named if len(named) > 1 else best[::-1], data),
+        "studies": [] if named else _studies(),
         "runs": [_run(run, members[run["id"]], data) for run in shown],
     }
 
@@ -250,6 +252,31 @@ def _comparisons(compared: Sequence[Row], data: Path | None) -> list[Record]:
             found.append(compare_runs(first, second, data) | names | {"reason": ""})
         except InputError as error:
             found.append(names | {"reason": str(error)})
+    return found
+
+
+def _studies() -> list[Record]:
+    """Each sweep: what its fields explain, and its best trials; a study that cannot be read is told with the reason."""
+    found: list[Record] = []
+    for journal in sorted(sweep.SWEEPS.glob("*.journal")):
+        try:
+            trials = sweep.trials(journal.stem)
+            done = [trial for trial in trials if trial["state"] == "complete"]
+            objective = sweep.objective(journal.stem)
+            best = sorted(done, key=lambda trial: trial["value"], reverse=objective == "accuracy")[:N_TRIALS]
+            parts = sweep.importance(journal.stem)
+        except (InputError, RunError) as error:
+            found.append({"name": journal.stem, "reason": str(error)})
+            continue
+        fields = sorted({field for trial in best for field in trial["params"]}, key=lambda field: -parts.get(field, 0))
+        record = {
+            "name": journal.stem,
+            "reason": "",
+            "objective": objective,
+            "n_trials": len(trials),
+            "n_done": len(done),
+        }
+        found.append(record | {"importance": parts, "fields": fields, "best": best})
     return found
 
 
