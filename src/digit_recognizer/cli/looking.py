@@ -1,0 +1,143 @@
+"""Commands that look and change nothing but the ledger."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from .group import FILE, digits, print_json
+
+
+@digits.command()
+@click.option(
+    "--sort", default="accuracy", show_default=True, metavar="BY", help="accuracy, loss, public, weights, ..."
+)
+@click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
+@click.option("--model", metavar="NAME", help="Only runs with this model.")
+@click.option("--top", type=int, metavar="N", help="Only the first N.")
+@click.option("--all", "every", is_flag=True, help="Also runs that failed, were pruned or go on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead.")
+def leaderboard(
+    sort: str, recipe: str | None, model: str | None, top: int | None, every: bool, as_json: bool, as_csv: bool
+) -> None:
+    """List the best runs of the ledger."""
+    from .. import board
+
+    rows = board.board(sort, recipe, model, top, every)
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        click.echo(board.to_csv(rows), nl=False)
+    else:
+        board.show_board(rows)
+
+
+@digits.command()
+@click.argument("run", metavar="RUN")
+@click.option("--note", metavar="TEXT", help="Write this note to the run first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def show(run: str, note: str | None, as_json: bool) -> None:
+    """Tell all the ledger knows of a run.
+
+    RUN is its name, its number, a part of its name that no other has, or `last`.
+    """
+    from .. import board
+
+    found = board.details(run, note)
+    print_json(found) if as_json else board.show_details(found)
+
+
+@digits.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--data", type=FILE, metavar="PATH", help="Where the runs' train.csv is now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
+    """Say whether run B is better than run A.
+
+    Or, for two submission files: how much their scores can differ.
+    """
+    from .. import versus
+
+    found = versus.compare_two(first, second, data)
+    print_json(found) if as_json else versus.show(found)
+
+
+@digits.command()
+@click.argument("runs", nargs=-1, metavar="[RUN...]")
+@click.option("-o", "--output", type=FILE, default=Path("submissions/report.html"), show_default=True, metavar="HTML")
+@click.option("--data", type=FILE, metavar="PATH", help="Where the runs' data is now.")
+def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
+    """Write a page to look at.
+
+    Without runs, of the whole ledger and its best run. One HTML file that needs nothing else.
+    """
+    from ..files import write_atomically
+    from ..report import page, records
+    from ..terminal import say
+
+    write_atomically(output, page.render(records.gather(runs, data)))
+    say(f"Wrote {output}; open it in a browser.")
+
+
+@digits.command()
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--answers", type=FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
+@click.option("--wrong", type=FILE, metavar="CSV", help="Write the wrong rows of the first file here.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: bool) -> None:
+    """Score submissions offline.
+
+    Two files are compared, too: which is better, and whether the difference could be chance.
+    """
+    from .. import bookkeeping, scorecard
+
+    result = scorecard.score_files(files, answers, wrong)
+    print_json(result) if as_json else scorecard.show(result)
+    bookkeeping.keep_scores(result)
+
+
+@digits.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the models, or the layers of one."""
+    from .. import listing
+
+    rows = listing.layers(name) if name else listing.models()
+    print_json(rows) if as_json else listing.show(rows)
+
+
+@digits.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def recipes(name: str | None, as_json: bool) -> None:
+    """List the recipes, or print one.
+
+    One is printed as TOML, ready for --recipe-file.
+    """
+    from .. import listing
+    from ..recipes import choose, to_toml
+
+    if name and not as_json:
+        click.echo(to_toml(choose(name, None)[1]), nl=False)
+        return
+    print_json(listing.recipes(name)) if as_json else listing.show(listing.recipes_in_words())
+
+
+@digits.command()
+@click.option("--leak", is_flag=True, help="Look instead whether train.csv holds test images or rows from elsewhere.")
+@click.option("--data", type=FILE, metavar="PATH", help="With --leak: the data to look at.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
+    """Check data, credentials and versions.
+
+    Each problem is told with its cure.
+    """
+    from ..doctor import examine, examine_leaks, show
+
+    findings = examine_leaks(data) if leak else examine()
+    print_json([asdict(finding) for finding in findings]) if as_json else show(findings)
+    if any(finding.ok is False for finding in findings):
+        raise click.exceptions.Exit(1)

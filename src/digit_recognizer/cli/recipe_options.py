@@ -1,0 +1,66 @@
+"""The options that say what to train and how, and the recipe that they mean."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError
+from .group import FILE
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
+
+_SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
+_OPTIONS = (
+    click.option("--recipe", metavar="NAME", help="What to train and how; `digits recipes` lists them. [lenet5]"),
+    click.option("--recipe-file", type=FILE, metavar="TOML", help="A recipe of your own."),
+    click.option("--model", metavar="NAME", help="The network; `digits models` lists them."),
+    click.option("--epochs", metavar="N", help="How often to go through the training images."),
+    click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it."),
+    click.option("--folds", metavar="K", help="Cross-validate in K stratified folds instead."),
+    click.option("--full", is_flag=True, default=None, help="Label test.csv by networks trained on all of train.csv."),
+    click.option("--seeds", metavar="N", help="Train N networks, of seed, seed + 1, ..., and average them."),
+    click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation."),
+    click.option("--tta", metavar="HOW", help="Test-time augmentation: none, shift or rotate."),
+    click.option("--fit", metavar="HOW", help="28x28 to 32x32: pad, or resize (bilinear)."),
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe."),
+    click.option("--like", metavar="RUN", help="The recipe, whole, of a run in the ledger."),
+)
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options from which `recipe_of` makes a recipe, in this order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
+    """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
+    from ..recipes import change, choose, load, parse_settings
+
+    given = [key for key in ("recipe", "recipe_file", "like") if options[key] is not None]
+    if len(given) > 1:
+        names = " and ".join(f"--{key.replace('_', '-')}" for key in given)
+        raise InputError(f"{names}: give one of them; a file may name its `base`.")
+    if given and given[0] != "recipe":
+        name, recipe = load(options["recipe_file"]) if given[0] == "recipe_file" else _recipe_like(options["like"])
+        recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
+    else:
+        name, recipe = choose(options["recipe"], options["model"])
+    short = {key: options[key] for key in _SHORT if options[key] is not None}
+    return name, change(recipe, {**parse_settings(options["settings"]), **short})
+
+
+def _recipe_like(word: str) -> "tuple[str, Recipe]":
+    """The recipe of a run, from its row in the ledger alone."""
+    from ..bookkeeping import ledger
+    from ..recipes import from_record
+
+    with ledger() as book:
+        run = book.run(word)
+    if run["kind"] == "blend":
+        raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend`.")
+    return run["recipe_name"], from_record(json.loads(run["recipe"]))
