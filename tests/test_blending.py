@@ -79,3 +79,11 @@ def test_a_blend_of_one_run_or_of_unfinished_ones_is_refused(three):
         blending.blend(names[:2])
     with pytest.raises(InputError, match="greedy or equal"):
         blending.blend([names[0], names[2]], "best")
+
+
+def test_too_few_common_rows_are_refused(three):
+    answers, _ = three
+    some = finish_run("some", answers, seed=7, rows=np.arange(0, 600))
+    others = finish_run("others", answers, seed=8, rows=np.arange(580, 1180))
+    with pytest.raises(InputError, match="share only 20 held-out rows of 600"):
+        blending.blend([some, others])

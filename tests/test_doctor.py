@@ -1,6 +1,8 @@
 """`digits doctor`, with the real client against a stand-in for Kaggle."""
 
 import os
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import kaggle_stand_in
 from digit_recognizer.doctor import examine, examine_leaks
 from digit_recognizer.errors import InputError
 from digit_recognizer.sample import write_sample
+from digit_recognizer.surroundings import PACKAGES
 
 
 @pytest.fixture
@@ -91,3 +94,8 @@ def test_far_more_rows_than_the_competition_gives_are_found(workplace, monkeypat
 def test_without_data_there_is_nothing_to_look_at(workplace):
     with pytest.raises(InputError, match="no data found"):
         examine_leaks()
+
+
+def test_the_versions_of_all_dependencies_are_told():
+    project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
+    assert {re.match("[a-z-]+[a-z0-9-]*", line)[0] for line in project["dependencies"]} == set(PACKAGES)

@@ -1,11 +1,14 @@
 """`digits plan`, with the real client against a stand-in for Kaggle."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import kaggle_stand_in
 from digit_recognizer import planning, runs, sending, submission
 from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.ledger import now
 from digit_recognizer.runs import short_name
 from finished_runs import finish_run, write_data
 
@@ -58,7 +61,7 @@ def test_what_was_sent_is_not_planned_again_and_the_rest_is_compared_with_the_be
     planning.show(found)
     out = capfd.readouterr().out
     assert "left: 4" in out
-    assert "None of these is expected to do better" in out
+    assert "None of these promises more" in out
 
 
 def test_a_better_file_than_the_best_sent_is_proposed(kaggle, answers, capfd):
@@ -93,6 +96,41 @@ def test_an_entry_whose_fate_was_unknown_is_settled(kaggle, answers):
     with ledger() as book:
         [row] = book.submissions()
     assert (row["status"], row["ref"]) == ("COMPLETE", kaggle.entries[0].ref)
+
+
+def test_an_upload_that_never_arrived_is_lost_and_its_file_planned_again(kaggle, answers):
+    name = finish_run("good", answers, 4, 1)
+    with ledger() as book:
+        hash = book.run(name)["submission_hash"]
+        for made in ("2026-01-01T00:00:00Z", now()):
+            number = book.add_submission(hash=hash, file="", description="", status="SENDING")
+            book.update_submission(number, made=made)
+    assert not_sent() == ["good"]
+    with ledger() as book:
+        assert [row["status"] for row in book.submissions()] == ["LOST", "SENDING"]
+
+
+def test_a_run_on_all_rows_has_no_estimate_and_may_be_sent(kaggle, answers):
+    sending.submit(file_of(finish_run("judged", answers, 4, 1)))
+    finish_run("whole", answers, 4, 2, rows=np.arange(0))
+    [file] = planning.plan()["files"]
+    assert file["expected"] is None
+    assert file["worth_an_entry"]
+
+
+def test_few_lucky_rows_promise_less_than_many(answers):
+    finish_run("many", answers, 4, 1)
+    finish_run("lucky", answers, 9, 2, rows=np.arange(20))
+    assert not_sent() == ["many", "lucky"]
+
+
+def test_a_sent_file_is_known_by_its_content_not_by_its_place(kaggle, answers):
+    Path("mine.csv").write_bytes(submission.render(answers))
+    sending.submit(Path("mine.csv"))
+    finish_run("other", answers, 2, 3)
+    assert planning.plan()["files"][0]["differs_from_best"] > 0
+    Path("mine.csv").write_bytes(submission.render((answers + 1) % 10))
+    assert planning.plan()["files"][0]["differs_from_best"] is None
 
 
 def test_near_copies_are_told_and_not_proposed(answers, capfd):

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from digit_recognizer import runs, sweep
+from digit_recognizer import blending, runs, sweep
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
 from digit_recognizer.report import charts, page, records
@@ -102,6 +102,15 @@ def test_runs_that_are_named_are_shown_and_compared(finished, monkeypatch):
     assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor", "good")]
     with pytest.raises(InputError, match="no run 'nope'"):
         records.gather(["nope"])
+
+
+def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
+    folder, names, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "blended"))
+    blended = blending.blend(names[:2], "equal", "mix")
+    [part] = records.gather([blended["run"]])["runs"]
+    assert part["disputed"]["n_networks"] == 2
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
 
 
 def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):

@@ -115,7 +115,7 @@ def test_the_same_command_again_does_nothing_and_says_the_same(at_swept, capfd):
     assert sweep.sweep(Path("faster.toml"), 2) == at_swept
     assert len(rows()) == 2
     assert at_swept["trials"] == {"complete": 2}
-    assert at_swept["again"] == f"digits run --like {at_swept['best']['run']} --seeds 3"
+    assert at_swept["again"] == f"digits run --like {at_swept['best']['run']} --seed 1"
 
 
 # Made up

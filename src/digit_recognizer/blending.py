@@ -81,6 +81,12 @@ def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.
         none = np.empty((0, 10), np.float32)
         return np.empty(0, int), weigh([none] * len(chosen), none), none
     rows, log_ps = held_out_together(chosen)
+    fewest, least = int(np.bincount(labels[rows], minlength=10).min()), min(run["n"] for run in chosen)
+    if fewest < committee.N_FOLDS or len(rows) < least / 2:
+        raise InputError(
+            f"the runs share only {len(rows):,} held-out rows of {least:,}, too few to judge a blend. Repeat them with "
+            "--folds 5, or with one --seed, by which the rows are held out."
+        )
     return rows, weigh(log_ps, labels[rows]), committee.nested(weigh, log_ps, labels[rows])
 
 

@@ -69,11 +69,12 @@ def show_board(rows: list[dict[str, Any]]) -> None:
     if not rows:
         say("No runs in submissions/ledger.sqlite yet. `digits run` makes one.")
         return
-    columns = ["#", "name", "cross-validated", "holdout", "public", "weights", "s", "other than the default"]
+    columns = ["#", "name", "status", "cross-validated", "holdout", "public", "weights", "s", "other than the default"]
     cells = [
         [
             str(run["id"]),
             run["name"],
+            "-" if run["status"] == "done" else run["status"],
             _judged(run["cross_validated"]),
             _judged(run["holdout"]),
             "-" if run["public_score"] is None else f"{run['public_score']:.5f}",
@@ -83,7 +84,7 @@ def show_board(rows: list[dict[str, Any]]) -> None:
         ]
         for run in rows
     ]
-    kept = [i for i in range(len(columns)) if i in (0, 1, 7) or any(line[i] != "-" for line in cells)]
+    kept = [i for i in range(len(columns)) if i in (0, 1, 8) or any(line[i] != "-" for line in cells)]
     show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
 
 
@@ -130,7 +131,7 @@ def show_details(run: dict[str, Any]) -> None:
     seconds = {part: run[f"seconds_{part}"] for part in ("read", "train", "predict", "total")}
     facts = {
         "recipe": f"{run['recipe_name']}: {_settings(run)}",
-        run["estimate"] or "estimate": judged or "none: no rows were held out",
+        run["estimate"] or "estimate": judged or ("none: no rows held out" if run["status"] == "done" else "none yet"),
         "data": f"{run['data']} ({run['source']}); train.csv {run['train_hash']}, test.csv {run['test_hash']}",
         "time": f"{run['started']}; " + ", ".join(f"{part} {s:.1f} s" for part, s in seconds.items() if s is not None),
         "machine": f"{run['cpu']}, {run['threads']} threads",
@@ -184,7 +185,7 @@ def _recipe_words(run: Row) -> tuple[list[str], str]:
 def _rank(run: dict[str, Any], sort: str) -> tuple[bool, float]:
     judged = run["cross_validated"] or run["holdout"] or {}
     value, sign = {
-        "accuracy": (judged.get("accuracy"), -1),
+        "accuracy": (judged.get("interval", [None])[0], -1),  # the lower end: few rows may be lucky ones
         "loss": (judged.get("loss"), 1),
         "public": (run["public_score"], -1),
         "weights": (run["weights"], 1),

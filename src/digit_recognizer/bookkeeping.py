@@ -84,6 +84,9 @@ def finish(entry: Entry, result: dict[str, Any], estimate: str, publish: bool = 
 
     With `publish` its submission becomes the newest, submissions/submission.csv.
     """
+    runs.write_record(entry.folder, "result", result)
+    if publish:
+        runs.publish(entry.folder)
     judged = result.get("validation")
     entry.book.finish_run(
         entry.number,
@@ -96,9 +99,6 @@ def finish(entry: Entry, result: dict[str, Any], estimate: str, publish: bool = 
         submission_hash=result["submission_sha256"],
         **{f"seconds_{part}": seconds for part, seconds in result["seconds"].items()},
     )
-    runs.write_record(entry.folder, "result", result)
-    if publish:
-        runs.publish(entry.folder)
 
 
 def keep_scores(result: dict[str, Any]) -> None:

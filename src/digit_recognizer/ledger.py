@@ -5,6 +5,7 @@ Values in, rows out. Refuses to know how they came about; what a recipe, a run f
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -74,7 +75,7 @@ MIGRATIONS = (
         file TEXT NOT NULL,
         ref INTEGER UNIQUE,                 -- Kaggle's number
         description TEXT NOT NULL,
-        status TEXT NOT NULL,               -- SENDING, REFUSED, UNKNOWN, or Kaggle's PENDING, COMPLETE, ERROR
+        status TEXT NOT NULL,               -- SENDING, REFUSED, UNKNOWN, or Kaggle's PENDING, COMPLETE, ERROR; or LOST
         public_score REAL,
         error TEXT NOT NULL DEFAULT '',
         made TEXT NOT NULL
@@ -131,11 +132,28 @@ class Ledger:
     def update_submission(self, number: int, **values: Any) -> None:
         """Set columns of a submission; a new status is kept beside the old ones."""
         with self._transaction():
-            [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
-            self._update("submissions", number, values)
-            if values.get("status", before) != before:
-                state = {"submission_id": number, "status": values["status"], "at": now()}
-                self._insert("submission_states", state)
+            self._set_submission(number, values)
+
+    def keep_submission(self, number: int | None = None, **values: Any) -> int:
+        """Set what Kaggle says of an entry, in one transaction; its row's number.
+
+        Its row is that of the same `ref`, else `number`, else one of the same file whose fate was not known, else new.
+        Only a new row takes the `file`: Kaggle does not know its path.
+        """
+        with self._transaction():
+            unclear = "hash = :hash AND ref IS NULL AND status IN ('SENDING', 'UNKNOWN')"
+            same = self._connection.execute(
+                f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
+                "ORDER BY ref IS NULL LIMIT 1",
+                {**values, "number": number},
+            ).fetchone()
+            if same is None:
+                number = self._insert("submissions", {"made": now(), **values})
+                self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
+            else:
+                number = int(same["id"])
+                self._set_submission(number, {key: value for key, value in values.items() if key != "file"})
+        return number
 
     def add_score(self, **values: Any) -> None:
         """Enter an offline score."""
@@ -145,10 +163,10 @@ class Ledger:
         """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
         return self._rows(
             """
-            SELECT runs.*, sent.public_score, sent.n_sent, scored.correct AS test_correct, scored.n AS test_n
+            SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
             FROM runs
             LEFT JOIN (
-                SELECT hash, max(public_score) AS public_score, count(*) AS n_sent
+                SELECT hash, max(public_score) AS public_score
                 FROM submissions WHERE status != 'REFUSED' GROUP BY hash
             ) AS sent ON sent.hash = submission_hash
             LEFT JOIN (
@@ -165,7 +183,8 @@ class Ledger:
         """
         rows = self.runs()
         exact = [row for row in rows if word in (row["name"], str(row["id"]))]
-        found = exact or (rows[:1] if word == "last" else [row for row in rows if word in row["name"]])
+        named = [row for row in rows if row["name"].endswith(f"-{word}") and row["name"][: -len(word)].count("-") == 2]
+        found = exact or (rows[:1] if word == "last" else named or [row for row in rows if word in row["name"]])
         if len(found) == 1:
             return found[0]
         if not found:
@@ -188,6 +207,12 @@ class Ledger:
     def scores(self, hash: str) -> list[Row]:
         """The offline scores of a file, the oldest first."""
         return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+
+    def _set_submission(self, number: int, values: Mapping[str, Any]) -> None:
+        [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
+        self._update("submissions", number, values)
+        if values.get("status", before) != before:
+            self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
 
     def _rows(self, query: str, *values: Any) -> list[Row]:
         return [dict(row) for row in self._connection.execute(query, values)]
@@ -218,7 +243,8 @@ def opened(path: Path) -> Iterator[Ledger]:
             path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
-            for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            _use_wal(connection)
+            for setting in ("synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {setting}")
             _migrate(connection, path)
             yield Ledger(connection)
@@ -232,6 +258,19 @@ def opened(path: Path) -> Iterator[Ledger]:
 def now() -> str:
     """The time, UTC, to the second: 2026-11-21T05:30:00Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Readers and a writer side by side. SQLite does not wait for this, so that several first openers must."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -70,7 +70,6 @@ def run(job: Job) -> dict[str, Any]:
                 result["score"] = _score(together.test_log_p, answers)
             seconds |= {**together.seconds, "total": time.perf_counter() - start}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
-            bookkeeping.finish(entry, result, "out-of-fold" if job.recipe.folds else "holdout")
             if job.answers:
                 entry.book.add_score(
                     hash=result["submission_sha256"],
@@ -79,6 +78,7 @@ def run(job: Job) -> dict[str, Any]:
                     n=result["score"]["n"],
                     correct=result["score"]["correct"],
                 )
+            bookkeeping.finish(entry, result, "out-of-fold" if job.recipe.folds else "holdout")
         if together.n_networks == 1 and job.recipe.batch_norm:
             say("Batch normalisation was measured anew and folded into the weights; now:")
         show_result(result)

@@ -1,13 +1,15 @@
 """`digits plan`: what was sent, what is left of today's allowance, and which file to send next."""
 
+from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import competition, runs, sending, submission
-from .bookkeeping import ledger
+from .bookkeeping import hash_of, ledger
 from .errors import InputError
 from .files import read_bytes
 from .kaggle_call import find_credentials
@@ -16,6 +18,8 @@ from .score import wilson_interval
 from .terminal import say, show_table, waiting
 from .versus import PUBLIC_ROWS, folder_of
 
+Z95 = 1.96
+LOST_SECONDS = 600  # after which an upload that Kaggle does not list never arrived
 N_PROPOSED = 3  # at once: then look at what came of them
 NEAR = 8  # rows: fewer that differ make two rows or less on the public board
 
@@ -25,34 +29,50 @@ Labels = np.ndarray  # (n,) uint8
 def plan() -> dict[str, Any]:
     """Bring the ledger up to what Kaggle lists, and rank the files that were not sent yet.
 
-    Without credentials the ledger alone is asked. Returns {kaggle, best, files}: the allowance and the number of
-    entries, the sent file with the best public score, and a record for each file, the best first. A file is worth an
-    entry when it is no near copy and its expected score is not below that of the best run sent.
+    Without credentials the ledger alone is asked. Returns {kaggle, best, sent, files}: the allowance and the number of
+    entries, the sent file with the best public score, the runs that were sent, and a record for each other file. They
+    are ranked by the lower end of the accuracy's interval, those within one public image by how much they differ from
+    the best sent. A file is worth an entry when it is no near copy and nothing sent or ranked before promises more.
     """
     with ledger() as book:
         allowance = reconcile(book) if find_credentials() else None
-        sent = [entry for entry in book.submissions() if entry["status"] not in ("REFUSED", "ERROR")]
+        sent = [entry for entry in book.submissions() if entry["ref"] is not None]
         entries = [run for run in book.runs() if run["status"] == "done" and run["source"] != "sample"]
-    labels = {run["submission_hash"]: own for run in entries if (own := _labels(folder_of(run))) is not None}
-    for entry in sent:
-        if entry["hash"] not in labels and (own := _labels(Path(entry["file"]).parent)) is not None:
-            labels[entry["hash"]] = own
-    scored = [entry for entry in sent if entry["public_score"] is not None]
-    best = max(scored, key=lambda entry: entry["public_score"], default=None)
-    hashes = {entry["hash"]: f"entry {entry['ref']}" for entry in sent}
-    bar = max((_expected(run) for run in entries if run["submission_hash"] in hashes), default=-1.0)
-    files = []
-    for run in sorted(entries, key=_expected, reverse=True):
+    labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
+    labels |= {entry["hash"]: own for entry in sent if (own := _labels_if_same(entry)) is not None}
+    best = max(
+        (entry for entry in sent if entry["public_score"] is not None),
+        key=lambda row: row["public_score"],
+        default=None,
+    )
+    best_labels = labels.get(best["hash"]) if best else None
+
+    def rank(run: Row) -> tuple[int, int]:
         own = labels.get(run["submission_hash"])
-        if own is None or run["submission_hash"] in hashes:
+        differs = 0 if own is None or best_labels is None else _differ(best_labels, own)
+        return round(_promise(run) * PUBLIC_ROWS), differs
+
+    known = {entry["hash"]: f"entry {entry['ref']}" for entry in sent}
+    bar = max((_promise(run) for run in entries if run["submission_hash"] in known), default=-1.0)
+    files = []
+    for run in sorted(entries, key=rank, reverse=True):
+        own = labels.get(run["submission_hash"])
+        if own is None or run["submission_hash"] in known:
             continue
-        near = [name for hash, name in hashes.items() if hash in labels and _differ(labels[hash], own) < NEAR]
-        file = _file(run, own, labels.get(best["hash"]) if best else None, near)
-        files.append(file | {"worth_an_entry": not near and _expected(run) >= bar})
-        hashes[run["submission_hash"]] = run["name"]
+        near = [name for hash, name in known.items() if hash in labels and _differ(labels[hash], own) < NEAR]
+        worth = not near and (not run["n"] or _promise(run) >= bar)
+        files.append(_record(run, own, best_labels, near) | {"worth_an_entry": worth})
+        known[run["submission_hash"]] = run["name"]
+        bar = max(bar, _promise(run))
     return {
         "kaggle": allowance and {**asdict(allowance), "entries": len(sent)},
         "best": best and {key: best[key] for key in ("ref", "file", "public_score")},
+        "sent": [
+            {"run": run["name"], "ref": entry["ref"], "public_score": entry["public_score"]}
+            for entry in sent
+            for run in entries
+            if run["submission_hash"] == entry["hash"]
+        ],
         "files": files,
     }
 
@@ -67,6 +87,9 @@ def reconcile(book: Ledger) -> competition.Allowance | None:
         whole = [hash for hash in known if hash and upload.sha256 and hash.startswith(upload.sha256)]
         upload = replace(upload, sha256=whole[0] if whole else upload.sha256)
         sending.keep(book, upload, upload.description)
+    for row in book.submissions():
+        if row["status"] in ("SENDING", "UNKNOWN") and row["ref"] is None and _age(row["made"]) > LOST_SECONDS:
+            book.update_submission(row["id"], status="LOST", error="Kaggle does not list it")
     return allowance
 
 
@@ -80,6 +103,9 @@ def show(found: dict[str, Any]) -> None:
         say(f"Kaggle: entries known: {kaggle['entries']}, made today: {kaggle['num_today']}{left}.")
     if best:
         say(f"Best so far: entry {best['ref']}, public score {best['public_score']:.5f}.")
+    for one in found["sent"]:
+        scored = "" if one["public_score"] is None else f", public score {one['public_score']:.5f}"
+        say(f"Sent already: {runs.short_name(one['run'])}, entry {one['ref']}{scored}.")
     if not found["files"]:
         say("Nothing to send: every finished run was sent, or none is there yet.")
         return
@@ -95,41 +121,63 @@ def show(found: dict[str, Any]) -> None:
     show_table(["not sent yet", "expected score", "unlike the best", ""], rows)
     worth = [file for file in found["files"] if file["worth_an_entry"]]
     if not worth:
-        say("None of these is expected to do better than what was sent; keep the entries.")
+        say("None of these promises more than what was sent; keep the entries.")
     elif kaggle and kaggle["num_total"] and not kaggle["num_allowed_now"]:
         say("Today's allowance is used up; it starts anew at 00:00 UTC.")
     else:
         say("Send next:")
-        for file in worth[:N_PROPOSED]:
+        n_left = kaggle["num_allowed_now"] if kaggle and kaggle["num_total"] else N_PROPOSED
+        for file in worth[: min(n_left, N_PROPOSED)]:
             say(f"  {file['command']}")
 
 
-def _file(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict[str, Any]:
-    expected = run["correct"] / run["n"] if run["n"] else None
-    spread = None if expected is None else float(np.sqrt(expected * (1 - expected) * (1 / PUBLIC_ROWS + 1 / run["n"])))
+def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict[str, Any]:
+    expected = interval = spread = None
+    if run["n"]:
+        expected, interval = run["correct"] / run["n"], wilson_interval(run["correct"], run["n"])
+        own_error = (interval[1] - interval[0]) / 2 / Z95
+        spread = float(np.hypot(own_error, np.sqrt(expected * (1 - expected) / PUBLIC_ROWS)))
     return {
         "run": run["name"],
-        "file": str(folder_of(run) / "submission.csv"),
+        "file": str(_file_of(run)),
         "expected": expected,
-        "interval": list(wilson_interval(run["correct"], run["n"])) if run["n"] else None,
+        "interval": interval,
         "standard_error": spread,
         "differs_from_best": None if best is None else _differ(best, own),
         "near_copies": near,
-        "command": f"digits submit {folder_of(run) / 'submission.csv'}",
+        "command": f"digits submit {_file_of(run)}",
     }
 
 
-def _expected(run: Row) -> float:
-    return run["correct"] / run["n"] if run["n"] else -1.0
+def _promise(run: Row) -> float:
+    """The lower end of the accuracy's interval, so that few lucky rows promise little; -1 for a run not judged."""
+    return wilson_interval(run["correct"], run["n"])[0] if run["n"] else -1.0
 
 
-def _labels(folder: Path) -> Labels | None:
-    """The labels of the submission in a folder, None when it is not there or not readable any more."""
-    file = folder / "submission.csv"
+def _file_of(run: Row) -> Path:
+    return folder_of(run) / "submission.csv"
+
+
+def _labels(file: Path) -> Labels | None:
+    """The labels of a submission, None when it is not there or not readable any more."""
     try:
         return submission.parse(read_bytes(file), str(file))
     except InputError:
         return None
+
+
+def _labels_if_same(entry: Row) -> Labels | None:
+    """The labels of the file that was sent, None when another one has its name by now."""
+    file = Path(entry["file"])
+    with suppress(InputError):
+        if file.is_file() and hash_of(file) == entry["hash"]:
+            return _labels(file)
+    return None
+
+
+def _age(time: str) -> float:
+    """Seconds since a time as the ledger writes it."""
+    return (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
 
 
 def _differ(first: Labels, second: Labels) -> int:

@@ -85,16 +85,13 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
 
 def keep(book: Ledger, upload: Upload, file: str, number: int | None = None) -> int:
     """Write what Kaggle says of an entry into the ledger, under its row there or a new one; the row's number."""
-    rows = book.submissions()
-    known = [row["id"] for row in rows if row["ref"] == upload.ref]
-    unclear = [row["id"] for row in rows if row["hash"] == upload.sha256 and row["status"] in ("SENDING", "UNKNOWN")]
-    found = [*known, *([number] if number else unclear)]
-    if found:
-        number = found[0]
-    else:
-        facts = {"hash": upload.sha256, "file": file, "description": upload.description, "status": upload.status}
-        number = book.add_submission(**facts)
-    book.update_submission(
-        number, ref=upload.ref, status=upload.status, public_score=upload.public_score, error=upload.error
+    return book.keep_submission(
+        number,
+        hash=upload.sha256,
+        file=file,
+        ref=upload.ref,
+        description=upload.description,
+        status=upload.status,
+        public_score=upload.public_score,
+        error=upload.error,
     )
-    return number

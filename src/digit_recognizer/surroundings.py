@@ -6,7 +6,10 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "rich", "matplotlib", "click")
+PACKAGES = (
+    *("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "scipy", "joblib"),
+    *("kaggle", "click", "rich", "matplotlib", "jinja2"),
+)
 _HERE = Path(__file__).resolve().parent
 
 

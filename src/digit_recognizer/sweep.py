@@ -102,7 +102,7 @@ def show(result: dict[str, Any]) -> None:
     if best := result["best"]:
         judged = f"{result['objective']} {best['value']:.4f}"
         say(f"Best: trial {best['trial']}, {judged}, {_words(best['params'])}.", style="bold")
-        say(f"Was it luck? On more seeds: {result['again']}")
+        say(f"Was it luck? With fresh folds and weights: {result['again']}")
 
 
 def _begin(chosen: Space, data: training.Data, file: Path) -> Any:
@@ -130,7 +130,7 @@ def _begin(chosen: Space, data: training.Data, file: Path) -> Any:
                     f"{file}: the study {chosen.name} was begun otherwise ({changed}), and its trials cannot be "
                     "compared with new ones. Undo that, or save the file under another name for a new study."
                 )
-    study.pruner = optuna.pruners.MedianPruner(_STARTUP, n_warmup_steps=round(_SPARED * _WHOLE))
+    study.pruner = optuna.pruners.MedianPruner(_STARTUP, n_warmup_steps=round(_SPARED * _WHOLE), n_min_trials=_STARTUP)
     return study
 
 
@@ -276,7 +276,8 @@ def _summary(study: Any, data: Path | None) -> dict[str, Any]:
         "journal": str(_journal(study.study_name)),
         "trials": {state: states.count(state) for state in dict.fromkeys(states)},
         "best": best,
-        "again": best and f"digits run{where} --like {best['run']} --seeds 3",
+        "again": best
+        and f"digits run{where} --like {best['run']} --seed {study.user_attrs['begun']['recipe']['seed'] + 1}",
     }
 
 

@@ -140,6 +140,6 @@ def show(found: dict[str, Any]) -> None:
     say(f"{found['first']} -> {found['second']}, on the {found['n']:,} rows that both held out")
     say(f"only the first right {found['only_first']:,}, only the second {found['only_second']:,}")
     low, high = found["interval"]
-    say(f"difference {found['difference']:+.5f}, 95 % interval {low:+.5f} to {high:+.5f} (exact McNemar test)")
+    say(f"difference {found['difference']:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}")
     say(found["board"])
-    say(found["verdict"], style="bold")
+    say(f"{found['verdict']} (exact McNemar test)", style="bold")

@@ -7,7 +7,7 @@ import click
 
 from ..errors import InputError
 from .group import FILE, digits, news_to_stderr, print_json
-from .recipe_options import recipe_of, recipe_options
+from .recipe_options import place_of, recipe_of, recipe_options
 
 
 @digits.command()
@@ -34,7 +34,7 @@ def run(**options: Any) -> None:
         pipeline.Job(
             recipe_name=name,
             recipe=recipe,
-            data=options["data"],
+            data=options["data"] or place_of(options["like"]),
             answers=options["answers"],
             run_name=options["name"],
             submit=options["submit"],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,7 +56,7 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
 
 
 def _recipe_like(word: str) -> "tuple[str, Recipe]":
-    """The recipe of a run, from its row in the ledger alone."""
+    """The recipe of a run, from its row in the ledger alone. Raises InputError when there is no such run."""
     from ..bookkeeping import ledger
     from ..recipes import from_record
 
@@ -64,3 +65,13 @@ def _recipe_like(word: str) -> "tuple[str, Recipe]":
     if run["kind"] == "blend":
         raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend`.")
     return run["recipe_name"], from_record(json.loads(run["recipe"]))
+
+
+def place_of(like: str | None) -> Path | None:
+    """Where the data of the run lies that is to be repeated; None without one."""
+    if like is None:
+        return None
+    from ..bookkeeping import ledger
+
+    with ledger() as book:
+        return Path(book.run(like)["data"])

@@ -1,9 +1,10 @@
-"""The ledger and the run folders -> plain records for the template. Reads only; refuses to know markup.
+"""The ledger and the run folders -> plain records for the template. Changes no run; refuses to know markup.
 
 What a run has lost, its data or its probabilities, is left out and said so.
 """
 
 import csv
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -55,10 +56,17 @@ def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
         "best": rows[0] if rows else None,
         "board": rows,
         "public": _public(rows),
-        "comparisons": _comparisons(named if len(named) > 1 else best[::-1], data),
+        "comparisons": _comparisons(_compared(named, best), data),
         "studies": [] if named else _studies(),
         "runs": [_run(run, members[run["id"]], data) for run in shown],
     }
+
+
+def _compared(named: list[Row], best: list[Row]) -> list[Row]:
+    """The runs named; with a single one, or none, also the best, the worst of them first."""
+    if len(named) > 1:
+        return named
+    return [*(run for run in best[::-1] if run["id"] not in [own["id"] for own in named]), *named]
 
 
 def _run(run: Row, members: list[Row], data: Path | None) -> Record:
@@ -74,7 +82,7 @@ def _run(run: Row, members: list[Row], data: Path | None) -> Record:
         record["missing"].append(str(error))
         return record
     record["balance"] = _balance(train_table, test_table, test_log_p)
-    voices = _voices(folder)
+    voices = _voices(run)
     record["disputed"] = _disputed(voices, test_table, test_log_p)
     if not len(rows):
         record["missing"].append("This run held no rows out: nothing can be said of its mistakes.")
@@ -162,12 +170,16 @@ def _curves(folder: Path) -> Record | None:
     }
 
 
-def _voices(folder: Path) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, if there are several."""
+def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs."""
+    if run["kind"] == "blend":
+        folders = [runs.SUBMISSIONS / name for name in json.loads(run["recipe"])["runs"]]
+    else:
+        folders = [file.parent for file in sorted(folder_of(run).glob("members/*/probabilities.npz"))]
     found = []
-    for file in sorted(folder.glob("members/*/probabilities.npz")):
+    for folder in folders:
         try:
-            found.append((file.parent.name, *runs.read_probabilities(file.parent)))
+            found.append((runs.short_name(folder.name), *runs.read_probabilities(folder)))
         except InputError:  # one lost network is no reason to show nothing
             continue
     return found
