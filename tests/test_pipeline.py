@@ -142,10 +142,25 @@ def test_like_repeats_a_run_from_its_row_alone(finished, monkeypatch, capfd):
     monkeypatch.chdir(folder)
     shutil.rmtree(Path("submissions", result["run"]))
     with pytest.raises(SystemExit):
-        cli.main(["run", "--like", result["run"], "--data", "sample", "--name", "again", "--json"])
-    again = json.loads(capfd.readouterr().out)
+        cli.main(["run", "--like", result["run"], "--name", "again", "--json"])
+    out, err = capfd.readouterr()
+    again = json.loads(out)
+    assert "other files" not in err
+    assert again["data"] == result["data"]
     assert again["submission_sha256"] == result["submission_sha256"]
     assert again["recipe"] == "lenet5"
+
+
+def test_a_run_repeated_on_other_files_is_warned_of(finished, monkeypatch, capfd):
+    folder, result = finished
+    monkeypatch.chdir(folder)
+    other = Path("other")
+    write_sample(other)
+    lines = (other / "train.csv").read_text().splitlines(keepends=True)
+    (other / "train.csv").write_text("".join([lines[0], *lines[2:]]))
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--like", result["run"], "--data", "other", "--epochs", "1"])
+    assert "other files than the run" in " ".join(capfd.readouterr().out.split())
 
 
 def test_nothing_held_out_trains_on_all_rows(workplace):

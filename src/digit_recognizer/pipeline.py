@@ -33,6 +33,7 @@ class Job:
     recipe_name: str
     recipe: Recipe
     data: Path | None = None
+    hashes: tuple[str, str] | None = None  # of train.csv and test.csv, when a run is repeated
     answers: Path | None = None
     run_name: str | None = None
     submit: bool = False
@@ -58,6 +59,8 @@ def run(job: Job) -> dict[str, Any]:
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
+    if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
+        say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
 
     data = training.Data(source, train_table, test_table)
     facts = training.facts("run", job.recipe_name, job.recipe, data)

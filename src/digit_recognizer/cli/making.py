@@ -7,7 +7,7 @@ import click
 
 from ..errors import InputError
 from .group import FILE, digits, news_to_stderr, print_json
-from .recipe_options import place_of, recipe_of, recipe_options
+from .recipe_options import recipe_of, recipe_options, run_like
 
 
 @digits.command()
@@ -30,11 +30,13 @@ def run(**options: Any) -> None:
         raise InputError("--message and --again are for an upload; add --submit.")
     news_to_stderr(options["as_json"])
     name, recipe = recipe_of(options)
+    like = run_like(options["like"]) if options["like"] else None
     result = pipeline.run(
         pipeline.Job(
             recipe_name=name,
             recipe=recipe,
-            data=options["data"] or place_of(options["like"]),
+            data=options["data"] or (Path(like["data"]) if like else None),
+            hashes=(like["train_hash"], like["test_hash"]) if like else None,
             answers=options["answers"],
             run_name=options["name"],
             submit=options["submit"],

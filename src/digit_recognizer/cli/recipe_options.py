@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ from ..errors import InputError
 from .group import FILE
 
 if TYPE_CHECKING:
+    from ..ledger import Row
     from ..recipes import Recipe
 
 _SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
@@ -55,23 +55,19 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     return name, change(recipe, {**parse_settings(options["settings"]), **short})
 
 
-def _recipe_like(word: str) -> "tuple[str, Recipe]":
-    """The recipe of a run, from its row in the ledger alone. Raises InputError when there is no such run."""
+def run_like(word: str) -> "Row":
+    """The ledger's row of the run that is to be repeated. Raises InputError when there is none, or a blend."""
     from ..bookkeeping import ledger
-    from ..recipes import from_record
 
     with ledger() as book:
         run = book.run(word)
     if run["kind"] == "blend":
         raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend`.")
+    return run
+
+
+def _recipe_like(word: str) -> "tuple[str, Recipe]":
+    from ..recipes import from_record
+
+    run = run_like(word)
     return run["recipe_name"], from_record(json.loads(run["recipe"]))
-
-
-def place_of(like: str | None) -> Path | None:
-    """Where the data of the run lies that is to be repeated; None without one."""
-    if like is None:
-        return None
-    from ..bookkeeping import ledger
-
-    with ledger() as book:
-        return Path(book.run(like)["data"])
