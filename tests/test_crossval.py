@@ -72,7 +72,7 @@ def test_a_part_too_small_for_every_digit_is_refused():
 
 
 def test_a_network_is_the_same_whatever_was_trained_before_it(tables):
-    members = crossval.plan(replace(RECIPE, folds=2, model="deep-cnn", dropout=0.2), LABELS)
+    members = crossval.plan(replace(RECIPE, folds=2, model="lenet-28", dropout=0.2), LABELS)
     _, after_another = [crossval.train_member(member, *tables) for member in members]
     alone = crossval.train_member(members[1], *tables)
     np.testing.assert_array_equal(alone.test_log_p, after_another.test_log_p)

@@ -24,7 +24,7 @@ def test_the_session_runs_from_a_baseline_to_a_scored_committee(workplace, monke
         for command in COMMANDS:
             words = shlex.split(command)[1:]
             if words[0] == "run":
-                words += ["--folds", "2", "--epochs", "2"]  # only shorter
+                words += ["--folds", "2", "--epochs", "1"]  # only shorter
             with pytest.raises(SystemExit) as leave:
                 cli.main(words)
             out, err = capfd.readouterr()

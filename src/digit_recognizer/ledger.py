@@ -198,7 +198,7 @@ class Ledger:
 
     def submissions(self, hash: str | None = None) -> list[Row]:
         """All submissions, or those of one file, the oldest first."""
-        return self._rows("SELECT * FROM submissions WHERE ?1 IS NULL OR hash = ?1 ORDER BY id", hash)
+        return self._rows("SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash)
 
     def submission_states(self, number: int) -> list[Row]:
         """The states of a submission, the oldest first."""
