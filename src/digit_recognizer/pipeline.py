@@ -33,12 +33,12 @@ class Job:
     recipe_name: str
     recipe: Recipe
     data: Path | None = None
-    hashes: tuple[str, str] | None = None  # of train.csv and test.csv, when a run is repeated
     answers: Path | None = None
     run_name: str | None = None
     submit: bool = False
     message: str = ""
     again: bool = False
+    hashes: tuple[str, str] | None = None  # of train.csv and test.csv, when a run is repeated
 
 
 def run(job: Job) -> dict[str, Any]:
