@@ -7,6 +7,7 @@ Its images are coarse, so a score on it says nothing about Kaggle's.
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def enlarge(images: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     return np.pad(np.rint(strokes * 255).astype(np.uint8), ((0, 0), (margin, margin), (margin, margin)))
 
 
+@cache
 def _files() -> dict[str, bytes]:
     """The content of each file, by name."""
     from sklearn.datasets import load_digits
