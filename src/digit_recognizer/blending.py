@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import bookkeeping, committee, runs, submission
+from . import bookkeeping, committee, runs
 from .errors import InputError
 from .ledger import Row
 from .predict import average
@@ -42,10 +41,7 @@ def blend(
         first = chosen[0]
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
         with bookkeeping.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
-            content = submission.render(test_log_p.argmax(axis=1))
-            file = runs.write_submission(entry.folder, content)
-            runs.write_record(entry.folder, "recipe", record)
-            runs.write_probabilities(entry.folder, rows, honest, test_log_p)
+            answer = bookkeeping.write_answer(entry.folder, record, rows, honest, test_log_p, table.labels)
             runs.write_pictures(entry.folder, table, rows, honest, ())
             used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
             result = {
@@ -53,9 +49,7 @@ def blend(
                 "recipe": "blend",
                 "runs": record["runs"],
                 "weights": sum(run["weights"] for run in used),
-                **bookkeeping.judge(honest, table.labels[rows]),
-                "submission": str(file),
-                "submission_sha256": sha256(content).hexdigest(),
+                **answer,
                 "seconds": {
                     "train": sum(run["seconds_train"] for run in used),
                     "total": round(time.perf_counter() - start, 3),

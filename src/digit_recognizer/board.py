@@ -5,12 +5,11 @@ import io
 import json
 from typing import Any
 
-from .bookkeeping import ledger
+from .bookkeeping import estimate, ledger
 from .errors import InputError
 from .ledger import Row
 from .recipes import DEFAULT, RECIPES, from_record, in_words, networks
 from .runs import short_name
-from .score import wilson_interval
 from .terminal import say, show_table
 
 SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
@@ -40,10 +39,7 @@ def board(
 
 def row(run: Row) -> dict[str, Any]:
     """What the board says of a run of the ledger."""
-    judged = None
-    if run["n"]:
-        low, high = wilson_interval(run["correct"], run["n"])
-        judged = {"n": run["n"], "accuracy": run["correct"] / run["n"], "interval": [low, high], "loss": run["loss"]}
+    judged = estimate(run)
     models, words = _recipe_words(run)
     return {
         "id": run["id"],
@@ -123,11 +119,9 @@ def show_details(run: dict[str, Any]) -> None:
     """Print a run's row, its networks, its submissions and scores."""
     say(f"{run['name']} (#{run['id']}): {run['status']}", style="bold")
     judged = ""
-    if run["n"]:
-        low, high = wilson_interval(run["correct"], run["n"])
-        judged = (
-            f"{run['correct'] / run['n']:.4f} ({low:.4f} to {high:.4f}) on {run['n']:,} rows, loss {run['loss']:.4f}"
-        )
+    if found := estimate(run):
+        low, high = found["interval"]
+        judged = f"{found['accuracy']:.4f} ({low:.4f} to {high:.4f}) on {found['n']:,} rows, loss {found['loss']:.4f}"
     seconds = {part: run[f"seconds_{part}"] for part in ("read", "train", "predict", "total")}
     facts = {
         "recipe": f"{run['recipe_name']}: {_settings(run)}",

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from . import runs, surroundings
+from . import runs, submission, surroundings
 from .files import read_bytes
-from .ledger import Ledger, opened
+from .ledger import Ledger, Row, opened
 from .predict import fitness
 from .score import wilson_interval
 
@@ -79,7 +79,35 @@ def judge(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     return {"validation": {**asdict(fit), "correct": correct, "interval": list(wilson_interval(correct, fit.n))}}
 
 
-def finish(entry: Entry, result: dict[str, Any], estimate: str, publish: bool = True) -> None:
+def write_answer(
+    folder: Path,
+    recipe: dict[str, Any],
+    rows: np.ndarray,
+    log_p: np.ndarray,
+    test_log_p: np.ndarray,
+    labels: np.ndarray,
+) -> dict[str, Any]:
+    """Write recipe, submission and probabilities to a run's folder; the part of its record that tells of these.
+
+    `log_p` is of the held-out `rows` of train.csv, which has the `labels`. Raises RunError on failure.
+    """
+    content = submission.render(test_log_p.argmax(axis=1))
+    file = runs.write_submission(folder, content)
+    runs.write_record(folder, "recipe", recipe)
+    runs.write_probabilities(folder, rows, log_p, test_log_p)
+    hash = sha256(content).hexdigest()
+    return {**judge(log_p, labels[rows]), "submission": str(file), "submission_sha256": hash}
+
+
+def estimate(run: Row) -> dict[str, Any] | None:
+    """How a run of the ledger did on its held-out rows: n, accuracy with its interval, loss; None without any."""
+    if not run["n"]:
+        return None
+    interval = list(wilson_interval(run["correct"], run["n"]))
+    return {"n": run["n"], "accuracy": run["correct"] / run["n"], "interval": interval, "loss": run["loss"]}
+
+
+def finish(entry: Entry, result: dict[str, Any], estimated: str, publish: bool = True) -> None:
     """Close a run as done: its record to result.json, its figures to the ledger.
 
     With `publish` its submission becomes the newest, submissions/submission.csv.
@@ -92,7 +120,7 @@ def finish(entry: Entry, result: dict[str, Any], estimate: str, publish: bool = 
         entry.number,
         "done",
         weights=result["weights"],
-        estimate=estimate if judged else None,
+        estimate=estimated if judged else None,
         n=judged and judged["n"],
         correct=judged and judged["correct"],
         loss=judged and judged["loss"],

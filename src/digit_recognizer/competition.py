@@ -206,8 +206,7 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
 
 def _find(sha256: str) -> list[Upload]:
     """The entries made of this file, newest first."""
-    entries = [_upload(entry, sha256) for entry in _value(call("list", competition=COMPETITION))]
-    return [upload for upload in entries if upload.description.endswith(_mark(sha256))]
+    return [replace(upload, sha256=sha256) for upload in entries() if upload.sha256 == sha256[:12]]
 
 
 def _upload(entry: dict[str, Any], sha256: str) -> Upload:

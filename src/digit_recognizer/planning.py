@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from . import competition, runs, sending, submission
-from .bookkeeping import hash_of, ledger
+from .bookkeeping import estimate, hash_of, ledger
 from .errors import InputError
 from .files import read_bytes
 from .kaggle_call import find_credentials
 from .ledger import Ledger, Row
-from .score import wilson_interval
 from .terminal import say, show_table, waiting
 from .versus import PUBLIC_ROWS, folder_of
 
@@ -133,8 +132,8 @@ def show(found: dict[str, Any]) -> None:
 
 def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict[str, Any]:
     expected = interval = spread = None
-    if run["n"]:
-        expected, interval = run["correct"] / run["n"], wilson_interval(run["correct"], run["n"])
+    if found := estimate(run):
+        expected, interval = found["accuracy"], found["interval"]
         own_error = (interval[1] - interval[0]) / 2 / Z95
         spread = float(np.hypot(own_error, np.sqrt(expected * (1 - expected) / PUBLIC_ROWS)))
     return {
@@ -151,7 +150,8 @@ def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict
 
 def _promise(run: Row) -> float:
     """The lower end of the accuracy's interval, so that few lucky rows promise little; -1 for a run not judged."""
-    return wilson_interval(run["correct"], run["n"])[0] if run["n"] else -1.0
+    found = estimate(run)
+    return float(found["interval"][0]) if found else -1.0
 
 
 def _file_of(run: Row) -> Path:

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 N_DIGITS = 10
+NOISE = 0.05  # the customary level: above it a difference could be chance
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Compa
     discordant = only_first + only_second
     p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
     return Comparison(only_first, only_second, p_value)
+
+
+def chance(p_value: float) -> str:
+    """A p-value in words."""
+    return "could be chance" if p_value > NOISE else "hardly chance"
 
 
 def difference_interval(found: Comparison, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -8,11 +8,10 @@ import numpy as np
 from . import submission
 from .errors import InputError
 from .files import read_bytes, write_atomically
-from .score import Score, compare, score
+from .score import Score, chance, compare, score
 from .terminal import say, show_table
 
 _COSTLIEST = 5  # confusions shown
-_NOISE = 0.05  # the customary level: above it a difference is called noise
 
 
 def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None = None) -> dict[str, Any]:
@@ -130,8 +129,8 @@ def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.n
         verdict = "Neither wins: both have the same number right."
     else:
         winner = files[0] if lead > 0 else files[1]
-        noise = "could be chance" if found.p_value > _NOISE else "hardly chance"
-        verdict = f"{winner} has {abs(lead):,} more right of {len(answers):,}: {noise}, p = {found.p_value:.2g}."
+        lot = f"{abs(lead):,} more right of {len(answers):,}"
+        verdict = f"{winner} has {lot}: {chance(found.p_value)}, p = {found.p_value:.2g}."
     counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
     return {
         "only_first": found.only_first,

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+@cache  # what runs is what was loaded at the start
 def code() -> str | None:
     """The commit of this code, with + when files were changed since; None where it is not under git."""
     if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:

@@ -7,10 +7,9 @@ it. Refuses to know answers and the terminal.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, runs, submission
+from . import bookkeeping, runs
 from .bookkeeping import Entry
 from .recipes import Recipe, networks
 from .sources import Source
@@ -97,10 +96,9 @@ def train(
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:
     """Write submission, recipe and probabilities to the run's folder; the begin of the run's record."""
-    content = submission.render(together.test_log_p.argmax(axis=1))
-    file = runs.write_submission(entry.folder, content)
-    runs.write_record(entry.folder, "recipe", asdict(recipe))
-    runs.write_probabilities(entry.folder, together.rows, together.log_p, together.test_log_p)
+    answer = bookkeeping.write_answer(
+        entry.folder, asdict(recipe), together.rows, together.log_p, together.test_log_p, data.train.labels
+    )
     return {
         "run": entry.name,
         "recipe": recipe_name,
@@ -109,7 +107,5 @@ def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: 
         "networks": together.n_networks,
         "data": data.source.describe(),
         "train": asdict(together.train_fit),
-        **bookkeeping.judge(together.log_p, data.train.labels[together.rows]),
-        "submission": str(file),
-        "submission_sha256": sha256(content).hexdigest(),
+        **answer,
     }

@@ -12,12 +12,11 @@ from .bookkeeping import ledger
 from .errors import InputError
 from .files import read_bytes
 from .ledger import Row
-from .score import compare, difference_interval
+from .score import chance, compare, difference_interval
 from .tables import LabelledTable, read_train
 from .terminal import say
 
 PUBLIC_ROWS = 7_000  # about a quarter of test.csv; the public score is computed on these
-NOISE = 0.05  # the customary level: above it a difference could be chance
 
 
 def compare_two(first: str, second: str, data: Path | None = None) -> dict[str, Any]:
@@ -127,9 +126,8 @@ def verdict(name: str, gain: int, n: int, p_value: float) -> str:
     """One plain sentence: `gain of 12 images in 42,000 for NAME: could be chance, p = 0.21`."""
     if gain == 0:
         return f"no difference: both have the same number of {n:,} images right"
-    noise = "could be chance" if p_value > NOISE else "hardly chance"
     what = f"{'gain' if gain > 0 else 'loss'} of {abs(gain):,} image{'s' if abs(gain) > 1 else ''} in {n:,}"
-    return f"{what} for {name}: {noise}, p = {p_value:.2g}"
+    return f"{what} for {name}: {chance(p_value)}, p = {p_value:.2g}"
 
 
 def show(found: dict[str, Any]) -> None:
