@@ -131,18 +131,6 @@ def test_several_processes_may_begin_and_write_one_ledger_together(path):
         assert len(book.runs()) == 80
 
 
-def test_an_old_ledger_is_brought_up_to_date_and_keeps_its_rows(path, monkeypatch):
-    with ledger.opened(path) as book:
-        book.start_run(name="old", **RUN)
-    more = "ALTER TABLE runs ADD COLUMN mood TEXT NOT NULL DEFAULT 'good';\n"
-    monkeypatch.setattr(ledger, "MIGRATIONS", (*ledger.MIGRATIONS, more))
-    with ledger.opened(path) as book:
-        assert book.run("old")["mood"] == "good"
-    monkeypatch.undo()
-    with pytest.raises(RunError, match="newer version"), ledger.opened(path):
-        pass
-
-
 def test_what_is_no_ledger_is_told_with_a_cure(path):
     path.parent.mkdir()
     path.write_bytes(b"this is no database, " * 100)

@@ -269,9 +269,21 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle):
     assert {key: kept[key] for key in result["kaggle"]} == result["kaggle"]
     [entry] = kaggle.entries
     assert entry.description.startswith(f"mine run {result['run']} sha ")
-    again = sending.submit(Path("submissions/submission.csv"))
-    assert again == result["kaggle"]
+    with pytest.raises(RunError, match=rf"as entry {entry.ref}, public score 0\.\d+\. A copy .* --again"):
+        sending.submit(Path("submissions/submission.csv"))
     assert len(kaggle.entries) == 1
+    assert sending.submit(Path("submissions/submission.csv"), again=True)["ref"] != entry.ref
+    assert len(kaggle.entries) == 2
+
+
+def test_a_day_without_allowance_is_noticed_before_the_training(kaggle):
+    kaggle.allowance = 1
+    sending.submit(write(kaggle.right))
+    with pytest.raises(RunError, match=r"allowance is used up \(1 sent\).*run without --submit"):
+        pipeline.run(pipeline.Job("lenet5", RECIPE, submit=True))
+    assert not Path("submissions/submission.csv").exists()
+    with bookkeeping.ledger() as book:
+        assert book.runs() == []
 
 
 def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle):

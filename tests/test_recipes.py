@@ -1,14 +1,14 @@
-"""Recipes: choosing, changing, reading and writing them."""
+"""Recipes: choosing and changing them."""
 
 import dataclasses
-import json
 
 import pytest
 
 from digit_recognizer import recipes
 from digit_recognizer.errors import InputError
 from digit_recognizer.models import MODELS
-from digit_recognizer.recipes import RECIPES, Recipe, change, choose, load, parse_settings, to_toml
+from digit_recognizer.recipe_text import parse_settings
+from digit_recognizer.recipes import RECIPES, change, choose
 
 
 def test_every_model_has_its_plain_recipe():
@@ -98,78 +98,6 @@ def test_resizing_is_refused_for_28x28_models():
         change(RECIPES["plain-lenet-28"], {"fit": "resize"})
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_printed_as_toml_is_read_back_the_same(name, tmp_path):
-    file = tmp_path / "mine.toml"
-    file.write_text(to_toml(RECIPES[name]))
-    assert load(file) == ("mine", RECIPES[name])
-
-
-def test_a_recipe_file_may_name_its_base(tmp_path):
-    file = tmp_path / "longer.toml"
-    file.write_text('base = "plain-wide-cnn"\nepochs = 20\n')
-    assert load(file) == ("longer", dataclasses.replace(RECIPES["plain-wide-cnn"], epochs=20))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("epochs 3", "not a readable recipe"),
-        ("epoch = 3", "mine.toml: .*Did you mean epochs"),
-        ('base = "nothing"', "no recipe 'nothing'"),
-        ("epochs = true", "whole number"),
-        ("model = 3", "no model '3'"),
-        ("fit = 3", "a word in quotes"),
-        ("epochs = [1]", "whole number"),
-        ("dropout = {a = 1}", "a number"),
-        ("epochs = 2020-01-01", "whole number"),
-    ],
-)
-def test_a_wrong_recipe_file_is_refused(text, message, tmp_path):
-    file = tmp_path / "mine.toml"
-    file.write_text(text)
-    with pytest.raises(InputError, match=message):
-        load(file)
-
-
-def test_a_recipe_file_with_a_byte_order_mark_is_read_and_utf_16_is_refused(tmp_path):
-    file = tmp_path / "mine.toml"
-    file.write_text("epochs = 3\n", encoding="utf-8-sig")
-    assert load(file)[1].epochs == 3
-    file.write_text("epochs = 3\n", encoding="utf-16")
-    with pytest.raises(InputError, match="Save it as UTF-8"):
-        load(file)
-
-
-def test_a_missing_recipe_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
-        load(tmp_path / "none.toml")
-
-
-def test_differences_are_the_changed_fields():
-    assert recipes.differences(change(RECIPES["lenet5"], {"epochs": 3}), RECIPES["lenet5"]) == {"epochs": 3}
-    assert recipes.differences(Recipe("lenet5"), RECIPES["plain-lenet5"]) == {}
-
-
-MEMBERS = """
-epochs = 4
-members = ["lenet5", "plain-deep-cnn"]
-"""
-
-
-def test_members_are_named_or_told_by_what_is_other(tmp_path):
-    (tmp_path / "named.toml").write_text(MEMBERS)
-    _, named = load(tmp_path / "named.toml")
-    assert [own.model for own in recipes.networks(named)] == ["lenet5", "deep-cnn"]
-    assert [own.dropout for own in recipes.networks(named)] == [0, 0.25]
-    (tmp_path / "told.toml").write_text('epochs = 4\n[[members]]\n[[members]]\nmodel = "lenet-28"\nshift = 1\n')
-    _, told = load(tmp_path / "told.toml")
-    assert [(own.model, own.shift, own.epochs) for own in recipes.networks(told)] == [
-        ("lenet5", 2, 4),
-        ("lenet-28", 1, 4),
-    ]
-
-
 def test_a_recipe_without_members_is_its_only_network():
     assert recipes.networks(RECIPES["lenet5"]) == (RECIPES["lenet5"],)
 
@@ -178,13 +106,6 @@ def test_a_setting_holds_for_all_members():
     committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"]})
     assert {own.epochs for own in recipes.networks(committee)} == {15, 10}
     assert {own.epochs for own in recipes.networks(change(committee, {"epochs": 2}))} == {2}
-
-
-def test_members_survive_toml_and_json(tmp_path):
-    committee = change(RECIPES["lenet5"], {"members": ["plain-lenet-28", {"shift": 1}], "folds": 5, "full": True})
-    (tmp_path / "c.toml").write_text(to_toml(committee))
-    assert load(tmp_path / "c.toml")[1] == committee
-    assert recipes.from_record(json.loads(json.dumps(dataclasses.asdict(committee)))) == committee
 
 
 @pytest.mark.parametrize(
@@ -201,14 +122,6 @@ def test_members_survive_toml_and_json(tmp_path):
 def test_wrong_members_are_refused(members, message):
     with pytest.raises(InputError, match=message):
         change(RECIPES["lenet5"], {"members": members})
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [({"epochs": 3, "shift": 1}, "epochs 3, shift 1"), ({"batch_norm": False}, "batch_norm off"), ({}, "")],
-)
-def test_a_recipe_is_told_in_words(changes, words):
-    assert recipes.in_words(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
 
 
 def test_one_fold_is_none():

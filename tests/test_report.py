@@ -9,10 +9,11 @@ import numpy as np
 import optuna
 import pytest
 
-from digit_recognizer import blending, runs, sweep
+from digit_recognizer import blending, runs, studies, versus
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
-from digit_recognizer.report import charts, page, records
+from digit_recognizer.report import charts, one_run, page, records
+from digit_recognizer.score import holm
 from finished_runs import finish_run, write_data
 
 BROWSER, DRIVER = (
@@ -86,7 +87,7 @@ def test_the_figures_are_those_of_the_records(finished, monkeypatch):
     assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["said"])
     assert sum(one["wrong"] for one in part["digits"]) == part["score"]["n"] - part["score"]["correct"]
     assert f"{part['score']['accuracy']:.4f}" in text
-    assert len(part["hardest"]) == records.N_GALLERY
+    assert len(part["hardest"]) == one_run.N_GALLERY
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
     assert part["disputed"]["n_networks"] == 2
     dissent = [digit["dissent"] for digit in part["disputed"]["digits"]]
@@ -102,6 +103,16 @@ def test_runs_that_are_named_are_shown_and_compared(finished, monkeypatch):
     assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor", "good")]
     with pytest.raises(InputError, match="no run 'nope'"):
         records.gather(["nope"])
+
+
+def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    pairs = [pair for pair in records.gather()["comparisons"] if not pair["reason"]]
+    alone = [versus.compare_two(pair["first"], pair["second"])["p_value"] for pair in pairs]
+    assert len(pairs) > 2
+    assert [pair["p_value"] for pair in pairs] == holm(alone)
+    assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
 
 
 def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
@@ -133,7 +144,7 @@ def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkey
     folder, _, _ = finished
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "swept"))
     study = optuna.create_study(
-        storage=sweep._storage(make(sweep.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
+        storage=studies._storage(make(studies.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
     )
     study.set_user_attr("begun", {"objective": "accuracy"})
     for number in range(12):
@@ -141,7 +152,7 @@ def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkey
         rate, shift = trial.suggest_float("learning_rate", 0.001, 0.1, log=True), trial.suggest_int("shift", 0, 3)
         trial.set_user_attr("run", f"wide-{number}")
         study.tell(trial, 0.9 + shift / 100 + rate / 1000)
-    (sweep.SWEEPS / "broken.journal").write_text("no journal\n")
+    (studies.SWEEPS / "broken.journal").write_text("no journal\n")
     broken, found = records.gather()["studies"]
     assert "no study 'broken'" in broken["reason"]
     assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from digit_recognizer.score import compare, score, wilson_interval
+from digit_recognizer.score import compare, holm, score, wilson_interval
 
 ANSWERS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 3, dtype=np.uint8)
 
@@ -61,3 +61,10 @@ def test_comparison_is_the_exact_mcnemar_test_as_scipys_binomial_has_it(only_fir
     found = compare(first, second, answers)
     assert (found.only_first, found.only_second) == (only_first, only_second)
     assert found.p_value == pytest.approx(binomtest(only_first, n).pvalue if n else 1)
+
+
+def test_several_tests_at_once_are_corrected_as_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.8, 0.9]) == [1, 1]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []

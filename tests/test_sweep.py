@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import made_up_training
-from digit_recognizer import board, bookkeeping, cli, crossval, runs, sources, sweep, versus
+from digit_recognizer import board, bookkeeping, cli, crossval, runs, sources, studies, sweep, versus
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from finished_runs import write_data
@@ -42,11 +42,11 @@ def rows():
 
 
 def states(name="faster"):
-    return [record["state"] for record in sweep.trials(name)]
+    return [record["state"] for record in studies.findings(name).trials]
 
 
 def params(name="faster"):
-    return [record["params"] for record in sweep.trials(name)]
+    return [record["params"] for record in studies.findings(name).trials]
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def at_swept(swept, monkeypatch):
 
 
 def test_each_trial_is_a_row_with_its_recipe_and_its_networks(at_swept):
-    for number, (row, trial) in enumerate(zip(rows(), sweep.trials("faster"), strict=True)):
+    for number, (row, trial) in enumerate(zip(rows(), studies.findings("faster").trials, strict=True)):
         assert (row["kind"], row["status"], row["estimate"], row["n"]) == ("trial", "done", "out-of-fold", 1200)
         assert runs.short_name(row["name"]) == f"faster-{number}"
         assert row["recipe_name"] == "faster"
@@ -90,7 +90,7 @@ def test_each_trial_is_a_row_with_its_recipe_and_its_networks(at_swept):
 
 def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(at_swept):
     train_table, _ = sources.read(sources.find(None))
-    for trial in sweep.trials("faster"):
+    for trial in studies.findings("faster").trials:
         held_out, log_p, _ = runs.read_probabilities(runs.SUBMISSIONS / trial["run"])
         assert held_out.tolist() == list(range(1200))
         assert trial["value"] == np.mean(log_p.argmax(axis=1) == train_table.labels)
@@ -98,7 +98,7 @@ def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(at_swept):
 
 
 def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_its(at_swept):
-    for trial in sweep.trials("faster"):
+    for trial in studies.findings("faster").trials:
         names = {path.name for path in (runs.SUBMISSIONS / trial["run"]).iterdir()}
         assert names == {"submission.csv", "probabilities.npz", "recipe.json", "result.json", "members"}
     assert not Path("submissions/submission.csv").exists()
@@ -138,15 +138,15 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
 
 def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(quick):
     best = sweep.sweep(write_space(), 6, data=SAMPLE)["best"]
-    assert best["value"] == max(trial["value"] or 0 for trial in sweep.trials("faster"))
+    assert best["value"] == max(trial["value"] or 0 for trial in studies.findings("faster").trials)
     lowest = sweep.sweep(write_space('objective = "loss"\n' + SPACE, "surer.toml"), 6, data=SAMPLE)["best"]
-    assert lowest["value"] == min(trial["value"] or 9 for trial in sweep.trials("surer"))
+    assert lowest["value"] == min(trial["value"] or 9 for trial in studies.findings("surer").trials)
     assert lowest["value"] == next(row["loss"] for row in rows() if row["name"] == lowest["run"])
 
 
 def test_importance_adds_up_to_one_and_knows_what_matters(quick):
     sweep.sweep(write_space(), 12, data=SAMPLE)
-    found = sweep.importance("faster")
+    found = studies.importance("faster")
     assert list(found) == ["learning_rate", "shift"]
     assert sum(found.values()) == pytest.approx(1)
     assert found["learning_rate"] > 0.8
@@ -158,7 +158,7 @@ def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(quick):
     pruned = [row for row in rows() if row["status"] == "pruned"]
     assert len(pruned) == result["trials"]["pruned"] > 0
     assert not any((runs.SUBMISSIONS / row["name"]).exists() for row in pruned)
-    assert states()[: sweep._STARTUP] == ["complete"] * sweep._STARTUP
+    assert states()[: studies._STARTUP] == ["complete"] * studies._STARTUP
     assert len(board.board()) == result["trials"]["complete"]
 
 
@@ -183,7 +183,7 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
     assert [row["status"] for row in rows()] == ["done", "interrupted"]
     sweep.sweep(Path("faster.toml"), 2, data=SAMPLE)
     assert states() == ["complete", "interrupted", "complete"]
-    assert not list(sweep.SWEEPS.glob("*.worker"))
+    assert not list(studies.SWEEPS.glob("*.worker"))
 
 
 def test_what_is_wrong_with_the_machine_ends_the_sweep(quick, monkeypatch):
@@ -255,9 +255,9 @@ def test_without_optuna_one_line_says_how_to_get_it(quick, monkeypatch, capfd):
 
 def test_an_unknown_study_is_told_with_those_there(quick):
     sweep.sweep(write_space(), 1, data=SAMPLE)
-    assert sweep.importance("faster") == {}
+    assert studies.importance("faster") == {}
     with pytest.raises(InputError, match=r"no study 'slower'.*Those there: faster"):
-        sweep.importance("slower")
+        studies.importance("slower")
 
 
 def test_half_a_line_at_the_end_of_the_journal_is_cut_off(quick):
@@ -278,7 +278,7 @@ def test_a_damaged_journal_is_told_as_such(quick):
 
 def test_a_study_begun_before_recipes_had_some_field_goes_on(quick):
     sweep.sweep(write_space(), 1, data=SAMPLE)
-    study = sweep._load("faster")
+    study = studies._load("faster")
     begun = study.user_attrs["begun"]
     begun["recipe"].pop("dropout")
     study.set_user_attr("begun", begun)
@@ -311,12 +311,12 @@ def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tr
     assert params()[1] == lost != params()[2]
     assert [row["status"] for row in rows()] == ["interrupted", "done", "done"]
     assert sweep.sweep(file, 2, data=SAMPLE) == result
-    assert not list(sweep.SWEEPS.glob("*.worker"))
+    assert not list(studies.SWEEPS.glob("*.worker"))
 
 
 def test_a_trial_that_was_lost_twice_is_given_up(quick, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", lambda work, trial: None)  # as if killed on the way
+        patch.setattr(sweep, "_try", lambda study, data, trial: None)  # as if killed on the way
         for _ in range(2):
             sweep.sweep(write_space(), 1, data=SAMPLE)
     sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
@@ -327,11 +327,11 @@ def test_a_trial_that_was_lost_twice_is_given_up(quick, monkeypatch):
 def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(quick, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_try", sweep._train)  # all but telling
-        patch.setattr(sweep, "_lives", lambda name, worker: True)
+        patch.setattr(studies, "is_alive", lambda path: True)
         sweep.sweep(write_space(), 1, data=SAMPLE)
     assert states() == ["running"]
     sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
-    [trial] = sweep.trials("faster")
+    [trial] = studies.findings("faster").trials
     [row] = rows()
     assert (trial["state"], trial["value"]) == ("complete", row["correct"] / row["n"])
 
@@ -339,7 +339,7 @@ def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(qui
 def test_two_processes_share_the_trials_of_a_study(quick):
     both = [digits(2, "sweep", str(write_space()), "--trials", "7") for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
-    trials = sweep._load("faster").get_trials()
+    trials = studies._load("faster").get_trials()
     assert len(trials) == len(rows()) == 7
     assert len({trial.user_attrs["worker"] for trial in trials}) == 2
     assert len({str(trial.params) for trial in trials}) == 7

@@ -8,7 +8,8 @@ from typing import Any
 from .bookkeeping import estimate, ledger
 from .errors import InputError
 from .ledger import Row
-from .recipes import DEFAULT, RECIPES, from_record, in_words, networks
+from .recipe_text import in_words
+from .recipes import DEFAULT, RECIPES, from_record, networks
 from .runs import short_name
 from .terminal import say, show_table
 

@@ -14,7 +14,8 @@ from typing import Any
 from . import __version__
 from .errors import InputError
 from .files import write_atomically
-from .recipes import Recipe, networks, to_toml
+from .recipe_text import to_toml
+from .recipes import Recipe, networks
 from .runs import name_from
 from .terminal import say
 

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from .models import MODELS
-from .recipes import RECIPES, Recipe, choose, differences
+from .recipe_text import differences
+from .recipes import RECIPES, Recipe, choose
 from .terminal import quietly, show_table
 
 

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import RunError
@@ -33,6 +33,28 @@ def alone(name: str, otherwise: str) -> Iterator[None]:
         if not is_ours:
             raise RunError(otherwise)
         yield
+
+
+@contextmanager
+def alive(path: Path) -> Iterator[None]:
+    """Tell other processes by the lock file `path` that this one lives; however it dies, the system lifts the lock."""
+    try:
+        with held(path):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def is_alive(path: Path) -> bool:
+    """Whether the process lives that made the lock file `path`; that of a dead one is removed."""
+    if not path.exists():
+        return False
+    with held(path) as is_ours:
+        pass
+    if is_ours:
+        with suppress(OSError):
+            path.unlink()
+    return not is_ours
 
 
 @contextmanager

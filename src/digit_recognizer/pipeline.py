@@ -54,6 +54,7 @@ def run(job: Job) -> dict[str, Any]:
     source = fetching.find_data(job.data)
     if job.submit:
         sending.check_is_real(source)
+        sending.check_is_welcome()
     reading = time.perf_counter()
     train_table, test_table = sources.read(source)
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None

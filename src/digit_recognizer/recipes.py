@@ -1,16 +1,13 @@
 """Recipes: every setting of a training in one frozen record, RECIPES by name, and how to change a field.
 
-Comes in: names, `key=value` words, TOML files. Goes out: a checked Recipe. Refuses to know Keras and data.
+Comes in: names and values, maybe as text. Goes out: a checked Recipe. Refuses to know Keras, files and data.
 """
 
-import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from .errors import InputError
-from .files import read_bytes
 from .models import MODELS
 
 
@@ -135,36 +132,6 @@ def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
     return recipe, chosen if model is None else change(chosen, {"model": model})
 
 
-def load(path: Path) -> tuple[str, Recipe]:
-    """The (name, recipe) of a TOML file: fields of Recipe, and `base`, a name in RECIPES for those not given.
-
-    Raises InputError when the file is missing, not TOML, or holds an unknown key or a wrong value.
-    """
-    return path.stem, from_settings(read_settings(path), path)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises InputError when it is missing or not TOML."""
-    try:
-        return tomllib.loads(read_bytes(path).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(
-            f"{path}: not a readable recipe ({error}). `digits recipes lenet5` prints one to start from."
-        ) from error
-
-
-def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
-    """The recipe of what the file at `path` holds: fields, `base` and `model`. Raises InputError as `load` does."""
-    base, model = (settings.get(key) for key in ("base", "model"))
-    try:
-        _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
-        return change(recipe, {key: value for key, value in settings.items() if key not in ("base", "model")})
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """`recipe` with some fields changed, in all its members; values may be text, as typed.
 
@@ -220,44 +187,6 @@ def networks(recipe: Recipe) -> tuple[Recipe, ...]:
     return tuple(found) or (recipe,)
 
 
-def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
-    """The settings of --set words: ("epochs=3",) -> {"epochs": "3"}. Raises InputError on other forms."""
-    settings = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"--set {word}: expected key=value, such as --set epochs=20.")
-        settings[key.strip()] = value.strip()
-    return settings
-
-
-def to_toml(recipe: Recipe) -> str:
-    """The recipe as a file that `load` reads back."""
-    settings = asdict(recipe)
-    members = settings.pop("members")
-    return _toml_lines(settings) + "".join(f"\n[[members]]\n{_toml_lines(own)}" for own in members)
-
-
-def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
-    """The fields, with their values, in which `recipe` is not as `base`."""
-    return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
-
-
-def in_words(recipe: Recipe, base: Recipe) -> str:
-    """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
-    words = [f"{key} {plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
-    if recipe.members:
-        words.append("members " + " + ".join(own.model for own in networks(recipe)))
-    return ", ".join(words)
-
-
-def plain(value: Any) -> str:
-    """A field's value as one reads it: on, off, 0.003, pad."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _members(value: Any) -> tuple[dict[str, Any], ...]:
     """The members as given, names of recipes replaced by their fields."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(own, (str, dict)) for own in value):
@@ -267,16 +196,6 @@ def _members(value: Any) -> tuple[dict[str, Any], ...]:
 
 def _of_the_network(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in asdict(recipe).items() if key not in OF_THE_RUN}
-
-
-def _toml_lines(settings: dict[str, Any]) -> str:
-    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in settings.items())
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _convert(key: str, value: Any, kind: type) -> Any:

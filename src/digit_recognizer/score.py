@@ -1,6 +1,8 @@
 """Submission x answers -> Score. Pure: two arrays in, records out; refuses to know files and models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import sqrt
 from statistics import NormalDist
 
@@ -71,6 +73,15 @@ def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Compa
     discordant = only_first + only_second
     p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
     return Comparison(only_first, only_second, p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of several tests at once, raised so that below a level the risk of any false one is (Holm 1979)."""
+    n = len(p_values)
+    order = sorted(range(n), key=lambda place: p_values[place])
+    raised = accumulate((min(1.0, (n - rank) * p_values[place]) for rank, place in enumerate(order)), max)
+    by_place = dict(zip(order, raised, strict=True))
+    return [by_place[place] for place in range(n)]
 
 
 def chance(p_value: float) -> str:

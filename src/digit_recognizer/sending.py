@@ -44,12 +44,26 @@ def check_is_real(source: sources.Source | None) -> None:
         raise InputError(NOT_THE_SAMPLE)
 
 
+def check_is_welcome() -> None:
+    """Raise RunError when Kaggle knows no such account or takes no more entries today, before training is spent."""
+    with waiting() as tell:
+        tell("Asking Kaggle for today's allowance ...")
+        left = competition.allowance()
+    if left and left.exhausted:
+        raise RunError(
+            f"Today's allowance is used up ({left.num_today} sent); it starts anew at 00:00 UTC. Nothing was trained: "
+            "run without --submit, and send the file then by `digits submit`."
+        )
+
+
 def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, again: bool) -> dict[str, Any]:
     """Send a checked file's content once and wait for its score; the ledger keeps each state as it comes.
 
-    Returns {ref, status, public_score}. Raises RunError when Kaggle refuses.
+    A file that was sent before and whose score is still awaited is not sent, but its score is asked for.
+    Returns {ref, status, public_score}. Raises RunError when Kaggle refuses, or has scored the same file already.
     """
     hash = sha256(data).hexdigest()
+    awaited = any(row["status"] in ("SENDING", "UNKNOWN", "PENDING") for row in book.submissions(hash))
     number: int | None = None
 
     def on_sending(description: str) -> None:
@@ -60,9 +74,8 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     try:
         with waiting() as tell:
             upload = competition.submit(data, file.name, message, run_name, tell, again, on_sending)
-        if upload.already_sent:
-            say(f"Kaggle has this file already, as entry {upload.ref}; it was not sent again (--again would).")
         number = keep(book, upload, str(file), number)
+        is_copy = upload.already_sent and upload.public_score is not None and not awaited
         with waiting() as tell:
             upload = competition.wait_for_score(upload, tell)
         keep(book, upload, str(file), number)
@@ -75,6 +88,11 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
         raise RunError(
             f"Kaggle could not score entry {upload.ref}: {upload.error or 'it gives no reason'}. "
             f"The file is kept; correct it and submit it again."
+        )
+    if is_copy:
+        raise RunError(
+            f"{file} was not sent: Kaggle has this file already, as entry {upload.ref}, public score "
+            f"{upload.public_score:.5f}. A copy costs an entry and tells nothing new; --again sends it all the same."
         )
     if upload.public_score is None:
         say(f"Kaggle entry {upload.ref}: not scored yet; {look_again} asks again and sends nothing twice.")

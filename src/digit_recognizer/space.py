@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .recipes import OF_THE_RUN, Recipe, change, convert, from_settings, plain, read_settings, type_of
+from .recipe_text import from_settings, plain, read_settings
+from .recipes import OF_THE_RUN, Recipe, change, convert, type_of
 from .runs import name_from
 
 OBJECTIVES = ("accuracy", "loss")

@@ -118,7 +118,8 @@ def recipes(name: str | None, as_json: bool) -> None:
     One is printed as TOML, ready for --recipe-file.
     """
     from .. import listing
-    from ..recipes import choose, to_toml
+    from ..recipe_text import to_toml
+    from ..recipes import choose
 
     if name and not as_json:
         click.echo(to_toml(choose(name, None)[1]), nl=False)

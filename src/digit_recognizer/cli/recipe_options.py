@@ -40,7 +40,8 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
-    from ..recipes import change, choose, load, parse_settings
+    from ..recipe_text import load, parse_settings
+    from ..recipes import change, choose
 
     given = [key for key in ("recipe", "recipe_file", "like") if options[key] is not None]
     if len(given) > 1:

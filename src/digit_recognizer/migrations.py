@@ -1,0 +1,117 @@
+"""The tables of the ledger, and how a ledger of an earlier version gets them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import RunError
+
+# Each is run once, in order, on every ledger that has not seen it; never change one, add the next.
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,          -- of its folder
+        kind TEXT NOT NULL,                 -- run, blend or trial
+        status TEXT NOT NULL,               -- running, done, failed or interrupted
+        started TEXT NOT NULL,              -- times are UTC, ISO 8601
+        finished TEXT,
+        recipe_name TEXT NOT NULL,
+        recipe TEXT NOT NULL,               -- JSON, every field; of a blend its runs and their weights
+        seed INTEGER,
+        data TEXT NOT NULL,                 -- where it lay
+        source TEXT NOT NULL,               -- folder, zip, kaggle notebook or sample
+        train_hash TEXT NOT NULL,           -- size and CRC-32 of train.csv
+        test_hash TEXT NOT NULL,
+        code TEXT,                          -- commit, with + when files were changed since
+        versions TEXT NOT NULL,             -- JSON
+        cpu TEXT NOT NULL,
+        threads INTEGER NOT NULL,
+        weights INTEGER,                    -- of all networks together that label test.csv
+        estimate TEXT,                      -- holdout or out-of-fold: what n, correct and loss are of
+        n INTEGER,
+        correct INTEGER,
+        loss REAL,                          -- log-loss, nats
+        seconds_read REAL,
+        seconds_train REAL,
+        seconds_predict REAL,
+        seconds_total REAL,
+        submission_hash TEXT,               -- SHA-256 of submission.csv
+        note TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX runs_by_submission ON runs (submission_hash);
+    CREATE TABLE members (
+        run_id INTEGER NOT NULL REFERENCES runs (id),
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        fold INTEGER,                       -- from 1; NULL outside cross-validation
+        weights INTEGER NOT NULL,
+        train_n INTEGER NOT NULL,
+        train_accuracy REAL NOT NULL,
+        train_loss REAL NOT NULL,
+        n INTEGER,                          -- held out
+        accuracy REAL,
+        loss REAL,
+        seconds REAL NOT NULL,              -- of training
+        finished TEXT NOT NULL,
+        PRIMARY KEY (run_id, name)
+    );
+    CREATE TABLE submissions (
+        id INTEGER PRIMARY KEY,
+        hash TEXT NOT NULL,                 -- SHA-256 of the file
+        file TEXT NOT NULL,
+        ref INTEGER UNIQUE,                 -- Kaggle's number
+        description TEXT NOT NULL,
+        status TEXT NOT NULL,               -- SENDING, REFUSED, UNKNOWN, or Kaggle's PENDING, COMPLETE, ERROR; or LOST
+        public_score REAL,
+        error TEXT NOT NULL DEFAULT '',
+        made TEXT NOT NULL
+    );
+    CREATE INDEX submissions_by_hash ON submissions (hash);
+    CREATE TABLE submission_states (
+        submission_id INTEGER NOT NULL REFERENCES submissions (id),
+        status TEXT NOT NULL,
+        at TEXT NOT NULL
+    );
+    CREATE TABLE scores (
+        id INTEGER PRIMARY KEY,
+        hash TEXT NOT NULL,                 -- SHA-256 of the scored file
+        file TEXT NOT NULL,
+        answers_hash TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        correct INTEGER NOT NULL,
+        at TEXT NOT NULL
+    );
+    CREATE INDEX scores_by_hash ON scores (hash);
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the ledger at `path` up to date. Raises RunError when a newer version wrote it."""
+
+    def version() -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    if version() > len(MIGRATIONS):
+        raise RunError(f"{path}: written by a newer version of this program (form {version()}). Install that one.")
+    while version() < len(MIGRATIONS):
+        with transaction(connection):
+            number = version()  # again, now that no other process can be at it
+            for statement in "".join(MIGRATIONS[number : number + 1]).split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {min(number + 1, len(MIGRATIONS))}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that the body writes, or nothing when it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -1,0 +1,228 @@
+"""One run -> its part of the page, as plain records. Refuses to know markup.
+
+What the run has lost, its data or its probabilities, is left out and said so.
+"""
+
+import csv
+import json
+from base64 import b64encode
+from dataclasses import asdict
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import runs, sources
+from ..diagnosis import calibration, disagreement, label_errors
+from ..errors import InputError
+from ..files import read_bytes
+from ..ledger import Row
+from ..score import score
+from ..tables import LabelledTable, Table
+from ..versus import folder_of
+from .charts import Line, chart
+
+N_GALLERY = 48  # images: of each kind
+
+Record = dict[str, Any]
+
+
+def about(run: Row, members: list[Row], data: Path | None) -> Record:
+    """The part of the page about one run."""
+    folder = folder_of(run)
+    record: Record = dict.fromkeys(("score", "disputed", "balance"))
+    record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
+    record["missing"] = []
+    try:
+        rows, log_p, test_log_p = runs.read_probabilities(folder)
+        train_table, test_table = _tables(run, data)
+    except InputError as error:
+        record["missing"].append(str(error))
+        return record
+    record["balance"] = _balance(train_table, test_table, test_log_p)
+    voices = _voices(run)
+    record["disputed"] = _disputed(voices, test_table, test_log_p)
+    if not len(rows):
+        record["missing"].append("This run held no rows out: nothing can be said of its mistakes.")
+        return record
+    labels = train_table.labels[rows]
+    record |= _judged(log_p, labels)
+    given = log_p[np.arange(len(labels)), labels]
+    hardest = np.argsort(given, kind="stable")[:N_GALLERY]
+    record["hardest"] = [_digit(train_table, rows, log_p, place, voices) for place in hardest]
+    candidates = label_errors(log_p, labels)
+    record["n_label_errors"] = len(candidates)
+    record["label_errors"] = [_digit(train_table, rows, log_p, place, voices) for place in candidates[:N_GALLERY]]
+    return record
+
+
+def _tables(run: Row, data: Path | None) -> tuple[LabelledTable, Table]:
+    """The data the run was made of. Raises InputError when it is not there any more."""
+    source = sources.find(data or Path(run["data"]))
+    if source is None:
+        raise InputError(f"{run['data']}: not found. Name its place with --data.")
+    tables = sources.read(source)
+    if (tables[0].fingerprint, tables[1].fingerprint) != (run["train_hash"], run["test_hash"]):
+        raise InputError(f"{source.place}: other files than the run was made of. Name their place with --data.")
+    return tables
+
+
+def _judged(log_p: np.ndarray, labels: np.ndarray) -> Record:
+    """Confusions, per-digit figures and calibration on the held-out rows."""
+    scored = score(log_p.argmax(axis=1), labels)
+    worst = max(1, int((scored.confusion - np.diag(scored.confusion.diagonal())).max()))
+    cells = [
+        {"true": true, "said": said, "n": int(n), "wrong": 0 if true == said else round(int(n) / worst, 3)}
+        for true, row in enumerate(scored.confusion)
+        for said, n in enumerate(row)
+    ]
+    digits = [
+        {"digit": digit, "n": int(n), "wrong": int(n - right), "precision": float(precision), "recall": float(recall)}
+        for digit, (n, right, precision, recall) in enumerate(
+            zip(
+                scored.confusion.sum(axis=1),
+                scored.confusion.diagonal(),
+                scored.precision,
+                scored.recall,
+                strict=True,
+            )
+        )
+    ]
+    found = calibration(log_p, labels)
+    curve = chart(
+        "confidence",
+        "accuracy",
+        [
+            Line("ideal", [(0, 0), (1, 1)], "perfect calibration"),
+            Line("validation", [(sure, true) for sure, true, _ in found.bins], "this run"),
+        ],
+        [(sure, true, f"{n:,} images: confidence {sure:.3f}, accuracy {true:.3f}") for sure, true, n in found.bins],
+    )
+    return {
+        "score": {"correct": scored.correct, "n": scored.n, "accuracy": scored.accuracy, "interval": scored.interval},
+        "confusion": cells,
+        "digits": digits,
+        "calibration": {**asdict(found), "chart": curve},
+    }
+
+
+def _curves(folder: Path) -> Record | None:
+    """Log-loss over the epochs of each network, held-out and training, and its error rate."""
+    histories = [*folder.glob("history.csv"), *sorted(folder.glob("members/*/history.csv"))]
+    if not histories:
+        return None
+    losses, errors = [], []
+    for file in histories:
+        table = list(csv.DictReader(StringIO(read_bytes(file).decode())))
+        name = "" if file.parent == folder else file.parent.name
+        for kind, prefix in (("train", ""), ("validation", "validation_")):
+            kept = [row for row in table if row[f"{prefix}loss"]]
+            title = f"{name} {kind}".strip()
+            if kept:
+                losses.append(Line(kind, [(int(r["epoch"]), float(r[f"{prefix}loss"])) for r in kept], title))
+                rates = [(int(r["epoch"]), 100 * (1 - float(r[f"{prefix}accuracy"]))) for r in kept]
+                errors.append(Line(kind, rates, title))
+    return {
+        "loss": chart("epoch", "log-loss", losses, whole_x=True, log_y=True),
+        "error": chart("epoch", "error rate, %", errors, whole_x=True, log_y=True),
+    }
+
+
+def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs."""
+    if run["kind"] == "blend":
+        folders = [runs.SUBMISSIONS / name for name in json.loads(run["recipe"])["runs"]]
+    else:
+        folders = [file.parent for file in sorted(folder_of(run).glob("members/*/probabilities.npz"))]
+    found = []
+    for folder in folders:
+        try:
+            found.append((runs.short_name(folder.name), *runs.read_probabilities(folder)))
+        except InputError:  # one lost network is no reason to show nothing
+            continue
+    return found
+
+
+def _disputed(voices: list[Any], table: Table, test_log_p: np.ndarray) -> Record | None:
+    """The test images on which the networks disagree most."""
+    speaking = [(name, log_p) for name, _, _, log_p in voices if len(log_p)]
+    if len(speaking) < 2:
+        return None
+    order, dissent = disagreement([log_p for _, log_p in speaking])
+    return {
+        "n": len(order),
+        "n_networks": len(speaking),
+        "digits": [
+            {
+                "image": _png(table.pixels[row]),
+                "row": int(row) + 1,
+                "said": int(test_log_p[row].argmax()),
+                "confidence": float(np.exp(test_log_p[row].max())),
+                "dissent": int(dissent[row]),
+                "votes": _votes([(name, log_p[row]) for name, log_p in speaking]),
+            }
+            for row in order[:N_GALLERY]
+        ],
+    }
+
+
+def _digit(table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, place: int, voices: list[Any]) -> Record:
+    """One image of train.csv and what was said of it by those that never saw it."""
+    row = rows[place]
+    said = int(log_p[place].argmax())
+    heard = [(name, own_log_p[at]) for name, own, own_log_p, _ in voices if (at := _index(own, row)) is not None]
+    return {
+        "image": _png(table.pixels[row]),
+        "row": int(row) + 1,
+        "label": int(table.labels[row]),
+        "said": said,
+        "confidence": float(np.exp(log_p[place, said])),
+        "given": float(np.exp(log_p[place, table.labels[row]])),
+        "votes": _votes(heard),
+    }
+
+
+def _index(rows: np.ndarray, row: int) -> int | None:
+    at = int(np.searchsorted(rows, row))
+    return at if at < len(rows) and rows[at] == row else None
+
+
+def _votes(heard: list[tuple[str, np.ndarray]]) -> list[Record]:
+    return [
+        {"name": name, "said": int(log_p.argmax()), "confidence": float(np.exp(log_p.max()))} for name, log_p in heard
+    ]
+
+
+def _balance(train: LabelledTable, test: Table, test_log_p: np.ndarray) -> Record:
+    """How train and test differ: their mean images, and the share of each digit (in test as predicted)."""
+    means = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
+    shares = [
+        100 * np.bincount(labels, minlength=10) / len(labels) for labels in (train.labels, test_log_p.argmax(axis=1))
+    ]
+    most = max(share.max() for share in shares)
+    difference = means[1] - means[0]
+    return {
+        "train": _png(means[0]),
+        "test": _png(means[1]),
+        "difference": _png(difference, diverging=True),
+        "largest": float(np.abs(difference).max()),
+        "digits": [
+            {"digit": digit, "train": float(a), "test": float(b), "train_bar": a / most, "test_bar": b / most}
+            for digit, (a, b) in enumerate(zip(*shares, strict=True))
+        ],
+    }
+
+
+def _png(pixels: np.ndarray, diverging: bool = False) -> str:
+    """A (784,) image as a data URI: ink black on white, or differences blue to red."""
+    from matplotlib.image import imsave
+
+    buffer = BytesIO()
+    picture = pixels.reshape(28, 28)
+    if diverging:
+        most = max(1e-9, float(np.abs(picture).max()))
+        imsave(buffer, picture, cmap="RdBu_r", vmin=-most, vmax=most, format="png")
+    else:
+        imsave(buffer, picture, cmap="gray_r", vmin=0, vmax=255, format="png")
+    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()

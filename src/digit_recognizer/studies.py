@@ -1,0 +1,289 @@
+"""The study behind a sweep: what Optuna drew, what came of it, and which fields matter.
+
+A study is one journal, `submissions/sweeps/<name>.journal`, to which any number of processes add trials. Optuna is
+loaded only here, when it is needed. Refuses to know how a trial is trained.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from . import runs, space
+from .errors import InputError, RunError
+from .ledger import Ledger, Row
+from .lock import alive, in_turn, is_alive
+from .recipes import from_record
+from .space import Range, Space
+
+SWEEPS = runs.SUBMISSIONS / "sweeps"
+
+_STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
+_WHOLE = 100_000  # the last step of a trial: more than the epochs of any recipe
+_SPARED = 0.2  # part of a training in which none is pruned: "triangle" warms up for as long
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """An open study, to which this process adds trials."""
+
+    optuna: Any  # the study as Optuna has it
+    space: Space
+    book: Ledger
+    worker: str  # names the lock file that says that this process lives
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came of a study.
+
+    A trial is {trial, run, state, value, params}: `run` its name in the ledger, `value` the cross-validated
+    objective, None unless the state is complete; the other states are pruned, diverged, interrupted, running, waiting.
+    """
+
+    objective: str  # accuracy or loss
+    trials: list[dict[str, Any]]  # in order
+    ranked: list[dict[str, Any]]  # the complete ones, the best first
+
+
+@contextmanager
+def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Iterator[Study]:
+    """The study of a space, made if need be; `data` tells the files its trials are trained on.
+
+    Raises InputError when the study was begun with another space or data, RunError when its journal is damaged or
+    Optuna is not installed.
+    """
+    wanted = {**space.to_record(chosen), **data}
+    path = journal_of(chosen.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with in_turn(path.with_suffix(".lock")):
+        study = require_optuna().create_study(
+            storage=_storage(path),
+            study_name=chosen.name,
+            direction="maximize" if chosen.objective == "accuracy" else "minimize",
+            load_if_exists=True,
+        )
+        _check_same(study, wanted, f"{file}: the study {chosen.name}")
+    pruners = require_optuna().pruners
+    study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=round(_SPARED * _WHOLE), n_min_trials=_STARTUP)
+    worker = uuid4().hex
+    with alive(_sign_of(chosen.name, worker)):
+        yield Study(study, chosen, book, worker)
+
+
+def ask(study: Study, n_trials: int) -> Any:
+    """The next trial, its values drawn; None when the study has, or will have, as many as wanted."""
+    optuna = require_optuna()
+    with in_turn(journal_of(study.space.name).with_suffix(".lock")):
+        _take_back(study)
+        known = study.optuna.get_trials(deepcopy=False)
+        if sum(_record(trial)["state"] in ("complete", "pruned", "diverged", "running") for trial in known) >= n_trials:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # Optuna 4, of constant_liar
+            # A seed for each trial: after a kill, and in another process, the same draws would come again. The liar
+            # keeps processes at once from drawing near each other; for one alone it changes nothing.
+            study.optuna.sampler = optuna.samplers.TPESampler(
+                seed=(study.space.recipe.seed + len(known)) % 2**32, multivariate=False, constant_liar=True
+            )
+        trial = study.optuna.ask()
+        trial.set_user_attr("worker", study.worker)
+        for field, axis in study.space.axes.items():
+            _draw(trial, field, axis)
+        return trial
+
+
+def report(trial: Any, value: float, part: float) -> bool:
+    """Note how a trial does after a `part`, in (0, 1], of its training; whether it is not worth going on.
+
+    It is not when it does worse than the median of the finished trials did then. A part, not an epoch: where `epochs`
+    varies, trials are compared equally far.
+    """
+    trial.report(value, step=round(_WHOLE * part))
+    return bool(trial.should_prune())
+
+
+def finish(study: Study, trial: Any, value: float) -> bool:
+    """Close a trial by its objective's value; whether it is the best so far."""
+    study.optuna.tell(trial, value)
+    return bool(study.optuna.best_trial.number == trial.number)
+
+
+def close(study: Study, trial: Any, state: str) -> None:
+    """Close a trial that has no value: pruned, diverged or interrupted."""
+    states = require_optuna().trial.TrialState
+    if state == "diverged":
+        trial.set_user_attr("diverged", True)
+    study.optuna.tell(trial, state=states.PRUNED if state == "pruned" else states.FAIL)
+
+
+def findings(name: str) -> Findings:
+    """What came of a study. Raises InputError when there is none of that name, RunError without Optuna."""
+    study = _load(name)
+    trials = [_record(trial) for trial in study.get_trials(deepcopy=False)]
+    objective = study.user_attrs["begun"]["objective"]
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    ranked = sorted(complete, key=lambda trial: float(trial["value"]), reverse=objective == "accuracy")
+    return Findings(objective, trials, ranked)
+
+
+def importance(name: str) -> dict[str, float]:
+    """How much of the objective's spread each field explains (fANOVA, Hutter et al. 2014), the most first; sum 1.
+
+    Empty with fewer than two complete trials. Raises as `findings`.
+    """
+    optuna, study = require_optuna(), _load(name)
+    if sum(_record(trial)["state"] == "complete" for trial in study.get_trials(deepcopy=False)) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {field: float(part) for field, part in found.items()}
+
+
+def journal_of(name: str) -> Path:
+    """Where the study of that name lies."""
+    return SWEEPS / f"{name}.journal"
+
+
+def require_optuna() -> Any:
+    """The module, silenced. Raises RunError where it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise RunError('a sweep needs Optuna, which is not installed: pip install "optuna>=4"') from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
+    """Sign a new study with what its trials are of. Raises InputError when an older one was begun with other things."""
+    begun = study.user_attrs.get("begun")
+    if begun is None:
+        study.set_user_attr("begun", wanted)
+        return
+    before = {**begun, "recipe": space.recipe_record(from_record(begun["recipe"]))}  # perhaps of fewer fields
+    if changed := ", ".join(_changes(before, wanted)):
+        raise InputError(
+            f"{which} was begun otherwise ({changed}), and its trials cannot be compared with new ones. Undo that, or "
+            "save the file under another name for a new study."
+        )
+
+
+def _changes(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """What is not as it was, in words; tables are looked into."""
+    for key in {**begun, **wanted}:
+        before, now = begun.get(key), wanted.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _changes(before, now)
+        elif before != now:
+            yield f"{key}: then {before}, now {now}"
+
+
+def _draw(trial: Any, field: str, axis: space.Axis) -> None:
+    if not isinstance(axis, Range):
+        trial.suggest_categorical(field, axis)
+    elif isinstance(axis.low, int):
+        trial.suggest_int(field, axis.low, axis.high, step=axis.step or 1, log=axis.log)
+    else:
+        trial.suggest_float(field, axis.low, axis.high, step=axis.step, log=axis.log)
+
+
+def _take_back(study: Study) -> None:
+    """Close the trials of processes that are gone: by their rows in the ledger if those are done, else to be tried
+    again. One that was lost twice is not: it may be what kills.
+
+    The study's lock must be held, so that no trial is found between being asked for and being signed.
+    """
+    optuna = require_optuna()
+    states = optuna.trial.TrialState
+    known = study.optuna.get_trials(deepcopy=False)
+    for trial in known:
+        worker = trial.user_attrs.get("worker")
+        if trial.state != states.RUNNING or (worker and is_alive(_sign_of(study.space.name, worker))):
+            continue
+        row = next((row for row in study.book.runs() if row["name"] == trial.user_attrs.get("run")), None)
+        if row is not None and row["status"] == "done":  # killed between the two last steps
+            study.optuna.tell(trial.number, _value(row, study.space.objective))
+            continue
+        if row is not None and row["status"] == "running":
+            study.book.finish_run(row["id"], "interrupted")
+        is_known = "again" in trial.user_attrs or any(
+            other.user_attrs.get("again") == trial.number
+            for other in known  # killed right after the next line
+        )
+        if trial.params and not is_known:
+            study.optuna.enqueue_trial(trial.params, user_attrs={"again": trial.number})
+        study.optuna.tell(trial.number, state=states.FAIL)
+
+
+def _record(trial: Any) -> dict[str, Any]:
+    state = trial.state.name.lower()
+    if state == "fail":
+        state = "diverged" if "diverged" in trial.user_attrs else "interrupted"
+    return {
+        "trial": trial.number,
+        "run": trial.user_attrs.get("run"),
+        "state": state,
+        "value": trial.value if state == "complete" else None,
+        "params": dict(trial.params),
+    }
+
+
+def _value(row: Row, objective: str) -> float:
+    return float(row["correct"] / row["n"] if objective == "accuracy" else row["loss"])
+
+
+def _sign_of(name: str, worker: str) -> Path:
+    return SWEEPS / f"{name}.{worker}.worker"
+
+
+def _load(name: str) -> Any:
+    if journal_of(name).exists():
+        with suppress(KeyError):  # a journal without a study: killed right at its begin
+            return require_optuna().load_study(study_name=name, storage=_storage(journal_of(name)))
+    there = ", ".join(sorted(path.stem for path in SWEEPS.glob("*.journal"))) or "none"
+    raise InputError(f"there is no study {name!r} in {SWEEPS}. Those there: {there}. `digits sweep` begins one.")
+
+
+def _storage(path: Path) -> Any:
+    journal = require_optuna().storages.journal
+    if path.exists():
+        _mend(path)
+    try:
+        return require_optuna().storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=_Lock(path)))
+    except (ValueError, KeyError, AssertionError) as error:
+        raise RunError(
+            f"{path}: not a journal that Optuna can read ({error!r}). Its trials are in the ledger; move the file away "
+            "to begin the study anew."
+        ) from error
+
+
+class _Lock:
+    """Optuna's lock on a journal, as one that the system lifts; Optuna's own ones outlive a killed process."""
+
+    def __init__(self, journal: Path) -> None:
+        self._path = journal.with_suffix(".journal.lock")
+        self._held = ExitStack()
+
+    def acquire(self) -> bool:
+        self._held.enter_context(in_turn(self._path))
+        return True
+
+    def release(self) -> None:
+        self._held.close()
+
+
+def _mend(path: Path) -> None:
+    """Cut off half a line at the end, which a power cut or a full disk may leave and Optuna cannot read past."""
+    lock = _Lock(path)
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
