@@ -60,11 +60,12 @@ def test_equal_weights_need_no_held_out_rows_but_then_there_is_no_estimate(three
         blending.blend([names[0], full])
 
 
-def test_a_blend_can_be_blended_and_listed(three):
+def test_of_a_blend_in_a_blend_the_runs_are_weighed_anew(three):
     _, names = three
     inner = blending.blend(names[:2], "equal", "inner")
     outer = blending.blend([inner["run"], names[2]], name="outer")
-    assert "validation" in outer
+    assert list(outer["runs"]) == names  # whose probabilities know no label of the rows they are judged by
+    assert outer["submission_sha256"] == blending.blend(names)["submission_sha256"]
     rows = {runs.short_name(row["run"]): row for row in board.board()}
     assert rows["inner"]["differences"] == "equal blend of 0.50 a + 0.50 b"
 

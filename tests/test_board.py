@@ -70,6 +70,12 @@ def test_runs_that_did_not_finish_are_shown_only_with_all(three_runs):
     assert board.board(sort="newest", every=True)[0]["status"] == "interrupted"
 
 
+def test_no_cell_of_the_csv_is_a_formula(three_runs):
+    board.details("last", note="=HYPERLINK(1)")
+    [noted] = [row for row in csv.DictReader(io.StringIO(board.to_csv(board.board()))) if row["note"]]
+    assert noted["note"] == "'=HYPERLINK(1)"
+
+
 def test_csv_holds_what_the_rows_hold(three_runs):
     rows = list(csv.DictReader(io.StringIO(board.to_csv(board.board()))))
     assert float(rows[0]["cross_validated"]) == board.board()[0]["cross_validated"]["accuracy"]

@@ -244,6 +244,12 @@ def test_answers_may_be_a_labelled_kaggle_csv(digits, sample):
     assert "accuracy 1.00000" in out
 
 
+def test_doctor_reads_data_only_when_it_looks_for_leaks(digits):
+    code, _, err = digits("doctor", "--data", "sample")
+    assert code == 2
+    assert "add --leak" in err
+
+
 def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
     code, out, _ = digits("doctor")
     assert code == 0

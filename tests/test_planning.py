@@ -80,10 +80,47 @@ def labels_of(name):
 def test_entries_of_another_ledger_are_found_by_their_mark(kaggle, answers):
     sending.submit(file_of(finish_run("good", answers, 4, 1)))
     (runs.SUBMISSIONS / "ledger.sqlite").rename("old.sqlite")
+    assert not_sent() == []  # now the entry is known, by its mark alone
     finish_run("the same again", answers, 4, 1)
     assert not_sent() == []
     with ledger() as book:
         assert book.run("last")["public_score"] == float(kaggle.entries[0].result[1])
+
+
+def test_an_entry_of_somewhere_else_may_have_any_description(kaggle, answers):
+    Path("mine.csv").write_bytes(submission.render(answers))
+    sending.submit(Path("mine.csv"), message="é" * 199)
+    (runs.SUBMISSIONS / "ledger.sqlite").unlink()
+    planning.plan()
+    assert planning.plan()["best"] == {"ref": kaggle.entries[0].ref, "file": "", "public_score": 1.0}
+
+
+def run_of(name, correct, n=40_000):
+    return {"name": name, "submission_hash": name, "n": n, "correct": correct, "loss": 0.1}
+
+
+def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_worth_an_entry():
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(0, 10, 100) for name in ("sent", "other", "even", "poor", "whole")}
+    labels["near"] = np.concatenate([labels["sent"][:-1], [9 - labels["sent"][-1]]])
+    entries = [
+        run_of("sent", 39_800),
+        run_of("near", 39_900),  # promises most, but is a near copy: no bar for the others
+        run_of("other", 39_850),
+        run_of("even", 39_849),  # less by a fifth of a public image
+        run_of("poor", 39_810),
+        run_of("whole", None, n=None),
+    ]
+    found = planning.rank(entries, {"sent": "entry 1"}, labels, {"hash": "sent"})
+    assert {file["run"]: file["worth_an_entry"] for file in found} == {
+        "near": False,
+        "other": True,
+        "even": True,
+        "poor": False,
+        "whole": True,
+    }
+    assert found[0]["near_copies"] == ["entry 1"]
+    assert found[-1]["run"] == "whole"
 
 
 def test_an_entry_whose_fate_was_unknown_is_settled(kaggle, answers):

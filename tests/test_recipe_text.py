@@ -95,3 +95,9 @@ def test_members_survive_toml_and_json(tmp_path):
 )
 def test_a_recipe_is_told_in_words(changes, words):
     assert in_words(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
+
+
+def test_members_are_told_by_what_makes_them_differ():
+    committee = change(RECIPES["lenet5"], {"members": [{"learning_rate": 0.02}, {"model": "lenet-28", "shift": 1}, {}]})
+    words = "members lenet5 (learning_rate 0.02) + lenet-28 (shift 1) + lenet5"
+    assert in_words(committee, RECIPES["lenet5"]) == words

@@ -1,9 +1,12 @@
 """`digits report`: the page holds what the ledger holds, and works in a real browser."""
 
+import base64
 import json
+import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -12,6 +15,7 @@ import pytest
 from digit_recognizer import blending, runs, studies, versus
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
+from digit_recognizer.journal import storage
 from digit_recognizer.report import charts, one_run, page, records
 from digit_recognizer.score import holm
 from finished_runs import finish_run, write_data
@@ -122,6 +126,11 @@ def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
     [part] = records.gather([blended["run"]])["runs"]
     assert part["disputed"]["n_networks"] == 2
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
+    with ledger() as book:
+        weighed = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}
+        book.update_run(book.run("mix")["id"], recipe=weighed)
+    [part] = records.gather([blended["run"]])["runs"]
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good"]
 
 
 def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
@@ -144,7 +153,7 @@ def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkey
     folder, _, _ = finished
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "swept"))
     study = optuna.create_study(
-        storage=studies._storage(make(studies.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
+        storage=storage(make(studies.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
     )
     study.set_user_attr("begun", {"objective": "accuracy"})
     for number in range(12):
@@ -152,8 +161,11 @@ def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkey
         rate, shift = trial.suggest_float("learning_rate", 0.001, 0.1, log=True), trial.suggest_int("shift", 0, 3)
         trial.set_user_attr("run", f"wide-{number}")
         study.tell(trial, 0.9 + shift / 100 + rate / 1000)
+    unsigned = optuna.create_study(storage=storage(studies.SWEEPS / "unsigned.journal"), study_name="unsigned")
+    unsigned.tell(unsigned.ask(), 0.5)
     (studies.SWEEPS / "broken.journal").write_text("no journal\n")
-    broken, found = records.gather()["studies"]
+    broken, unsigned, found = records.gather()["studies"]
+    assert "no study 'unsigned'" in unsigned["reason"]
     assert "no study 'broken'" in broken["reason"]
     assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]
     values = [trial["value"] for trial in found["best"]]
@@ -287,6 +299,9 @@ def test_the_page_fits_its_window(browser, width):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.find_element("css selector", ".gallery img").is_displayed()
+    if folder := os.environ.get("DIGITS_SCREENSHOTS"):
+        whole = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+        Path(folder, f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
 
 
 def test_a_dark_screen_gets_a_dark_page(browser):

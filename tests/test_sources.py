@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,10 @@ def test_the_word_sample_is_the_built_in_competition():
 def test_the_sample_is_written_where_asked():
     assert sample_source(Path("elsewhere")).test.path == Path("elsewhere/test.csv")
     assert Path("elsewhere/answers.csv").exists()
+
+
+def test_the_sample_of_a_run_is_written_again_when_it_is_gone():
+    place = find(Path("sample")).place
+    shutil.rmtree(place)
+    assert find(place).kind == "sample"
+    assert (place / "train.csv").is_file()

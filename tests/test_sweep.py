@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 import made_up_training
-from digit_recognizer import board, bookkeeping, cli, crossval, runs, sources, studies, sweep, versus
+from digit_recognizer import board, bookkeeping, cli, crossval, runs, sources, studies, sweep, training, versus
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from finished_runs import write_data
@@ -256,6 +258,10 @@ def test_without_optuna_one_line_says_how_to_get_it(quick, monkeypatch, capfd):
 def test_an_unknown_study_is_told_with_those_there(quick):
     sweep.sweep(write_space(), 1, data=SAMPLE)
     assert studies.importance("faster") == {}
+    [trial] = studies._load("faster").get_trials()
+    same = optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
+    studies._load("faster").add_trial(same)
+    assert studies.importance("faster") == {}
     with pytest.raises(InputError, match=r"no study 'slower'.*Those there: faster"):
         studies.importance("slower")
 
@@ -334,6 +340,54 @@ def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(qui
     [trial] = studies.findings("faster").trials
     [row] = rows()
     assert (trial["state"], trial["value"]) == ("complete", row["correct"] / row["n"])
+
+
+def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(quick, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "_try", prune)
+        patch.setattr(studies, "is_alive", lambda path: True)
+        sweep.sweep(write_space(), 1, data=SAMPLE)
+    assert states() == ["running"]
+    sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
+    assert states() == ["pruned"]
+
+
+def prune(study, data, trial):
+    """As a trial that is pruned, up to the closing of its row."""
+    facts = training.facts("trial", "faster", study.space.recipe, data)
+    with suppress(bookkeeping.Pruned), bookkeeping.entered(study.book, "faster-0", **facts) as entry:
+        trial.set_user_attr("run", entry.name)
+        raise bookkeeping.Pruned
+
+
+class Noted:
+    """What Optuna is told of a trial."""
+
+    def __init__(self):
+        self.values = {}
+
+    def report(self, value, step):
+        self.values[step] = value
+
+    def should_prune(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "expected"),
+    [
+        (2, [1, 1, 1, 1, 1, 2]),
+        (3, [1, 1, 1, 2, 2, 2, 3]),
+        (10, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        (25, [2, 5, 7, 10, 12, 15, 17, 20, 22, 25]),
+    ],
+)
+def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epochs, expected):
+    noted = Noted()
+    told = [studies.report(noted, epoch, epoch, n_epochs) for epoch in range(1, n_epochs + 1)]
+    assert list(noted.values) == list(range(11 - len(expected), 11))
+    assert list(noted.values.values()) == expected
+    assert sum(told) == len(set(expected))
 
 
 def test_two_processes_share_the_trials_of_a_study(quick):

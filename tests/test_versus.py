@@ -95,3 +95,10 @@ def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says():
 )
 def test_the_verdict_is_one_plain_sentence(gain, p, words):
     assert versus.verdict("b", gain, 42_000, p) == words
+
+
+def test_files_of_one_row_can_be_compared(tmp_path):
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for label, file in enumerate(files):
+        file.write_bytes(submission.render(np.array([label])))
+    assert versus.compare_two(*map(str, files))["most_public"] == 1

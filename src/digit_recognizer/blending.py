@@ -1,5 +1,6 @@
 """`digits blend RUN...`: a committee of finished runs, from their stored probabilities, without training."""
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from . import bookkeeping, committee, runs
 from .errors import InputError
-from .ledger import Row
+from .ledger import Ledger, Row
 from .predict import average
 from .summaries import show_result
 from .terminal import say, show_table
@@ -25,14 +26,14 @@ def blend(
 
     Weights are chosen on rows that the runs held out, and the record's estimate is nested: of each row by
     weights chosen without it. Raises InputError for unknown, unfinished or unlike runs, and when greedy weights
-    are asked for runs that held nothing out.
+    are asked for runs that held nothing out. A blend among them stands for the runs it is made of.
     """
     start = time.perf_counter()
     runs.check_name(name)
     if weights not in WEIGH:
         raise InputError(f"--weights {weights}: expected {' or '.join(WEIGH)}.")
     with bookkeeping.ledger() as book:
-        chosen = list({run["id"]: run for run in (book.run(word) for word in words)}.values())
+        chosen = list({run["id"]: run for word in words for run in _trained(book, book.run(word))}.values())
         _check(chosen)
         table = train_table_of(chosen, data)
         rows, shares, honest = _weigh(chosen, weights, table.labels)
@@ -82,6 +83,13 @@ def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.
             "--folds 5, or with one --seed, by which the rows are held out."
         )
     return rows, weigh(log_ps, labels[rows]), committee.nested(weigh, log_ps, labels[rows])
+
+
+def _trained(book: Ledger, run: Row) -> list[Row]:
+    """The run, or of a blend the runs it is made of: judged anew, as its own probabilities know all labels."""
+    if run["kind"] != "blend":
+        return [run]
+    return [own for name in json.loads(run["recipe"])["runs"] for own in _trained(book, book.run(name))]
 
 
 def _check(chosen: Sequence[Row]) -> None:

@@ -64,7 +64,7 @@ def row(run: Row) -> dict[str, Any]:
 def show_board(rows: list[dict[str, Any]]) -> None:
     """Print the board as a table."""
     if not rows:
-        say("No runs in submissions/ledger.sqlite yet. `digits run` makes one.")
+        say("The ledger has no such run. `digits run` makes one; --all shows those, too, that did not finish.")
         return
     columns = ["#", "name", "status", "cross-validated", "holdout", "public", "weights", "s", "other than the default"]
     cells = [
@@ -91,7 +91,7 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, list(flat[0]) if flat else ["run"], lineterminator="\n")
     table.writeheader()
-    table.writerows(flat)
+    table.writerows({key: _inert(value) for key, value in run.items()} for run in flat)
     return text.getvalue()
 
 
@@ -199,6 +199,11 @@ def _judged(judged: dict[str, Any] | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _inert(value: Any) -> Any:
+    """A text that a spreadsheet takes for a formula, made a text again."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _flat(run: dict[str, Any]) -> dict[str, Any]:

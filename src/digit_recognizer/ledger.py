@@ -45,9 +45,7 @@ class Ledger:
     def add_submission(self, **values: Any) -> int:
         """Enter a submission in its first state; its number."""
         with self._transaction():
-            number = self._insert("submissions", {"made": now(), **values})
-            self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
-        return number
+            return self._add_submission(values)
 
     def update_submission(self, number: int, **values: Any) -> None:
         """Set columns of a submission; a new status is kept beside the old ones."""
@@ -68,8 +66,7 @@ class Ledger:
                 {**values, "number": number},
             ).fetchone()
             if same is None:
-                number = self._insert("submissions", {"made": now(), **values})
-                self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
+                number = self._add_submission(values)
             else:
                 number = int(same["id"])
                 self._set_submission(number, {key: value for key, value in values.items() if key != "file"})
@@ -128,11 +125,19 @@ class Ledger:
         """The offline scores of a file, the oldest first."""
         return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
+    def _add_submission(self, values: Mapping[str, Any]) -> int:
+        number = self._insert("submissions", {"made": now(), **values})
+        self._add_state(number, values["status"])
+        return number
+
+    def _add_state(self, number: int, status: str) -> None:
+        self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
+
     def _set_submission(self, number: int, values: Mapping[str, Any]) -> None:
         [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
         self._update("submissions", number, values)
         if values.get("status", before) != before:
-            self._insert("submission_states", {"submission_id": number, "status": values["status"], "at": now()})
+            self._add_state(number, values["status"])
 
     def _rows(self, query: str, *values: Any) -> list[Row]:
         return [dict(row) for row in self._connection.execute(query, values)]

@@ -14,7 +14,7 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,          -- of its folder
         kind TEXT NOT NULL,                 -- run, blend or trial
-        status TEXT NOT NULL,               -- running, done, failed or interrupted
+        status TEXT NOT NULL,               -- running, done, failed, interrupted or pruned
         started TEXT NOT NULL,              -- times are UTC, ISO 8601
         finished TEXT,
         recipe_name TEXT NOT NULL,

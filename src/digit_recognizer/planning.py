@@ -1,9 +1,11 @@
 """`digits plan`: what was sent, what is left of today's allowance, and which file to send next."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,14 @@ from .errors import InputError
 from .files import read_bytes
 from .kaggle_call import find_credentials
 from .ledger import Ledger, Row
+from .score import Z95
 from .terminal import say, show_table, waiting
 from .versus import PUBLIC_ROWS, folder_of
 
-Z95 = 1.96
 LOST_SECONDS = 600  # after which an upload that Kaggle does not list never arrived
 N_PROPOSED = 3  # at once: then look at what came of them
-NEAR = 8  # rows: fewer that differ make two rows or less on the public board
+NEAR = 8  # rows that differ: fewer make two or less among the public quarter, on average
+_UNJUDGED = -1  # what a run without held-out rows promises
 
 Labels = np.ndarray  # (n,) uint8
 
@@ -29,40 +32,16 @@ def plan() -> dict[str, Any]:
     """Bring the ledger up to what Kaggle lists, and rank the files that were not sent yet.
 
     Without credentials the ledger alone is asked. Returns {kaggle, best, sent, files}: the allowance and the number of
-    entries, the sent file with the best public score, the runs that were sent, and a record for each other file. They
-    are ranked by the lower end of the accuracy's interval, those within one public image by how much they differ from
-    the best sent. A file is worth an entry when it is no near copy and nothing sent or ranked before promises more.
+    entries, the sent file with the best public score, the runs that were sent, and a record for each other file.
     """
     with ledger() as book:
         allowance = reconcile(book) if find_credentials() else None
-        sent = [entry for entry in book.submissions() if entry["ref"] is not None]
+        sent = [entry for entry in book.submissions() if entry["ref"] is not None and entry["status"] != "ERROR"]
         entries = [run for run in book.runs() if run["status"] == "done" and run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
     labels |= {entry["hash"]: own for entry in sent if (own := _labels_if_same(entry)) is not None}
-    best = max(
-        (entry for entry in sent if entry["public_score"] is not None),
-        key=lambda row: row["public_score"],
-        default=None,
-    )
-    best_labels = labels.get(best["hash"]) if best else None
-
-    def rank(run: Row) -> tuple[int, int]:
-        own = labels.get(run["submission_hash"])
-        differs = 0 if own is None or best_labels is None else _differ(best_labels, own)
-        return round(_promise(run) * PUBLIC_ROWS), differs
-
-    known = {entry["hash"]: f"entry {entry['ref']}" for entry in sent}
-    bar = max((_promise(run) for run in entries if run["submission_hash"] in known), default=-1.0)
-    files = []
-    for run in sorted(entries, key=rank, reverse=True):
-        own = labels.get(run["submission_hash"])
-        if own is None or run["submission_hash"] in known:
-            continue
-        near = [name for hash, name in known.items() if hash in labels and _differ(labels[hash], own) < NEAR]
-        worth = not near and (not run["n"] or _promise(run) >= bar)
-        files.append(_record(run, own, best_labels, near) | {"worth_an_entry": worth})
-        known[run["submission_hash"]] = run["name"]
-        bar = max(bar, _promise(run))
+    scored = [entry for entry in sent if entry["public_score"] is not None]
+    best = max(scored, key=lambda entry: entry["public_score"], default=None)
     return {
         "kaggle": allowance and {**asdict(allowance), "entries": len(sent)},
         "best": best and {key: best[key] for key in ("ref", "file", "public_score")},
@@ -72,8 +51,39 @@ def plan() -> dict[str, Any]:
             for run in entries
             if run["submission_hash"] == entry["hash"]
         ],
-        "files": files,
+        "files": rank(entries, {entry["hash"]: f"entry {entry['ref']}" for entry in sent}, labels, best),
     }
+
+
+def rank(
+    entries: Sequence[Row], sent: Mapping[str, str], labels: Mapping[str, Labels], best: Row | None
+) -> list[dict[str, Any]]:
+    """A record for each file of the runs `entries` that was not sent, the one to send first first.
+
+    `sent` names the files sent, by hash; `labels` holds those of files that can be read. The order is by what a run
+    promises, in public images, and within one such image by how much it differs from the best sent. A file is worth an
+    entry when it is no near copy and neither a sent file nor one ranked before promises more.
+    """
+    best_labels = labels.get(best["hash"]) if best else None
+
+    def order(run: Row) -> tuple[int, int]:
+        own = labels.get(run["submission_hash"])
+        return _promise(run), 0 if own is None or best_labels is None else _differ(best_labels, own)
+
+    known = dict(sent)
+    bar = max((_promise(run) for run in entries if run["submission_hash"] in known), default=_UNJUDGED)
+    files = []
+    for run in sorted(entries, key=order, reverse=True):
+        own = labels.get(run["submission_hash"])
+        if own is None or run["submission_hash"] in known:
+            continue
+        near = [name for hash, name in known.items() if hash in labels and _differ(labels[hash], own) < NEAR]
+        worth = not near and (not run["n"] or _promise(run) >= bar)
+        files.append(_record(run, own, best_labels, near) | {"worth_an_entry": worth})
+        known[run["submission_hash"]] = run["name"]
+        if worth:
+            bar = max(bar, _promise(run))
+    return files
 
 
 def reconcile(book: Ledger) -> competition.Allowance | None:
@@ -84,8 +94,8 @@ def reconcile(book: Ledger) -> competition.Allowance | None:
     known = {row["hash"] for row in book.submissions()} | {run["submission_hash"] for run in book.runs()}
     for upload in uploads:
         whole = [hash for hash in known if hash and upload.sha256 and hash.startswith(upload.sha256)]
-        upload = replace(upload, sha256=whole[0] if whole else upload.sha256)
-        sending.keep(book, upload, upload.description)
+        upload = replace(upload, sha256=max(whole, key=len, default=upload.sha256))
+        sending.keep(book, upload, file="")
     for row in book.submissions():
         if row["status"] in ("SENDING", "UNKNOWN") and row["ref"] is None and _age(row["made"]) > LOST_SECONDS:
             book.update_submission(row["id"], status="LOST", error="Kaggle does not list it")
@@ -144,14 +154,14 @@ def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict
         "standard_error": spread,
         "differs_from_best": None if best is None else _differ(best, own),
         "near_copies": near,
-        "command": f"digits submit {_file_of(run)}",
+        "command": f"digits submit {quote(str(_file_of(run)))}",
     }
 
 
-def _promise(run: Row) -> float:
-    """The lower end of the accuracy's interval, so that few lucky rows promise little; -1 for a run not judged."""
+def _promise(run: Row) -> int:
+    """Public images right by the lower end of the accuracy's interval, so that few lucky rows promise little."""
     found = estimate(run)
-    return float(found["interval"][0]) if found else -1.0
+    return round(found["interval"][0] * PUBLIC_ROWS) if found else _UNJUDGED
 
 
 def _file_of(run: Row) -> Path:

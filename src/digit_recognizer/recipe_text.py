@@ -67,8 +67,14 @@ def in_words(recipe: Recipe, base: Recipe) -> str:
     """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
     words = [f"{key} {plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
     if recipe.members:
-        words.append("members " + " + ".join(own.model for own in networks(recipe)))
+        words.append("members " + " + ".join(_member_in_words(own, recipe) for own in networks(recipe)))
     return ", ".join(words)
+
+
+def _member_in_words(own: Recipe, recipe: Recipe) -> str:
+    others = {"model", "members"}
+    words = [f"{key} {plain(value)}" for key, value in differences(own, recipe).items() if key not in others]
+    return f"{own.model} ({', '.join(words)})" if words else own.model
 
 
 def plain(value: Any) -> str:

@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 N_DIGITS = 10
+Z95 = NormalDist().inv_cdf(0.975)  # standard errors to either side that hold 95 % of a normal distribution
 NOISE = 0.05  # the customary level: above it a difference could be chance
 
 
@@ -89,18 +90,16 @@ def chance(p_value: float) -> str:
     return "could be chance" if p_value > NOISE else "hardly chance"
 
 
-def difference_interval(found: Comparison, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of the second's accuracy minus the first's, on the same `n` rows (Bonett and Price 2012)."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+def difference_interval(found: Comparison, n: int) -> tuple[float, float]:
+    """The 95 % interval of the second's accuracy minus the first's, on the same `n` rows (Bonett and Price 2012)."""
     first, second = ((count + 1) / (n + 2) for count in (found.only_first, found.only_second))
-    half = z * sqrt((first + second - (first - second) ** 2) / (n + 2))
+    half = Z95 * sqrt((first + second - (first - second) ** 2) / (n + 2))
     return max(-1.0, second - first - half), min(1.0, second - first + half)
 
 
-def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of Wilson 1927 for a proportion; scipy.stats has it, but takes half a second to import."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    p = correct / n
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of Wilson 1927 for a proportion; scipy.stats has it, but imports for half a second."""
+    p, z = correct / n, Z95
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)

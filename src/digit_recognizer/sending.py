@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from . import competition, sources, submission, tables
@@ -70,7 +71,7 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
         nonlocal number
         number = book.add_submission(hash=hash, file=str(file), description=description, status="SENDING")
 
-    look_again = f"`digits submit {file}`"
+    look_again = f"`digits submit {quote(str(file))}`"
     try:
         with waiting() as tell:
             upload = competition.submit(data, file.name, message, run_name, tell, again, on_sending)

@@ -47,7 +47,7 @@ def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -
     name, is the built-in competition, written to data/sample when needed. Raises InputError for a path
     without the files, and for half of them.
     """
-    if path == Path("sample") and not path.exists():
+    if path in (Path("sample"), SAMPLE) and not path.exists():
         return sample_source()
     if path is not None:
         return _at(path)

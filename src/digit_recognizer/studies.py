@@ -4,17 +4,17 @@ A study is one journal, `submissions/sweeps/<name>.journal`, to which any number
 loaded only here, when it is needed. Refuses to know how a trial is trained.
 """
 
-import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from . import runs, space
-from .errors import InputError, RunError
+from .errors import InputError
+from .journal import require_optuna, storage
 from .ledger import Ledger, Row
 from .lock import alive, in_turn, is_alive
 from .recipes import from_record
@@ -23,8 +23,8 @@ from .space import Range, Space
 SWEEPS = runs.SUBMISSIONS / "sweeps"
 
 _STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
-_WHOLE = 100_000  # the last step of a trial: more than the epochs of any recipe
-_SPARED = 0.2  # part of a training in which none is pruned: "triangle" warms up for as long
+_STEPS = 10  # of a trial, at which it is compared with others: tenths of its first fold's training
+_SPARED = 2  # steps in which none is pruned: "triangle" warms up for as long
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +62,14 @@ def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Ite
     path.parent.mkdir(parents=True, exist_ok=True)
     with in_turn(path.with_suffix(".lock")):
         study = require_optuna().create_study(
-            storage=_storage(path),
+            storage=storage(path),
             study_name=chosen.name,
             direction="maximize" if chosen.objective == "accuracy" else "minimize",
             load_if_exists=True,
         )
         _check_same(study, wanted, f"{file}: the study {chosen.name}")
     pruners = require_optuna().pruners
-    study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=round(_SPARED * _WHOLE), n_min_trials=_STARTUP)
+    study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED, n_min_trials=_STARTUP)
     worker = uuid4().hex
     with alive(_sign_of(chosen.name, worker)):
         yield Study(study, chosen, book, worker)
@@ -97,14 +97,17 @@ def ask(study: Study, n_trials: int) -> Any:
         return trial
 
 
-def report(trial: Any, value: float, part: float) -> bool:
-    """Note how a trial does after a `part`, in (0, 1], of its training; whether it is not worth going on.
+def report(trial: Any, value: float, epoch: int, n_epochs: int) -> bool:
+    """Note how a trial does after an epoch of its training; whether it is not worth going on.
 
-    It is not when it does worse than the median of the finished trials did then. A part, not an epoch: where `epochs`
-    varies, trials are compared equally far.
+    It is not when it does worse than the median of the finished trials did then. Optuna compares equal steps alone, so
+    the steps are tenths of the training, each with the value of the last epoch until then: trials of few and of many
+    epochs are compared equally far.
     """
-    trial.report(value, step=round(_WHOLE * part))
-    return bool(trial.should_prune())
+    steps = [step for step in range(1, _STEPS + 1) if step * n_epochs // _STEPS == epoch]
+    for step in steps:
+        trial.report(value, step)
+    return bool(steps and trial.should_prune())
 
 
 def finish(study: Study, trial: Any, value: float) -> bool:
@@ -134,10 +137,11 @@ def findings(name: str) -> Findings:
 def importance(name: str) -> dict[str, float]:
     """How much of the objective's spread each field explains (fANOVA, Hutter et al. 2014), the most first; sum 1.
 
-    Empty with fewer than two complete trials. Raises as `findings`.
+    Empty with fewer than two complete trials of unlike value. Raises as `findings`.
     """
     optuna, study = require_optuna(), _load(name)
-    if sum(_record(trial)["state"] == "complete" for trial in study.get_trials(deepcopy=False)) < 2:
+    complete = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    if len({trial.value for trial in complete}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)
@@ -147,16 +151,6 @@ def importance(name: str) -> dict[str, float]:
 def journal_of(name: str) -> Path:
     """Where the study of that name lies."""
     return SWEEPS / f"{name}.journal"
-
-
-def require_optuna() -> Any:
-    """The module, silenced. Raises RunError where it is not installed."""
-    try:
-        import optuna
-    except ImportError:
-        raise RunError('a sweep needs Optuna, which is not installed: pip install "optuna>=4"') from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
@@ -209,6 +203,9 @@ def _take_back(study: Study) -> None:
         if row is not None and row["status"] == "done":  # killed between the two last steps
             study.optuna.tell(trial.number, _value(row, study.space.objective))
             continue
+        if row is not None and row["status"] == "pruned":
+            study.optuna.tell(trial.number, state=states.PRUNED)
+            continue
         if row is not None and row["status"] == "running":
             study.book.finish_run(row["id"], "interrupted")
         is_known = "again" in trial.user_attrs or any(
@@ -243,47 +240,9 @@ def _sign_of(name: str, worker: str) -> Path:
 
 def _load(name: str) -> Any:
     if journal_of(name).exists():
-        with suppress(KeyError):  # a journal without a study: killed right at its begin
-            return require_optuna().load_study(study_name=name, storage=_storage(journal_of(name)))
+        with suppress(KeyError):  # a journal without a study, or one that is not signed: killed right at its begin
+            study = require_optuna().load_study(study_name=name, storage=storage(journal_of(name)))
+            if "begun" in study.user_attrs:
+                return study
     there = ", ".join(sorted(path.stem for path in SWEEPS.glob("*.journal"))) or "none"
     raise InputError(f"there is no study {name!r} in {SWEEPS}. Those there: {there}. `digits sweep` begins one.")
-
-
-def _storage(path: Path) -> Any:
-    journal = require_optuna().storages.journal
-    if path.exists():
-        _mend(path)
-    try:
-        return require_optuna().storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=_Lock(path)))
-    except (ValueError, KeyError, AssertionError) as error:
-        raise RunError(
-            f"{path}: not a journal that Optuna can read ({error!r}). Its trials are in the ledger; move the file away "
-            "to begin the study anew."
-        ) from error
-
-
-class _Lock:
-    """Optuna's lock on a journal, as one that the system lifts; Optuna's own ones outlive a killed process."""
-
-    def __init__(self, journal: Path) -> None:
-        self._path = journal.with_suffix(".journal.lock")
-        self._held = ExitStack()
-
-    def acquire(self) -> bool:
-        self._held.enter_context(in_turn(self._path))
-        return True
-
-    def release(self) -> None:
-        self._held.close()
-
-
-def _mend(path: Path) -> None:
-    """Cut off half a line at the end, which a power cut or a full disk may leave and Optuna cannot read past."""
-    lock = _Lock(path)
-    lock.acquire()
-    try:
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import bookkeeping, fetching, sources, space, studies, training
 from .bookkeeping import Pruned
 from .errors import Diverged
+from .journal import require_optuna
 from .recipe_text import plain
 from .recipes import change
 from .space import Space
@@ -31,7 +32,7 @@ def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | No
     """
     end = time.monotonic() + 3600 * hours if hours is not None else None
     chosen = space.load(file)
-    studies.require_optuna()
+    require_optuna()
     source = fetching.find_data(data)
     read = training.Data(source, *sources.read(source))
     if not studies.journal_of(chosen.name).exists():
@@ -89,8 +90,8 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
             def on_epoch(member: "Member", epoch: "Epoch") -> None:
                 lines.on_epoch(epoch)
                 value = getattr(epoch, f"validation_{objective}")
-                part = epoch.epoch / member.recipe.epochs
-                if member is members[0] and studies.report(trial, value, part):
+                is_first = member is members[0]
+                if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
                     raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
 
             together = training.train(entry, members, data, lines.on_batch, on_epoch)
@@ -112,7 +113,7 @@ def _summary(chosen: Space, data: Path | None) -> dict[str, Any]:
         "journal": str(studies.journal_of(chosen.name)),
         "trials": {state: states.count(state) for state in dict.fromkeys(states)},
         "best": best,
-        "again": best and f"digits run{where} --like {best['run']} --seed {chosen.recipe.seed + 1}",
+        "again": best and f"digits run{where} --like {best['run']} --seed {chosen.recipe.seed + chosen.recipe.seeds}",
     }
 
 

@@ -68,7 +68,7 @@ def compare_files(first: Path, second: Path) -> dict[str, Any]:
     if len(labels[1]) != n:
         raise InputError(f"{first} has {n:,} rows, {second} {len(labels[1]):,}. Compare files for the same test.csv.")
     differ = int((labels[0] != labels[1]).sum())
-    public = round(n / 4)
+    public = max(1, round(n / 4))
     most = min(differ, public) / public
     return {
         "first": str(first),

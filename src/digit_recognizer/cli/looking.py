@@ -1,10 +1,11 @@
-"""Commands that look and change nothing but the ledger."""
+"""Commands that look; they train, send and change no run."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from ..errors import InputError
 from .group import FILE, digits, print_json
 
 
@@ -14,7 +15,7 @@ from .group import FILE, digits, print_json
 )
 @click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
 @click.option("--model", metavar="NAME", help="Only runs with this model.")
-@click.option("--top", type=int, metavar="N", help="Only the first N.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
 @click.option("--all", "every", is_flag=True, help="Also runs that failed, were pruned or go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead.")
@@ -89,7 +90,8 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
 def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: bool) -> None:
     """Score submissions offline.
 
-    Two files are compared, too: which is better, and whether the difference could be chance.
+    Two files are compared, too: which is better, and whether the difference could be chance. Where there is a
+    ledger, the scores are entered.
     """
     from .. import bookkeeping, scorecard
 
@@ -138,6 +140,8 @@ def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """
     from ..doctor import examine, examine_leaks, show
 
+    if data and not leak:
+        raise InputError("--data is for the look into the files; add --leak.")
     findings = examine_leaks(data) if leak else examine()
     print_json([asdict(finding) for finding in findings]) if as_json else show(findings)
     if any(finding.ok is False for finding in findings):

@@ -76,7 +76,7 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
 def blend(runs: tuple[str, ...], weights: str, name: str, data: Path | None, as_json: bool) -> None:
     """Make a submission of several runs.
 
-    Nothing is trained: their stored probabilities are averaged.
+    Nothing is trained: their stored probabilities are averaged. A blend stands for the runs it is made of.
     """
     from .. import blending
 

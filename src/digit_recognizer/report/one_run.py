@@ -132,7 +132,7 @@ def _curves(folder: Path) -> Record | None:
 def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs."""
     if run["kind"] == "blend":
-        folders = [runs.SUBMISSIONS / name for name in json.loads(run["recipe"])["runs"]]
+        folders = [runs.SUBMISSIONS / name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
     else:
         folders = [file.parent for file in sorted(folder_of(run).glob("members/*/probabilities.npz"))]
     found = []
