@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_records(finished, monkeypatch):
     assert f"{part['score']['accuracy']:.4f}" in text
     assert len(part["hardest"]) == one_run.N_GALLERY
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
-    assert part["disputed"]["n_networks"] == 2
+    assert part["disputed"]["n_members"] == 2
     dissent = [digit["dissent"] for digit in part["disputed"]["digits"]]
     assert dissent == sorted(dissent, reverse=True)
     assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
@@ -124,7 +124,7 @@ def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "blended"))
     blended = blending.blend(names[:2], "equal", "mix")
     [part] = records.gather([blended["run"]])["runs"]
-    assert part["disputed"]["n_networks"] == 2
+    assert part["disputed"]["n_members"] == 2
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
     with ledger() as book:
         weighed = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}

@@ -152,7 +152,7 @@ def _disputed(voices: list[Any], table: Table, test_log_p: np.ndarray) -> Record
     order, dissent = disagreement([log_p for _, log_p in speaking])
     return {
         "n": len(order),
-        "n_networks": len(speaking),
+        "n_members": len(speaking),
         "digits": [
             {
                 "image": _png(table.pixels[row]),

@@ -55,12 +55,12 @@ def _compared(named: list[Row], best: list[Row]) -> list[Row]:
 
 
 def _comparisons(compared: Sequence[Row], data: Path | None) -> list[Record]:
-    """Each pair of the runs by McNemar's test, its p corrected for the number of pairs.
+    """Each pair of the runs that held rows out by McNemar's test, its p corrected for the number of pairs.
 
     A pair that cannot be compared is told with the reason.
     """
     found = []
-    for first, second in combinations(compared, 2):
+    for first, second in combinations([run for run in compared if run["n"]], 2):
         names = {"first": runs.short_name(first["name"]), "second": runs.short_name(second["name"])}
         try:
             found.append(compare_runs(first, second, data) | names | {"reason": ""})
