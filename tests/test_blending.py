@@ -88,3 +88,12 @@ def test_too_few_common_rows_are_refused(three):
     others = finish_run("others", answers, seed=8, rows=np.arange(580, 1180))
     with pytest.raises(InputError, match="share only 20 held-out rows of 600"):
         blending.blend([some, others])
+
+
+def test_a_blend_that_is_one_run_again_says_so(three, capfd):
+    _, names = three
+    result = blending.blend([names[0], names[2]])
+    blending.show(result | {"runs": {names[0]: 1.0, names[2]: 0.0}})
+    assert "that run again" in capfd.readouterr().out
+    blending.show(result | {"runs": {names[0]: 0.8, names[2]: 0.2}})
+    assert "that run again" not in capfd.readouterr().out

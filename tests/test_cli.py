@@ -244,6 +244,17 @@ def test_answers_may_be_a_labelled_kaggle_csv(digits, sample):
     assert "accuracy 1.00000" in out
 
 
+@pytest.mark.parametrize(
+    ("output", "message"), [("README.md", "ends in .html"), ("nowhere/report.html", "no folder nowhere")]
+)
+def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, monkeypatch, output, message):
+    monkeypatch.setattr("digit_recognizer.report.records.gather", lambda runs, data: {})
+    code, _, err = digits("report", "-o", output)
+    assert code == 2
+    assert message in err
+    assert not Path(output).exists()
+
+
 def test_doctor_reads_data_only_when_it_looks_for_leaks(digits):
     code, _, err = digits("doctor", "--data", "sample")
     assert code == 2

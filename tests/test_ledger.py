@@ -46,7 +46,7 @@ def test_a_run_is_found_by_name_number_or_unique_part(path):
         assert book.run(str(numbers[0]))["name"] == "a-one"
         assert book.run("a")["name"] == "a"
         assert book.run("last")["name"] == "a"
-        with pytest.raises(InputError, match=r"'a-' is part of the names of 2 runs: a-two, a-one"):
+        with pytest.raises(InputError, match=r"'a-' means 2 runs: 2 \(a-two\), 1 \(a-one\)"):
             book.run("a-")
         with pytest.raises(InputError, match="no run 'b'"):
             book.run("b")

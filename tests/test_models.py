@@ -24,6 +24,12 @@ def test_built_network_has_the_weights_and_multiply_adds_that_the_table_states(n
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_table_knows_who_has_relus(name):
+    layers = MODELS[name].build(dropout=0.0).layers
+    assert any(layer.get_config().get("activation") == "relu" for layer in layers) == MODELS[name].relu
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_dropout_of_zero_leaves_the_layer_out_and_a_rate_puts_one_in(name):
     kinds = [[type(layer).__name__ for layer in MODELS[name].build(dropout=rate).layers] for rate in (0.0, 0.5)]
     assert [kind.count("Dropout") for kind in kinds] == [0, 1]

@@ -96,7 +96,15 @@ def test_an_entry_of_somewhere_else_may_have_any_description(kaggle, answers):
 
 
 def run_of(name, correct, n=40_000):
-    return {"name": name, "submission_hash": name, "n": n, "correct": correct, "loss": 0.1}
+    return {
+        "name": name,
+        "submission_hash": name,
+        "n": n,
+        "correct": correct,
+        "loss": 0.1,
+        "source": "folder",
+        "data": "data",
+    }
 
 
 def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_worth_an_entry():
@@ -121,6 +129,24 @@ def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_wo
     }
     assert found[0]["near_copies"] == ["entry 1"]
     assert found[-1]["run"] == "whole"
+
+
+def test_without_an_answer_from_kaggle_the_ledger_alone_is_asked_and_the_trouble_told(kaggle, answers, capfd):
+    finish_run("good", answers, 4, 1)
+    kaggle.fail("ListSubmissions", 500)
+    found = planning.plan()
+    assert [short_name(file["run"]) for file in found["files"]] == ["good"]
+    planning.show(found)
+    out = " ".join(capfd.readouterr().out.split())
+    assert "try again later" in out
+    assert "This is what the ledger knows" in out
+
+
+def test_the_command_names_data_that_is_elsewhere(answers):
+    name = finish_run("good", answers, 4, 1)
+    with ledger() as book:
+        book.update_run(book.run(name)["id"], data="my data")
+    assert planning.plan()["files"][0]["command"] == f"digits submit {file_of(name)} --data 'my data'"
 
 
 def test_an_entry_whose_fate_was_unknown_is_settled(kaggle, answers):
@@ -196,9 +222,11 @@ def test_a_used_up_allowance_proposes_nothing(kaggle, answers, capfd):
     assert "Send next" not in out
 
 
-def test_runs_on_the_sample_and_lost_files_are_not_planned(answers):
+def test_runs_on_the_sample_and_lost_files_are_not_planned(answers, capfd):
     finish_run("lost", answers, 4, 1)
     file_of(finish_run("gone", answers, 4, 2)).unlink()
     with ledger() as book:
         book.update_run(book.run("lost")["id"], source="sample")
     assert not_sent() == []
+    planning.show(planning.plan())
+    assert "which Kaggle cannot score: 1" in capfd.readouterr().out

@@ -101,3 +101,10 @@ def test_members_are_told_by_what_makes_them_differ():
     committee = change(RECIPES["lenet5"], {"members": [{"learning_rate": 0.02}, {"model": "lenet-28", "shift": 1}, {}]})
     words = "members lenet5 (learning_rate 0.02) + lenet-28 (shift 1) + lenet5"
     assert in_words(committee, RECIPES["lenet5"]) == words
+
+
+def test_the_file_of_a_sweep_is_no_recipe_and_told_where_it_belongs(tmp_path):
+    file = tmp_path / "wide.toml"
+    file.write_text("epochs = 3\n[space]\nshift = [0, 1]\n")
+    with pytest.raises(InputError, match=r"digits sweep .*wide\.toml"):
+        load(file)

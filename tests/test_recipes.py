@@ -127,3 +127,15 @@ def test_wrong_members_are_refused(members, message):
 def test_one_fold_is_none():
     with pytest.raises(InputError, match="at least 2"):
         change(RECIPES["lenet5"], {"folds": 1})
+
+
+def test_what_is_set_beside_members_named_after_recipes_holds_for_them():
+    committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"], "epochs": 3})
+    assert [own.epochs for own in recipes.networks(committee)] == [3, 3]
+    told = change(RECIPES["lenet5"], {"members": ["plain-deep-cnn", {"epochs": 7}], "epochs": 3})
+    assert [own.epochs for own in recipes.networks(told)] == [3, 7]
+
+
+def test_batch_normalisation_without_a_relu_is_refused():
+    with pytest.raises(InputError, match="of which lenet5-1998 has none"):
+        choose("lenet5", "lenet5-1998")

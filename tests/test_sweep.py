@@ -390,6 +390,23 @@ def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epoc
     assert sum(told) == len(set(expected))
 
 
+def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(quick, capfd):
+    file = write_space(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\nbatch_size = [64, 128]\n")
+    result = sweep.sweep(file, 9, data=SAMPLE)
+    assert len(params()) == len(rows()) == len({str(own) for own in params()}) == 4
+    assert sum(result["trials"].values()) == 4
+    assert "No other values are left" in capfd.readouterr().out
+    assert sweep.sweep(file, 4, data=SAMPLE) == result
+    assert "No other" not in capfd.readouterr().out
+
+
+def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(quick):
+    file = write_space('base = "lenet5"\n[space]\nmodel = ["lenet5-1998", "lenet5"]\n')
+    with pytest.raises(InputError, match="holds model lenet5-1998: batch_norm"):
+        sweep.sweep(file, 1, data=SAMPLE)
+    assert not studies.SWEEPS.exists()
+
+
 def test_two_processes_share_the_trials_of_a_study(quick):
     both = [digits(2, "sweep", str(write_space()), "--trials", "7") for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]

@@ -54,7 +54,7 @@ def test_runs_of_other_data_cannot_be_compared(answers):
         versus.compare_two(one, two)
     with ledger() as book:
         book.update_run(book.run(one)["id"], train_hash="another")
-    with pytest.raises(InputError, match="than the one found"):
+    with pytest.raises(InputError, match="of the runs, another"):
         versus.compare_two(one, two)
 
 
@@ -102,3 +102,25 @@ def test_files_of_one_row_can_be_compared(tmp_path):
     for label, file in enumerate(files):
         file.write_bytes(submission.render(np.array([label])))
     assert versus.compare_two(*map(str, files))["most_public"] == 1
+
+
+def test_a_run_that_did_not_finish_or_lost_its_files_is_told_as_such(answers):
+    one, two = finish_run("one", answers), finish_run("two", answers, seed=1)
+    (versus.runs.SUBMISSIONS / two / "probabilities.npz").unlink()
+    with pytest.raises(InputError, match=f"{two}/probabilities.npz is gone.*Repeat"):
+        versus.compare_two(one, two)
+    with ledger() as book:
+        book.update_run(book.run(two)["id"], status="interrupted")
+    with pytest.raises(InputError, match=f"{two} is interrupted; only finished"):
+        versus.compare_two(one, two)
+
+
+def test_what_is_expected_of_the_board_holds_the_doubt_of_the_estimate(answers):
+    few = np.arange(100)
+    found = versus.compare_two(finish_run("a", answers, rows=few), finish_run("b", answers, seed=1, rows=few))
+    assert found["public_standard_error"] > (found["interval"][1] - found["interval"][0]) / 2 / 1.96
+    assert "standard error" in found["board"]
+    with ledger() as book:
+        for name in ("a", "b"):
+            book.update_run(book.run(name)["id"], source="sample")
+    assert versus.compare_two("a", "b")["board"] == ""

@@ -14,8 +14,9 @@ from .ledger import Ledger, Row
 from .predict import average
 from .summaries import show_result
 from .terminal import say, show_table
-from .versus import folder_of, held_out_together, train_table_of
+from .versus import check_finished, folder_of, held_out_together, train_table_of
 
+_ALONE = 0.999  # of the weight
 WEIGH = {"greedy": committee.greedy, "equal": committee.equal}
 
 
@@ -64,6 +65,8 @@ def blend(
 def show(result: dict[str, Any]) -> None:
     """Print the weights and the nested estimate."""
     show_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in result["runs"].items()])
+    if max(result["runs"].values()) > _ALONE:
+        say("One run alone got all the weight: this is that run again, under another name.", style="yellow")
     if "validation" not in result:
         say("No estimate: not all of these runs held rows out.")
     show_result(result)
@@ -89,6 +92,7 @@ def _trained(book: Ledger, run: Row) -> list[Row]:
     """The run, or of a blend the runs it is made of: judged anew, as its own probabilities know all labels."""
     if run["kind"] != "blend":
         return [run]
+    say(f"{run['name']} is a blend: the runs it is made of are weighed anew.")
     return [own for name in json.loads(run["recipe"])["runs"] for own in _trained(book, book.run(name))]
 
 
@@ -96,7 +100,6 @@ def _check(chosen: Sequence[Row]) -> None:
     if len(chosen) < 2:
         raise InputError("a blend needs two different runs or more. `digits leaderboard` lists them.")
     for run in chosen:
-        if run["status"] != "done":
-            raise InputError(f"run {run['name']} is {run['status']}; only finished runs can be blended.")
+        check_finished(run)
     if len({run["test_hash"] for run in chosen}) > 1:
         raise InputError("the runs labelled different test.csv files and cannot be blended.")

@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+from dataclasses import asdict
 from typing import Any
 
 from .bookkeeping import estimate, ledger
 from .errors import InputError
 from .ledger import Row
-from .recipe_text import in_words
+from .recipe_text import in_words, members_in_words, plain
 from .recipes import DEFAULT, RECIPES, from_record, networks
 from .runs import short_name
 from .terminal import say, show_table
@@ -64,14 +65,24 @@ def row(run: Row) -> dict[str, Any]:
 def show_board(rows: list[dict[str, Any]]) -> None:
     """Print the board as a table."""
     if not rows:
-        say("The ledger has no such run. `digits run` makes one; --all shows those, too, that did not finish.")
+        say("No finished run fits. `digits run` makes one; --all shows those, too, that did not finish.")
         return
-    columns = ["#", "name", "status", "cross-validated", "holdout", "public", "weights", "s", "other than the default"]
+    columns = [
+        "#",
+        "name",
+        "status",
+        "cross-validated",
+        "holdout",
+        "public",
+        "weights",
+        "train s",
+        "other than the default",
+    ]
     cells = [
         [
             str(run["id"]),
             run["name"],
-            "-" if run["status"] == "done" else run["status"],
+            run["status"],
             _judged(run["cross_validated"]),
             _judged(run["holdout"]),
             "-" if run["public_score"] is None else f"{run['public_score']:.5f}",
@@ -81,8 +92,10 @@ def show_board(rows: list[dict[str, Any]]) -> None:
         ]
         for run in rows
     ]
-    kept = [i for i in range(len(columns)) if i in (0, 1, 8) or any(line[i] != "-" for line in cells)]
+    kept = [i for i in range(len(columns)) if i in (0, 1, 8) or any(line[i] not in ("-", "done") for line in cells)]
     show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
+    if any("±" in cell for line in cells for cell in line):
+        say("±: half of the 95 % interval; the best are those whose interval begins highest.", style="dim")
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:
@@ -119,6 +132,8 @@ def details(word: str, note: str | None = None) -> dict[str, Any]:
 def show_details(run: dict[str, Any]) -> None:
     """Print a run's row, its networks, its submissions and scores."""
     say(f"{run['name']} (#{run['id']}): {run['status']}", style="bold")
+    if run["error"]:
+        say(run["error"], style="yellow")
     judged = ""
     if found := estimate(run):
         low, high = found["interval"]
@@ -126,9 +141,9 @@ def show_details(run: dict[str, Any]) -> None:
     seconds = {part: run[f"seconds_{part}"] for part in ("read", "train", "predict", "total")}
     facts = {
         "recipe": f"{run['recipe_name']}: {_settings(run)}",
-        run["estimate"] or "estimate": judged or ("none: no rows held out" if run["status"] == "done" else "none yet"),
+        run["estimate"] or "estimate": judged or ("none: no rows held out" if run["status"] == "done" else "none"),
         "data": f"{run['data']} ({run['source']}); train.csv {run['train_hash']}, test.csv {run['test_hash']}",
-        "time": f"{run['started']}; " + ", ".join(f"{part} {s:.1f} s" for part, s in seconds.items() if s is not None),
+        "time": ", ".join([run["started"], *(f"{part} {s:.1f} s" for part, s in seconds.items() if s is not None)]),
         "machine": f"{run['cpu']}, {run['threads']} threads",
         "versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
         "code": run["code"] or "not under git",
@@ -160,10 +175,11 @@ def show_details(run: dict[str, Any]) -> None:
 
 def _settings(run: dict[str, Any]) -> str:
     """Every field of the recipe; of a blend its runs and their weights."""
-    shown = run["recipe"]["runs"] if run["kind"] == "blend" else run["recipe"]
-    return ", ".join(
-        f"{key} {value:.3f}" if run["kind"] == "blend" else f"{key} {value}" for key, value in shown.items()
-    )
+    if run["kind"] == "blend":
+        return ", ".join(f"{name} {weight:.3f}" for name, weight in run["recipe"]["runs"].items())
+    recipe = from_record(run["recipe"])
+    words = [f"{key} {plain(value)}" for key, value in asdict(recipe).items() if key != "members"]
+    return ", ".join(words + [f"members {members_in_words(recipe)}"] * bool(recipe.members))
 
 
 def _recipe_words(run: Row) -> tuple[list[str], str]:
@@ -174,7 +190,9 @@ def _recipe_words(run: Row) -> tuple[list[str], str]:
         return ["blend"], f"{record['weights']} blend of " + " + ".join(parts)
     recipe = from_record(record)
     models = list(dict.fromkeys(own.model for own in networks(recipe)))
-    return models, in_words(recipe, RECIPES[DEFAULT])
+    name = run["recipe_name"] if run["recipe_name"] in RECIPES else DEFAULT
+    words = in_words(recipe, RECIPES[name])
+    return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 
 def _rank(run: dict[str, Any], sort: str) -> tuple[bool, float]:

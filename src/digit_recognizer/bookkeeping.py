@@ -62,7 +62,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
         try:
             yield Entry(book, number, folder)
         except BaseException as error:
-            book.finish_run(number, _status_after(error))
+            book.finish_run(number, _status_after(error), error=str(error))
             raise
     except BaseException:
         with suppress(OSError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from . import competition, kaggle_call, runs, sources, surroundings
+from . import bookkeeping, competition, kaggle_call, runs, sources, surroundings
 from .errors import InputError, RunError
 from .files import nearest_folder
 from .inspection import inspect
@@ -29,7 +29,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at versions, data, folders and credentials; asks Kaggle only when there are credentials."""
-    return [*_versions(), _data(), *_folders(), *_kaggle()]
+    return [*_versions(), _data(), *_folders(), *_ledger(), *_kaggle()]
 
 
 def examine_leaks(path: Path | None = None) -> list[Finding]:
@@ -39,7 +39,9 @@ def examine_leaks(path: Path | None = None) -> list[Finding]:
     """
     source = sources.find(path)
     if source is None:
-        raise InputError("no data found to look at. Name it with --data, or get it with `digits download`.")
+        raise InputError(
+            "no data found to look at. Name it with --data, or get it with `digits download`; `sample` is known."
+        )
     found = inspect(*sources.read(source))
     most = round(competition.TRAIN_ROWS * _FAR_MORE)
     return [
@@ -54,7 +56,7 @@ def examine_leaks(path: Path | None = None) -> list[Finding]:
         ),
         Finding(
             "rows of train.csv",
-            found.n_train <= most,
+            found.n_train <= most and (found.n_train == competition.TRAIN_ROWS or None),
             f"{found.n_train:,}; the competition gives {competition.TRAIN_ROWS:,}",
             "Rows from elsewhere are most likely MNIST's, and Kaggle's test images are among those. Leave them out."
             if found.n_train > most
@@ -118,6 +120,16 @@ def _folders() -> list[Finding]:
         cure = "" if writable else f"Make {existing} writable, or run from a folder of your own."
         findings.append(Finding(f"folder {folder}{os.sep}", writable, "writable" if writable else "not writable", cure))
     return findings
+
+
+def _ledger() -> list[Finding]:
+    if not bookkeeping.LEDGER.exists():
+        return []
+    try:
+        with bookkeeping.ledger() as book:
+            return [Finding("ledger", True, f"{len(book.runs()):,} runs in {bookkeeping.LEDGER}")]
+    except RunError as error:
+        return [Finding("ledger", False, str(error))]
 
 
 def _kaggle() -> list[Finding]:

@@ -46,6 +46,14 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
 
 
+def check_target(path: Path, suffix: str | None = None) -> None:
+    """Raise InputError for a path to write to that does not end in `suffix`, if any, or whose folder is not there."""
+    if suffix and path.suffix != suffix:
+        raise InputError(f"{path}: expected a name that ends in {suffix}, received another one.")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}. Make it, or name another place.")
+
+
 def nearest_folder(path: Path) -> tuple[Path, bool]:
     """The first that exists of `path` and the folders above it, and whether one may write there."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())

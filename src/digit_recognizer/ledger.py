@@ -104,10 +104,12 @@ class Ledger:
         found = exact or (rows[:1] if word == "last" else named or [row for row in rows if word in row["name"]])
         if len(found) == 1:
             return found[0]
+        if not rows:
+            raise InputError(f"there is no run {word!r}: the ledger is empty. `digits run` makes one.")
         if not found:
             raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard` lists them.")
-        some = ", ".join(row["name"] for row in found[:4])
-        raise InputError(f"{word!r} is part of the names of {len(found)} runs: {some}. Give more of the name.")
+        some = ", ".join(f"{row['id']} ({row['name']})" for row in found[:4]) + (", ..." if len(found) > 4 else "")
+        raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the number of one.")
 
     def members(self, run_id: int) -> list[Row]:
         """The networks of a run, in the order in which they were trained."""

@@ -100,10 +100,12 @@ def _train(entry: Entry, recipe: Recipe, data: training.Data) -> "Together":
     members = training.plan(recipe, data)
     first = members[0]
     many = f"{len(members)} networks, the first " if len(members) > 1 else ""
-    say(
-        f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; "
+    judged = (
         f"{len(first.held_out):,} are held out for validation."
+        if len(first.held_out)
+        else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
+    say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
     with progress([member.recipe.epochs for member in members]) as lines:
         return training.train(
             entry, members, data, lines.on_batch, lambda member, epoch: lines.on_epoch(epoch), lines.on_member

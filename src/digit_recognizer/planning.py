@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from . import competition, runs, sending, submission
+from . import competition, runs, sending, sources, submission
 from .bookkeeping import estimate, hash_of, ledger
-from .errors import InputError
+from .errors import InputError, RunError
 from .files import read_bytes
 from .kaggle_call import find_credentials
 from .ledger import Ledger, Row
@@ -31,19 +31,26 @@ Labels = np.ndarray  # (n,) uint8
 def plan() -> dict[str, Any]:
     """Bring the ledger up to what Kaggle lists, and rank the files that were not sent yet.
 
-    Without credentials the ledger alone is asked. Returns {kaggle, best, sent, files}: the allowance and the number of
-    entries, the sent file with the best public score, the runs that were sent, and a record for each other file.
+    Without credentials, or when Kaggle cannot be asked (`trouble` tells why), the ledger alone is. Returns {kaggle,
+    trouble, best, sent, of_the_sample, files}: the allowance and the number of entries, the sent file with the best
+    public score, the runs that were sent, how many cannot be, and a record for each other file.
     """
+    trouble = allowance = None
     with ledger() as book:
-        allowance = reconcile(book) if find_credentials() else None
+        try:
+            allowance = reconcile(book) if find_credentials() else None
+        except RunError as error:
+            trouble = str(error)
         sent = [entry for entry in book.submissions() if entry["ref"] is not None and entry["status"] != "ERROR"]
-        entries = [run for run in book.runs() if run["status"] == "done" and run["source"] != "sample"]
+        done = [run for run in book.runs() if run["status"] == "done"]
+    entries = [run for run in done if run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
     labels |= {entry["hash"]: own for entry in sent if (own := _labels_if_same(entry)) is not None}
     scored = [entry for entry in sent if entry["public_score"] is not None]
     best = max(scored, key=lambda entry: entry["public_score"], default=None)
     return {
         "kaggle": allowance and {**asdict(allowance), "entries": len(sent)},
+        "trouble": trouble,
         "best": best and {key: best[key] for key in ("ref", "file", "public_score")},
         "sent": [
             {"run": run["name"], "ref": entry["ref"], "public_score": entry["public_score"]}
@@ -51,6 +58,7 @@ def plan() -> dict[str, Any]:
             for run in entries
             if run["submission_hash"] == entry["hash"]
         ],
+        "of_the_sample": len(done) - len(entries),
         "files": rank(entries, {entry["hash"]: f"entry {entry['ref']}" for entry in sent}, labels, best),
     }
 
@@ -105,7 +113,9 @@ def reconcile(book: Ledger) -> competition.Allowance | None:
 def show(found: dict[str, Any]) -> None:
     """Print the plan, and the commands that carry it out."""
     kaggle, best = found["kaggle"], found["best"]
-    if kaggle is None:
+    if found["trouble"]:
+        say(f"{found['trouble']} This is what the ledger knows.", style="yellow")
+    elif kaggle is None:
         say("Kaggle was not asked (no credentials, or it does not tell); this is what the ledger knows.")
     else:
         left = f", left: {kaggle['num_allowed_now']}" if kaggle["num_total"] else ""
@@ -115,8 +125,14 @@ def show(found: dict[str, Any]) -> None:
     for one in found["sent"]:
         scored = "" if one["public_score"] is None else f", public score {one['public_score']:.5f}"
         say(f"Sent already: {runs.short_name(one['run'])}, entry {one['ref']}{scored}.")
+    if found["of_the_sample"]:
+        say(f"Runs on the built-in sample, which Kaggle cannot score: {found['of_the_sample']}.")
     if not found["files"]:
-        say("Nothing to send: every finished run was sent, or none is there yet.")
+        say(
+            "No file is left to send."
+            if found["sent"]
+            else "No file to send yet: `digits run` on Kaggle's data makes one."
+        )
         return
     rows = [
         [
@@ -128,6 +144,8 @@ def show(found: dict[str, Any]) -> None:
         for file in found["files"]
     ]
     show_table(["not sent yet", "expected score", "unlike the best", ""], rows)
+    if any(file["expected"] is not None for file in found["files"]):
+        say("±: one standard error of a public score; ranked by the lower end of the accuracy's interval.", style="dim")
     worth = [file for file in found["files"] if file["worth_an_entry"]]
     if not worth:
         say("None of these promises more than what was sent; keep the entries.")
@@ -154,8 +172,14 @@ def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict
         "standard_error": spread,
         "differs_from_best": None if best is None else _differ(best, own),
         "near_copies": near,
-        "command": f"digits submit {quote(str(_file_of(run)))}",
+        "command": f"digits submit {quote(str(_file_of(run)))}{_elsewhere(run)}",
     }
+
+
+def _elsewhere(run: Row) -> str:
+    """The option that names the run's data, where a command would not find it by itself."""
+    found_by_itself = run["source"] == "kaggle notebook" or Path(run["data"]).parts[:1] == sources.DATA.parts
+    return "" if found_by_itself else f" --data {quote(run['data'])}"
 
 
 def _promise(run: Row) -> int:

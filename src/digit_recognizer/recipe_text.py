@@ -32,6 +32,8 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
     """The recipe of what the file at `path` holds: fields, `base` and `model`. Raises InputError as `load` does."""
+    if "space" in settings:
+        raise InputError(f"{path}: the file of a sweep, by its table [space]: `digits sweep {path} --trials N`.")
     base, model = (settings.get(key) for key in ("base", "model"))
     try:
         _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
@@ -67,8 +69,13 @@ def in_words(recipe: Recipe, base: Recipe) -> str:
     """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
     words = [f"{key} {plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
     if recipe.members:
-        words.append("members " + " + ".join(_member_in_words(own, recipe) for own in networks(recipe)))
+        words.append(f"members {members_in_words(recipe)}")
     return ", ".join(words)
+
+
+def members_in_words(recipe: Recipe) -> str:
+    """The members, each with what is other than in `recipe`: "lenet5 (shift 1) + wide-cnn"."""
+    return " + ".join(_member_in_words(own, recipe) for own in networks(recipe))
 
 
 def _member_in_words(own: Recipe, recipe: Recipe) -> str:

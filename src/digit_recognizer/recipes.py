@@ -3,6 +3,7 @@
 Comes in: names and values, maybe as text. Goes out: a checked Recipe. Refuses to know Keras, files and data.
 """
 
+from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any, get_type_hints
@@ -43,6 +44,8 @@ class Recipe:
             raise InputError("folds must be 0 (none) or at least 2; received 1.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
             raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
+        if self.batch_norm and not MODELS[self.model].relu:
+            raise InputError(f"batch_norm stands before ReLUs, of which {self.model} has none; set it to false.")
         if self.loss == "map" and self.label_smoothing:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
@@ -135,12 +138,13 @@ def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """`recipe` with some fields changed, in all its members; values may be text, as typed.
 
-    A member may be given as the name of a recipe. Raises InputError on a wrong key or value.
+    A member may be given as the name of a recipe. Only a member that is told by its own fields keeps these against
+    `settings` that come with it. Raises InputError on a wrong key or value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
-    if "members" not in values:
-        kept = [{key: value for key, value in own.items() if key not in values} for own in recipe.members]
-        values["members"] = tuple(kept)
+    told = [isinstance(own, dict) for own in settings.get("members", ())]
+    members = zip(values.get("members", recipe.members), told or [False] * len(recipe.members), strict=True)
+    values["members"] = tuple(own if is_told else _without(own, values) for own, is_told in members)
     return replace(recipe, **values)
 
 
@@ -194,8 +198,12 @@ def _members(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(own if isinstance(own, dict) else _of_the_network(choose(own, None)[1]) for own in value)
 
 
+def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
 def _of_the_network(recipe: Recipe) -> dict[str, Any]:
-    return {key: value for key, value in asdict(recipe).items() if key not in OF_THE_RUN}
+    return _without(asdict(recipe), OF_THE_RUN)
 
 
 def _convert(key: str, value: Any, kind: type) -> Any:

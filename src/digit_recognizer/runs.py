@@ -36,6 +36,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 def check_name(name: str) -> str:
     """`name` if it can name a run and its folder on any system; raises InputError otherwise."""
+    if name == "last" or name.isdecimal():
+        raise InputError(f"--name {name}: means the newest run, or the run of that number. Choose a name of letters.")
     if not _NAME.fullmatch(name) or name.endswith("."):
         raise InputError(
             f"--name {name!r}: expected up to 60 letters, digits, '.', '_' or '-', beginning with a letter or digit."
@@ -92,6 +94,8 @@ def write_probabilities(folder: Path, rows: np.ndarray, held_out_log_p: np.ndarr
 def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `write_probabilities` wrote. Raises InputError when it is missing or damaged."""
     path = folder / "probabilities.npz"
+    if not path.exists():
+        raise InputError(f"{path} is gone, without which nothing can be said of that run. Repeat it.")
     try:
         with np.load(BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
             return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import submission
 from .errors import InputError
-from .files import read_bytes, write_atomically
+from .files import check_target, read_bytes, write_atomically
 from .score import Score, chance, compare, score
 from .terminal import say, show_table
 
@@ -21,8 +21,8 @@ def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None 
     """
     if wrong is not None and wrong.resolve() in [file.resolve() for file in (*files, answers_file)]:
         raise InputError(f"--wrong {wrong}: that file is read here and would be overwritten. Choose another name.")
-    if wrong is not None and not wrong.absolute().parent.is_dir():
-        raise InputError(f"--wrong {wrong}: there is no folder {wrong.parent}. Make it, or choose another.")
+    if wrong is not None:
+        check_target(wrong)
     answers = read_answers(answers_file)
     labels = [_read_labels(file, answers_file, len(answers)) for file in files]
     result: dict[str, Any] = {

@@ -22,6 +22,8 @@ from .space import Range, Space
 
 SWEEPS = runs.SUBMISSIONS / "sweeps"
 
+COUNTED = ("complete", "pruned", "diverged", "running")  # states of the trials that a study was asked for
+_DRAWS = 50  # in a row that may repeat what was tried, before the space counts as exhausted
 _STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
 _STEPS = 10  # of a trial, at which it is compared with others: tenths of its first fold's training
 _SPARED = 2  # steps in which none is pruned: "triangle" warms up for as long
@@ -76,25 +78,39 @@ def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Ite
 
 
 def ask(study: Study, n_trials: int) -> Any:
-    """The next trial, its values drawn; None when the study has, or will have, as many as wanted."""
-    optuna = require_optuna()
+    """The next trial, its values drawn and not tried before.
+
+    None when the study has, or will have, as many trials as wanted, or when no other values are left.
+    """
     with in_turn(journal_of(study.space.name).with_suffix(".lock")):
         _take_back(study)
         known = study.optuna.get_trials(deepcopy=False)
-        if sum(_record(trial)["state"] in ("complete", "pruned", "diverged", "running") for trial in known) >= n_trials:
+        tried = [trial.params for trial in known if _record(trial)["state"] in COUNTED]
+        if len(tried) >= n_trials:
             return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # Optuna 4, of constant_liar
-            # A seed for each trial: after a kill, and in another process, the same draws would come again. The liar
-            # keeps processes at once from drawing near each other; for one alone it changes nothing.
-            study.optuna.sampler = optuna.samplers.TPESampler(
-                seed=(study.space.recipe.seed + len(known)) % 2**32, multivariate=False, constant_liar=True
-            )
-        trial = study.optuna.ask()
-        trial.set_user_attr("worker", study.worker)
-        for field, axis in study.space.axes.items():
-            _draw(trial, field, axis)
-        return trial
+        for number in range(len(known), len(known) + _DRAWS):
+            trial = _drawn(study, number)
+            if trial.params not in tried:
+                trial.set_user_attr("worker", study.worker)
+                return trial
+            trial.set_user_attr("repeats", True)
+            study.optuna.tell(trial, state=require_optuna().trial.TrialState.FAIL)
+    return None
+
+
+def _drawn(study: Study, number: int) -> Any:
+    optuna = require_optuna()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # Optuna 4, of constant_liar
+        # A seed for each trial: after a kill, and in another process, the same draws would come again. The liar
+        # keeps processes at once from drawing near each other; for one alone it changes nothing.
+        study.optuna.sampler = optuna.samplers.TPESampler(
+            seed=(study.space.recipe.seed + number) % 2**32, multivariate=False, constant_liar=True
+        )
+    trial = study.optuna.ask()
+    for field, axis in study.space.axes.items():
+        _draw(trial, field, axis)
+    return trial
 
 
 def report(trial: Any, value: float, epoch: int, n_epochs: int) -> bool:
@@ -127,7 +143,8 @@ def close(study: Study, trial: Any, state: str) -> None:
 def findings(name: str) -> Findings:
     """What came of a study. Raises InputError when there is none of that name, RunError without Optuna."""
     study = _load(name)
-    trials = [_record(trial) for trial in study.get_trials(deepcopy=False)]
+    drawn = study.get_trials(deepcopy=False)
+    trials = [_record(trial) for trial in drawn if "repeats" not in trial.user_attrs]
     objective = study.user_attrs["begun"]["objective"]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     ranked = sorted(complete, key=lambda trial: float(trial["value"]), reverse=objective == "accuracy")

@@ -39,9 +39,14 @@ def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | No
         training.plan(chosen.recipe, read)  # refuses too many folds before anything is written
     hashes = {"train.csv": read.train.fingerprint, "test.csv": read.test.fingerprint}
     with bookkeeping.ledger() as book, studies.opened(chosen, hashes, file, book) as study:
-        while (end is None or time.monotonic() < end) and (trial := studies.ask(study, n_trials)) is not None:
+        while in_time := end is None or time.monotonic() < end:
+            if (trial := studies.ask(study, n_trials)) is None:
+                break
             _try(study, read, trial)
-    return _summary(chosen, data)
+    result = _summary(chosen, data)
+    if in_time and sum(n for state, n in result["trials"].items() if state in studies.COUNTED) < n_trials:
+        say("No other values are left in the space: all that were drawn have been tried.")
+    return result
 
 
 def show(result: dict[str, Any]) -> None:
@@ -105,13 +110,14 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
 def _summary(chosen: Space, data: Path | None) -> dict[str, Any]:
     found = studies.findings(chosen.name)
     states = [trial["state"] for trial in found.trials]
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
     best = found.ranked[0] if found.ranked else None
     where = f" --data {quote(str(data))}" if data else ""
     return {
         "study": chosen.name,
         "objective": chosen.objective,
         "journal": str(studies.journal_of(chosen.name)),
-        "trials": {state: states.count(state) for state in dict.fromkeys(states)},
+        "trials": counts,
         "best": best,
         "again": best and f"digits run{where} --like {best['run']} --seed {chosen.recipe.seed + chosen.recipe.seeds}",
     }

@@ -36,7 +36,7 @@ def show_table(columns: list[str], rows: list[list[str]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position, column in enumerate(columns):
         numbers = all(_NUMBER.fullmatch(row[position]) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

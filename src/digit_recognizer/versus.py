@@ -1,7 +1,7 @@
 """`digits compare A B`: two runs on the same held-out rows, or two submissions without answers. Better, or noise?"""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import hypot, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from .bookkeeping import ledger
 from .errors import InputError
 from .files import read_bytes
 from .ledger import Row
-from .score import chance, compare, difference_interval
+from .score import Z95, chance, compare, difference_interval
 from .tables import LabelledTable, read_train
 from .terminal import say
 
@@ -42,7 +42,7 @@ def compare_runs(first: Row, second: Row, data: Path | None = None) -> dict[str,
     found = compare(log_p_first.argmax(axis=1), log_p_second.argmax(axis=1), table.labels[rows])
     n, gain = len(rows), found.only_second - found.only_first
     low, high = difference_interval(found, n)
-    noise = sqrt((found.only_first + found.only_second) / n / PUBLIC_ROWS)
+    unsure = hypot((high - low) / 2 / Z95, sqrt((found.only_first + found.only_second) / n / PUBLIC_ROWS))
     return {
         "first": first["name"],
         "second": second["name"],
@@ -52,12 +52,9 @@ def compare_runs(first: Row, second: Row, data: Path | None = None) -> dict[str,
         "difference": gain / n,
         "interval": [low, high],
         "p_value": found.p_value,
-        "public_standard_error": noise,
+        "public_standard_error": unsure,
         "verdict": verdict(runs.short_name(second["name"]), gain, n, found.p_value),
-        "board": (
-            f"public board, about {PUBLIC_ROWS:,} images: expected {gain / n:+.5f}, standard error {noise:.5f}, "
-            f"one image {1 / PUBLIC_ROWS:.5f}"
-        ),
+        "board": "" if first["source"] == "sample" else _board(gain / n, unsure),
     }
 
 
@@ -92,6 +89,8 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
 
     Raises InputError when they held out no rows in common, or a run's probabilities cannot be read.
     """
+    for run in chosen:
+        check_finished(run)
     parts = [runs.read_probabilities(folder_of(run)) for run in chosen]
     rows = parts[0][0]
     for own, _, _ in parts[1:]:
@@ -101,6 +100,12 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
         why = f"{' and '.join(none)} held out none" if none else "each held out others"
         raise InputError(f"the runs share no held-out rows: {why}. Repeat them with --folds 5.")
     return rows, [log_p[np.searchsorted(own, rows)] for own, log_p, _ in parts]
+
+
+def check_finished(run: Row) -> None:
+    """Raise InputError for a run that left no probabilities because it did not come to its end."""
+    if run["status"] != "done":
+        raise InputError(f"run {run['name']} is {run['status']}; only finished runs can be compared or blended.")
 
 
 def folder_of(run: Row) -> Path:
@@ -115,11 +120,24 @@ def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:
     """
     if len({run["train_hash"] for run in chosen}) > 1:
         raise InputError("the runs were trained on different train.csv files and cannot be compared row by row.")
-    source = sources.find(data or Path(chosen[0]["data"]))
-    table = read_train(source.train, sources.CACHE) if source else None
-    if table is None or table.fingerprint != chosen[0]["train_hash"]:
-        raise InputError("the runs were trained on another train.csv than the one found. Name its place with --data.")
+    place = data or Path(chosen[0]["data"])
+    source = sources.find(place) if place.exists() or data or chosen[0]["source"] == "sample" else None
+    if source is None:
+        raise InputError(f"{place}: not there any more. Name the place of the runs' data with --data.")
+    table = read_train(source.train, sources.CACHE)
+    if table.fingerprint != chosen[0]["train_hash"]:
+        raise InputError(
+            f"{source.place}: expected the train.csv of the runs, {chosen[0]['train_hash']} (size and CRC), received "
+            f"{table.fingerprint}. Name its place with --data."
+        )
     return table
+
+
+def _board(expected: float, unsure: float) -> str:
+    return (
+        f"public board, about {PUBLIC_ROWS:,} images: expected {expected:+.5f}, standard error {unsure:.5f}, "
+        f"one image {1 / PUBLIC_ROWS:.5f}"
+    )
 
 
 def verdict(name: str, gain: int, n: int, p_value: float) -> str:
@@ -139,5 +157,6 @@ def show(found: dict[str, Any]) -> None:
     say(f"only the first right {found['only_first']:,}, only the second {found['only_second']:,}")
     low, high = found["interval"]
     say(f"difference {found['difference']:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}")
-    say(found["board"])
+    if found["board"]:
+        say(found["board"])
     say(f"{found['verdict']} (exact McNemar test)", style="bold")

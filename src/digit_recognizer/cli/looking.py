@@ -11,7 +11,11 @@ from .group import FILE, digits, print_json
 
 @digits.command()
 @click.option(
-    "--sort", default="accuracy", show_default=True, metavar="BY", help="accuracy, loss, public, weights, ..."
+    "--sort",
+    default="accuracy",
+    show_default=True,
+    metavar="BY",
+    help="accuracy (the lower end of its interval), loss, public, weights, seconds or newest.",
 )
 @click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
 @click.option("--model", metavar="NAME", help="Only runs with this model.")
@@ -57,7 +61,7 @@ def show(run: str, note: str | None, as_json: bool) -> None:
 def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
     """Say whether run B is better than run A.
 
-    Or, for two submission files: how much their scores can differ.
+    A and B are runs of the ledger. Given two submission files instead, it says how much their scores can differ.
     """
     from .. import versus
 
@@ -74,11 +78,13 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
 
     Without runs, of the whole ledger and its best run. One HTML file that needs nothing else.
     """
-    from ..files import write_atomically
+    from ..files import check_target, write_atomically
     from ..report import page, records
     from ..terminal import say
 
-    write_atomically(output, page.render(records.gather(runs, data)))
+    record = records.gather(runs, data)
+    check_target(output, ".html")
+    write_atomically(output, page.render(record))
     say(f"Wrote {output}; open it in a browser.")
 
 

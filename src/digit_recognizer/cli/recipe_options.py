@@ -20,7 +20,7 @@ _OPTIONS = (
     click.option("--model", metavar="NAME", help="The network; `digits models` lists them."),
     click.option("--epochs", metavar="N", help="How often to go through the training images."),
     click.option("--validation", metavar="PART", help="Part of train.csv to hold out; 0 trains on all of it."),
-    click.option("--folds", metavar="K", help="Cross-validate in K stratified folds instead."),
+    click.option("--folds", metavar="K", help="Cross-validate in K stratified folds, 2 to 50, instead."),
     click.option("--full", is_flag=True, default=None, help="Label test.csv by networks trained on all of train.csv."),
     click.option("--seeds", metavar="N", help="Train N networks, of seed, seed + 1, ..., and average them."),
     click.option("--seed", metavar="N", help="Random seed of split, first weights, order and augmentation."),
@@ -46,7 +46,8 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     given = [key for key in ("recipe", "recipe_file", "like") if options[key] is not None]
     if len(given) > 1:
         names = " and ".join(f"--{key.replace('_', '-')}" for key in given)
-        raise InputError(f"{names}: give one of them; a file may name its `base`.")
+        base = "; a file may name its `base`" if "recipe_file" in given else ""
+        raise InputError(f"{names}: give one of them{base}.")
     if given and given[0] != "recipe":
         name, recipe = load(options["recipe_file"]) if given[0] == "recipe_file" else _recipe_like(options["like"])
         recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
@@ -63,7 +64,8 @@ def run_like(word: str) -> "Row":
     with ledger() as book:
         run = book.run(word)
     if run["kind"] == "blend":
-        raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend`.")
+        members = " ".join(json.loads(run["recipe"])["runs"])
+        raise InputError(f"run {run['name']} is a blend: repeat it with `digits blend {members}`.")
     return run
 
 

@@ -24,12 +24,13 @@ class Model:
     weights: int  # all that are stored, without fixed constants
     multiply_adds: int  # of one image, through everything that has a kernel
     source: str
+    relu: bool = True  # whether it has ReLUs, before which batch normalisation stands
 
 
 MODELS = {
     "lenet5": Model(lenet5.lenet5, 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
     "lenet5-1998": Model(
-        lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter"
+        lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter", relu=False
     ),
     "lenet-28": Model(lenet5.lenet_28, 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
     "deep-cnn": Model(

@@ -19,8 +19,8 @@ from ..errors import InputError
 from ..files import read_bytes
 from ..ledger import Row
 from ..score import score
-from ..tables import LabelledTable, Table
-from ..versus import folder_of
+from ..tables import LabelledTable, Table, read_test
+from ..versus import folder_of, train_table_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
@@ -59,13 +59,12 @@ def about(run: Row, members: list[Row], data: Path | None) -> Record:
 
 def _tables(run: Row, data: Path | None) -> tuple[LabelledTable, Table]:
     """The data the run was made of. Raises InputError when it is not there any more."""
+    table = train_table_of([run], data)
     source = sources.find(data or Path(run["data"]))
-    if source is None:
-        raise InputError(f"{run['data']}: not found. Name its place with --data.")
-    tables = sources.read(source)
-    if (tables[0].fingerprint, tables[1].fingerprint) != (run["train_hash"], run["test_hash"]):
-        raise InputError(f"{source.place}: other files than the run was made of. Name their place with --data.")
-    return tables
+    test = read_test(source.test, sources.CACHE) if source else None
+    if test is None or test.fingerprint != run["test_hash"]:
+        raise InputError("test.csv is another one than the run was made of. Name its place with --data.")
+    return table, test
 
 
 def _judged(log_p: np.ndarray, labels: np.ndarray) -> Record:

@@ -61,7 +61,9 @@ def _comparisons(compared: Sequence[Row], data: Path | None) -> list[Record]:
     """
     found = []
     for first, second in combinations([run for run in compared if run["n"]], 2):
-        names = {"first": runs.short_name(first["name"]), "second": runs.short_name(second["name"])}
+        names = {
+            side: f"{runs.short_name(run['name'])} #{run['id']}" for side, run in (("first", first), ("second", second))
+        }
         try:
             found.append(compare_runs(first, second, data) | names | {"reason": ""})
         except InputError as error:
