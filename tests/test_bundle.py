@@ -13,7 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 import digit_recognizer
-from digit_recognizer import bundle, cli, ledger, recipes, submission
+from digit_recognizer import bundle, cli, ledger, recipes, submission, terminal
 from digit_recognizer.sample import write_sample
 
 PACKAGE = Path(digit_recognizer.__file__).parent
@@ -102,6 +102,13 @@ def test_the_settings_are_the_recipe_and_kaggles_folders(recipe):
     found = settings(made(recipe))
     assert (found["INPUT"], found["WORKING"]) == (Path("/kaggle/input"), Path("/kaggle/working"))
     assert recipes.from_record(tomllib.loads(found["RECIPE"])) == recipe
+
+
+def test_without_the_competitions_data_the_notebook_says_how_to_add_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(terminal, "console", terminal.console)  # which the cell replaces
+    [run] = [cell.source for cell in made().cells if cell.id == "run"]
+    with pytest.raises(FileNotFoundError, match="Add Input"):
+        exec(run, {**settings(made()), "INPUT": tmp_path})
 
 
 def test_any_name_is_made_fit_for_the_notebook():

@@ -71,7 +71,9 @@ from {package} import files, pipeline, recipes, sources, terminal
 
 terminal.console = Console(force_jupyter=False, force_terminal=False, highlight=False)  # plain lines, no boxes
 places = [INPUT / place.relative_to("/kaggle/input") for place in sources.NOTEBOOK_INPUTS]
-data = next((place for place in places if place.is_dir()), places[0])
+data = next((place for place in places if place.is_dir()), None)
+if data is None:
+    raise FileNotFoundError("The competition's data is missing: Add Input, then the competition Digit Recognizer.")
 recipe = recipes.from_record(tomllib.loads(RECIPE))
 result = pipeline.run(pipeline.Job(NAME, recipe, data))
 submission = files.read_bytes(Path(result["submission"]))
