@@ -129,3 +129,13 @@ MEMBER = {
     "train_loss": 0.1,
     "seconds": 1.0,
 }
+
+
+def test_a_recipe_that_this_version_refuses_is_shown_as_it_stands(three_runs, capfd):
+    with bookkeeping.ledger() as book:
+        run = book.run("last")
+        recipe = json.loads(run["recipe"]) | {"model": "lenet5-1998", "batch_norm": True}
+        book.update_run(run["id"], recipe=recipe)
+    assert "refuses" in board.board(sort="newest")[0]["differences"]
+    board.show_details(board.details("last"))
+    assert "lenet5-1998" in capfd.readouterr().out

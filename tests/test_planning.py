@@ -119,7 +119,7 @@ def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_wo
         run_of("poor", 39_810),
         run_of("whole", None, n=None),
     ]
-    found = planning.rank(entries, {"sent": "entry 1"}, labels, {"hash": "sent"})
+    found = planning.rank(entries, {"sent": {"ref": 1, "status": "COMPLETE"}}, labels, {"hash": "sent"})
     assert {file["run"]: file["worth_an_entry"] for file in found} == {
         "near": False,
         "other": True,
@@ -129,6 +129,9 @@ def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_wo
     }
     assert found[0]["near_copies"] == ["entry 1"]
     assert found[-1]["run"] == "whole"
+    failed = planning.rank(entries, {"other": {"ref": 1, "status": "ERROR"}}, labels, None)
+    assert "other" not in [file["run"] for file in failed]  # Kaggle could not score it, and would not now
+    assert failed[0]["worth_an_entry"]
 
 
 def test_without_an_answer_from_kaggle_the_ledger_alone_is_asked_and_the_trouble_told(kaggle, answers, capfd):

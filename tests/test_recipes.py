@@ -132,6 +132,7 @@ def test_one_fold_is_none():
 def test_what_is_set_beside_members_named_after_recipes_holds_for_them():
     committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"], "epochs": 3})
     assert [own.epochs for own in recipes.networks(committee)] == [3, 3]
+    assert change(committee, {"members": []}).members == ()
     told = change(RECIPES["lenet5"], {"members": ["plain-deep-cnn", {"epochs": 7}], "epochs": 3})
     assert [own.epochs for own in recipes.networks(told)] == [3, 7]
 

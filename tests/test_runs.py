@@ -28,6 +28,13 @@ def test_a_name_that_is_no_folder_name_everywhere_is_refused(name):
         runs.check_name(name)
 
 
+@pytest.mark.parametrize("name", ["last", "7", "20261121"])
+def test_a_name_that_means_another_run_is_refused_or_changed(name):
+    with pytest.raises(InputError, match="means the newest run, or the run of that number"):
+        runs.check_name(name)
+    assert runs.name_from(name) == f"run-{name}"
+
+
 def test_probabilities_are_read_back_and_damage_is_told(tmp_path):
     rows, log_p, test_log_p = np.arange(3), np.zeros((3, 10), np.float32), np.ones((4, 10), np.float32)
     runs.write_probabilities(tmp_path, rows, log_p, test_log_p)

@@ -95,3 +95,20 @@ def test_what_is_no_space_is_refused_with_file_and_reason(workplace, text, messa
 def test_a_file_whose_name_cannot_name_a_study_is_refused(workplace):
     with pytest.raises(InputError, match=r"Rename it, perhaps to my-space\.toml"):
         load("[space]\nshift = [0, 1]\n", "my space.toml")
+
+
+@pytest.mark.parametrize(
+    ("axes", "n"),
+    [
+        ("shift = { low = 0, high = 3 }\nbatch_size = [64, 128]", 8),
+        ("epochs = { low = 2, high = 10, step = 4 }", 3),
+        ("dropout = { low = 0.1, high = 0.3, step = 0.1 }", 3),
+        ("batch_size = { low = 1, high = 20000 }", None),
+        ("dropout = { low = 0.1, high = 0.3 }\nshift = [0, 1]", None),
+    ],
+)
+def test_combinations_are_listed_where_they_can_be(axes, n, tmp_path):
+    file = tmp_path / "few.toml"
+    file.write_text(f'base = "plain-lenet5"\n[space]\n{axes}\n')
+    found = space.combinations(space.load(file))
+    assert (found and len({str(values) for values in found})) == n

@@ -391,13 +391,24 @@ def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epoc
 
 
 def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(quick, capfd):
-    file = write_space(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\nbatch_size = [64, 128]\n")
-    result = sweep.sweep(file, 9, data=SAMPLE)
-    assert len(params()) == len(rows()) == len({str(own) for own in params()}) == 4
-    assert sum(result["trials"].values()) == 4
+    axes = "shift = { low = 0, high = 3 }\nlearning_rate = { low = 0.001, high = 0.005, step = 0.001 }\n"
+    file = write_space(SPACE.split("[space]")[0] + "[space]\n" + axes)
+    result = sweep.sweep(file, 30, data=SAMPLE)
+    assert len(params()) == len(rows()) == len({str(studies._rounded(own)) for own in params()}) == 20
+    assert sum(result["trials"].values()) == 20
     assert "No other values are left" in capfd.readouterr().out
-    assert sweep.sweep(file, 4, data=SAMPLE) == result
+    assert sweep.sweep(file, 20, data=SAMPLE) == result
     assert "No other" not in capfd.readouterr().out
+
+
+def test_a_value_that_was_lost_twice_is_not_drawn_again(quick, monkeypatch):
+    file = write_space(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "_try", lambda study, data, trial: None)  # as if killed on the way
+        for _ in range(2):
+            sweep.sweep(file, 1, data=SAMPLE)
+    sweep.sweep(file, 2, data=SAMPLE)
+    assert states() == ["interrupted", "interrupted", "complete"]
 
 
 def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(quick):

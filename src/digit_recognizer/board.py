@@ -177,7 +177,10 @@ def _settings(run: dict[str, Any]) -> str:
     """Every field of the recipe; of a blend its runs and their weights."""
     if run["kind"] == "blend":
         return ", ".join(f"{name} {weight:.3f}" for name, weight in run["recipe"]["runs"].items())
-    recipe = from_record(run["recipe"])
+    try:
+        recipe = from_record(run["recipe"])
+    except InputError as error:
+        return f"{run['recipe']} (this version refuses it: {error})"
     words = [f"{key} {plain(value)}" for key, value in asdict(recipe).items() if key != "members"]
     return ", ".join(words + [f"members {members_in_words(recipe)}"] * bool(recipe.members))
 
@@ -188,7 +191,10 @@ def _recipe_words(run: Row) -> tuple[list[str], str]:
     if run["kind"] == "blend":
         parts = [f"{weight:.2f} {short_name(name)}" for name, weight in record["runs"].items()]
         return ["blend"], f"{record['weights']} blend of " + " + ".join(parts)
-    recipe = from_record(record)
+    try:
+        recipe = from_record(record)
+    except InputError:
+        return [record.get("model", "")], "a recipe that this version refuses"
     models = list(dict.fromkeys(own.model for own in networks(recipe)))
     name = run["recipe_name"] if run["recipe_name"] in RECIPES else DEFAULT
     words = in_words(recipe, RECIPES[name])

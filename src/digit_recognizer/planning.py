@@ -41,7 +41,7 @@ def plan() -> dict[str, Any]:
             allowance = reconcile(book) if find_credentials() else None
         except RunError as error:
             trouble = str(error)
-        sent = [entry for entry in book.submissions() if entry["ref"] is not None and entry["status"] != "ERROR"]
+        sent = [entry for entry in book.submissions() if entry["ref"] is not None]
         done = [run for run in book.runs() if run["status"] == "done"]
     entries = [run for run in done if run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
@@ -59,18 +59,18 @@ def plan() -> dict[str, Any]:
             if run["submission_hash"] == entry["hash"]
         ],
         "of_the_sample": len(done) - len(entries),
-        "files": rank(entries, {entry["hash"]: f"entry {entry['ref']}" for entry in sent}, labels, best),
+        "files": rank(entries, {entry["hash"]: entry for entry in sent}, labels, best),
     }
 
 
 def rank(
-    entries: Sequence[Row], sent: Mapping[str, str], labels: Mapping[str, Labels], best: Row | None
+    entries: Sequence[Row], sent: Mapping[str, Row], labels: Mapping[str, Labels], best: Row | None
 ) -> list[dict[str, Any]]:
     """A record for each file of the runs `entries` that was not sent, the one to send first first.
 
-    `sent` names the files sent, by hash; `labels` holds those of files that can be read. The order is by what a run
-    promises, in public images, and within one such image by how much it differs from the best sent. A file is worth an
-    entry when it is no near copy and neither a sent file nor one ranked before promises more.
+    `sent` holds the entries, by their files' hashes; `labels` those of files that can be read. The order is by what a
+    run promises, in public images, and within one such image by how much it differs from the best sent. A file is worth
+    an entry when it is no near copy and neither a file that Kaggle took nor a worthy one before it promises more.
     """
     best_labels = labels.get(best["hash"]) if best else None
 
@@ -78,8 +78,9 @@ def rank(
         own = labels.get(run["submission_hash"])
         return _promise(run), 0 if own is None or best_labels is None else _differ(best_labels, own)
 
-    known = dict(sent)
-    bar = max((_promise(run) for run in entries if run["submission_hash"] in known), default=_UNJUDGED)
+    known = {hash: f"entry {entry['ref']}" for hash, entry in sent.items()}
+    taken = {hash for hash, entry in sent.items() if entry["status"] != "ERROR"}
+    bar = max((_promise(run) for run in entries if run["submission_hash"] in taken), default=_UNJUDGED)
     files = []
     for run in sorted(entries, key=order, reverse=True):
         own = labels.get(run["submission_hash"])

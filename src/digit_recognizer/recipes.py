@@ -142,8 +142,9 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     `settings` that come with it. Raises InputError on a wrong key or value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
-    told = [isinstance(own, dict) for own in settings.get("members", ())]
-    members = zip(values.get("members", recipe.members), told or [False] * len(recipe.members), strict=True)
+    given = settings.get("members", [""] * len(recipe.members))
+    told = [isinstance(own, dict) for own in given]
+    members = zip(values.get("members", recipe.members), told, strict=True)
     values["members"] = tuple(own if is_told else _without(own, values) for own, is_told in members)
     return replace(recipe, **values)
 

@@ -36,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 def check_name(name: str) -> str:
     """`name` if it can name a run and its folder on any system; raises InputError otherwise."""
-    if name == "last" or name.isdecimal():
+    if _means_another(name):
         raise InputError(f"--name {name}: means the newest run, or the run of that number. Choose a name of letters.")
     if not _NAME.fullmatch(name) or name.endswith("."):
         raise InputError(
@@ -47,7 +47,8 @@ def check_name(name: str) -> str:
 
 def name_from(text: str) -> str:
     """A name made of any text, such as the name of a recipe's file."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60].rstrip(".") or "run"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60].rstrip(".")
+    return f"run-{name}"[:60] if _means_another(name) else name or "run"
 
 
 def short_name(name: str) -> str:
@@ -146,6 +147,11 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
     write_atomically(path, buffer.getvalue())
+
+
+def _means_another(name: str) -> bool:
+    """Whether the name already means a run: the newest, or that of a number."""
+    return name == "last" or name.isdecimal()
 
 
 def _write_history(path: Path, history: Sequence[Any]) -> None:

@@ -46,15 +46,16 @@ def check_is_real(source: sources.Source | None) -> None:
 
 
 def check_is_welcome() -> None:
-    """Raise RunError when Kaggle knows no such account or takes no more entries today, before training is spent."""
+    """Raise RunError when Kaggle cannot be asked or takes no more entries today, before any training is spent."""
+    cure = "Nothing was trained: run without --submit, and send the file later by `digits submit`."
     with waiting() as tell:
         tell("Asking Kaggle for today's allowance ...")
-        left = competition.allowance()
+        try:
+            left = competition.allowance()
+        except RunError as error:
+            raise RunError(f"{error} {cure}") from error
     if left and left.exhausted:
-        raise RunError(
-            f"Today's allowance is used up ({left.num_today} sent); it starts anew at 00:00 UTC. Nothing was trained: "
-            "run without --submit, and send the file then by `digits submit`."
-        )
+        raise RunError(f"Today's allowance is used up ({left.num_today} sent); it starts anew at 00:00 UTC. {cure}")
 
 
 def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, again: bool) -> dict[str, Any]:

@@ -43,9 +43,9 @@ class Source:
 def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
     """Find the data at `path`, or without one in data/ or Kaggle's notebook folders; None if it is nowhere.
 
-    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample`, unless something has that
-    name, is the built-in competition, written to data/sample when needed. Raises InputError for a path
-    without the files, and for half of them.
+    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample`, unless something has that name, is the
+    built-in competition, written to data/sample when needed, and so is data/sample when it is gone. Raises InputError
+    for a path without the files, and for half of them.
     """
     if path in (Path("sample"), SAMPLE) and not path.exists():
         return sample_source()

@@ -3,9 +3,11 @@
 Comes in: a TOML file. Goes out: a checked Space. Refuses to know Optuna, data and how values are drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from .recipes import OF_THE_RUN, Recipe, change, convert, type_of
 from .runs import name_from
 
 OBJECTIVES = ("accuracy", "loss")
+_MOST = 10_000  # combinations that are listed
 _FOLDS = 3  # where the file names none: each row is judged once, at thrice the price of a holdout
 _EXAMPLE = "[space]\nlearning_rate = { low = 0.003, high = 0.03, log = true }\nbatch_size = [128, 256]"
 
@@ -88,6 +91,23 @@ def to_record(space: Space) -> dict[str, Any]:
 def recipe_record(recipe: Recipe) -> dict[str, Any]:
     """The recipe as values that JSON holds and gives back the same."""
     return {**asdict(recipe), "members": list(recipe.members)}
+
+
+def combinations(space: Space) -> list[dict[str, Any]] | None:
+    """Every combination of the space's values; None when there are more than can be listed."""
+    values = [_values(axis) for axis in space.axes.values()]
+    if prod(len(own) or _MOST + 1 for own in values) > _MOST:
+        return None
+    return [dict(zip(space.axes, own, strict=True)) for own in product(*values)]
+
+
+def _values(axis: Axis) -> Sequence[Any]:
+    """All values of an axis, none when there are more than can be listed."""
+    if not isinstance(axis, Range):
+        return axis
+    step = axis.step or (1 if isinstance(axis.low, int) else 0)
+    n = round((axis.high - axis.low) / step) + 1 if step else 0
+    return [axis.low + number * step for number in range(n)] if n <= _MOST else []
 
 
 def _axis(field: str, value: Any) -> Axis:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from .space import Range, Space
 SWEEPS = runs.SUBMISSIONS / "sweeps"
 
 COUNTED = ("complete", "pruned", "diverged", "running")  # states of the trials that a study was asked for
-_DRAWS = 50  # in a row that may repeat what was tried, before the space counts as exhausted
+_DRAWS = 5  # in a row that may repeat what was tried
 _STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
 _STEPS = 10  # of a trial, at which it is compared with others: tenths of its first fold's training
 _SPARED = 2  # steps in which none is pruned: "triangle" warms up for as long
@@ -71,7 +72,7 @@ def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Ite
         )
         _check_same(study, wanted, f"{file}: the study {chosen.name}")
     pruners = require_optuna().pruners
-    study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED, n_min_trials=_STARTUP)
+    study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED + 1, n_min_trials=_STARTUP)
     worker = uuid4().hex
     with alive(_sign_of(chosen.name, worker)):
         yield Study(study, chosen, book, worker)
@@ -85,17 +86,28 @@ def ask(study: Study, n_trials: int) -> Any:
     with in_turn(journal_of(study.space.name).with_suffix(".lock")):
         _take_back(study)
         known = study.optuna.get_trials(deepcopy=False)
-        tried = [trial.params for trial in known if _record(trial)["state"] in COUNTED]
-        if len(tried) >= n_trials:
+        counted = [trial for trial in known if _record(trial)["state"] in COUNTED]
+        if len(counted) >= n_trials:
+            return None
+        lost_again = [
+            trial for trial in known if _record(trial)["state"] == "interrupted" and "again" in trial.user_attrs
+        ]
+        tried = [_rounded(trial.params) for trial in (*counted, *lost_again)]
+        left = space.combinations(study.space)
+        left = left and [values for values in left if _rounded(values) not in tried]
+        if left == []:
             return None
         for number in range(len(known), len(known) + _DRAWS):
             trial = _drawn(study, number)
-            if trial.params not in tried:
-                trial.set_user_attr("worker", study.worker)
-                return trial
+            if _rounded(trial.params) not in tried:
+                break
             trial.set_user_attr("repeats", True)
             study.optuna.tell(trial, state=require_optuna().trial.TrialState.FAIL)
-    return None
+        else:  # the sampler is sure of what is best and draws nothing else: any of what is left, then
+            study.optuna.enqueue_trial(Random(number).choice(left or [{}]))
+            trial = _drawn(study, number + 1)
+        trial.set_user_attr("worker", study.worker)
+        return trial
 
 
 def _drawn(study: Study, number: int) -> Any:
@@ -116,9 +128,9 @@ def _drawn(study: Study, number: int) -> Any:
 def report(trial: Any, value: float, epoch: int, n_epochs: int) -> bool:
     """Note how a trial does after an epoch of its training; whether it is not worth going on.
 
-    It is not when it does worse than the median of the finished trials did then. Optuna compares equal steps alone, so
-    the steps are tenths of the training, each with the value of the last epoch until then: trials of few and of many
-    epochs are compared equally far.
+    It is not when the best it did so far is worse than the median of what the finished trials did then. Optuna compares
+    equal steps alone, so the steps are tenths of the training, each with the value of the last epoch until then: trials
+    of few and of many epochs are compared equally far.
     """
     steps = [step for step in range(1, _STEPS + 1) if step * n_epochs // _STEPS == epoch]
     for step in steps:
@@ -192,6 +204,11 @@ def _changes(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
             yield from _changes(before, now)
         elif before != now:
             yield f"{key}: then {before}, now {now}"
+
+
+def _rounded(params: dict[str, Any]) -> dict[str, Any]:
+    """Values that can be compared: a step taken three times is not quite three steps."""
+    return {field: f"{value:.9g}" if isinstance(value, float) else value for field, value in params.items()}
 
 
 def _draw(trial: Any, field: str, axis: space.Axis) -> None:
