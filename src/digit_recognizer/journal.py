@@ -37,7 +37,7 @@ class _Lock:
     """Optuna's lock on a journal, as one that the system lifts; Optuna's own ones outlive a killed process."""
 
     def __init__(self, journal: Path) -> None:
-        self._path = journal.with_suffix(".journal.lock")
+        self._path = _lock_of(journal)
         self._held = ExitStack()
 
     def acquire(self) -> bool:
@@ -50,11 +50,11 @@ class _Lock:
 
 def _mend(path: Path) -> None:
     """Cut off half a line at the end, which a power cut or a full disk may leave and Optuna cannot read past."""
-    lock = _Lock(path)
-    lock.acquire()
-    try:
+    with in_turn(_lock_of(path)):
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.truncate(path, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
+
+
+def _lock_of(journal: Path) -> Path:
+    return journal.with_suffix(".journal.lock")

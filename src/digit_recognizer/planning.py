@@ -16,9 +16,8 @@ from .errors import InputError, RunError
 from .files import read_bytes
 from .kaggle_call import find_credentials
 from .ledger import Ledger, Row
-from .score import Z95
 from .terminal import say, show_table, waiting
-from .versus import PUBLIC_ROWS, folder_of
+from .versus import PUBLIC_ROWS, folder_of, public_error
 
 LOST_SECONDS = 600  # after which an upload that Kaggle does not list never arrived
 N_PROPOSED = 3  # at once: then look at what came of them
@@ -163,8 +162,7 @@ def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict
     expected = interval = spread = None
     if found := estimate(run):
         expected, interval = found["accuracy"], found["interval"]
-        own_error = (interval[1] - interval[0]) / 2 / Z95
-        spread = float(np.hypot(own_error, np.sqrt(expected * (1 - expected) / PUBLIC_ROWS)))
+        spread = public_error(interval, expected * (1 - expected))
     return {
         "run": run["name"],
         "file": str(_file_of(run)),

@@ -229,11 +229,10 @@ def _take_back(study: Study) -> None:
     optuna = require_optuna()
     states = optuna.trial.TrialState
     known = study.optuna.get_trials(deepcopy=False)
-    for trial in known:
-        worker = trial.user_attrs.get("worker")
-        if trial.state != states.RUNNING or (worker and is_alive(_sign_of(study.space.name, worker))):
-            continue
-        row = next((row for row in study.book.runs() if row["name"] == trial.user_attrs.get("run")), None)
+    lost = [trial for trial in known if trial.state == states.RUNNING and not _lives(study.space.name, trial)]
+    rows = {row["name"]: row for row in study.book.runs()} if lost else {}
+    for trial in lost:
+        row = rows.get(trial.user_attrs.get("run"))
         if row is not None and row["status"] == "done":  # killed between the two last steps
             study.optuna.tell(trial.number, _value(row, study.space.objective))
             continue
@@ -249,6 +248,11 @@ def _take_back(study: Study) -> None:
         if trial.params and not is_known:
             study.optuna.enqueue_trial(trial.params, user_attrs={"again": trial.number})
         study.optuna.tell(trial.number, state=states.FAIL)
+
+
+def _lives(name: str, trial: Any) -> bool:
+    worker = trial.user_attrs.get("worker")
+    return worker is not None and is_alive(_sign_of(name, worker))
 
 
 def _record(trial: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def compare_runs(first: Row, second: Row, data: Path | None = None) -> dict[str,
     found = compare(log_p_first.argmax(axis=1), log_p_second.argmax(axis=1), table.labels[rows])
     n, gain = len(rows), found.only_second - found.only_first
     low, high = difference_interval(found, n)
-    unsure = hypot((high - low) / 2 / Z95, sqrt((found.only_first + found.only_second) / n / PUBLIC_ROWS))
+    unsure = public_error((low, high), (found.only_first + found.only_second) / n)
     return {
         "first": first["name"],
         "second": second["name"],
@@ -120,10 +120,7 @@ def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:
     """
     if len({run["train_hash"] for run in chosen}) > 1:
         raise InputError("the runs were trained on different train.csv files and cannot be compared row by row.")
-    place = data or Path(chosen[0]["data"])
-    source = sources.find(place) if place.exists() or data or chosen[0]["source"] == "sample" else None
-    if source is None:
-        raise InputError(f"{place}: not there any more. Name the place of the runs' data with --data.")
+    source = source_of(chosen[0], data)
     table = read_train(source.train, sources.CACHE)
     if table.fingerprint != chosen[0]["train_hash"]:
         raise InputError(
@@ -131,6 +128,22 @@ def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:
             f"{table.fingerprint}. Name its place with --data."
         )
     return table
+
+
+def source_of(run: Row, data: Path | None) -> sources.Source:
+    """The data at `data`, or where the run found it. Raises InputError when it is not there any more."""
+    place = data or Path(run["data"])
+    source = sources.find(place) if place.exists() or data or run["source"] == "sample" else None
+    if source is None:
+        raise InputError(f"{place}: not there any more. Name the place of the runs' data with --data.")
+    return source
+
+
+def public_error(interval: Sequence[float], variance: float) -> float:
+    """One standard error of a public score: that of the estimate with this 95 % interval, and that of the board's rows,
+    on each of which the score has this variance."""
+    low, high = interval
+    return hypot((high - low) / 2 / Z95, sqrt(variance / PUBLIC_ROWS))
 
 
 def _board(expected: float, unsure: float) -> str:

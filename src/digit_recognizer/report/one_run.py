@@ -20,7 +20,7 @@ from ..files import read_bytes
 from ..ledger import Row
 from ..score import score
 from ..tables import LabelledTable, Table, read_test
-from ..versus import folder_of, train_table_of
+from ..versus import folder_of, source_of, train_table_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
@@ -60,9 +60,8 @@ def about(run: Row, members: list[Row], data: Path | None) -> Record:
 def _tables(run: Row, data: Path | None) -> tuple[LabelledTable, Table]:
     """The data the run was made of. Raises InputError when it is not there any more."""
     table = train_table_of([run], data)
-    source = sources.find(data or Path(run["data"]))
-    test = read_test(source.test, sources.CACHE) if source else None
-    if test is None or test.fingerprint != run["test_hash"]:
+    test = read_test(source_of(run, data).test, sources.CACHE)
+    if test.fingerprint != run["test_hash"]:
         raise InputError("test.csv is another one than the run was made of. Name its place with --data.")
     return table, test
 
