@@ -2,18 +2,27 @@
 
 import numpy as np
 import pytest
+from keras import ops
+from scipy import ndimage
 
-from digit_recognizer.augment import shift, variants
+from digit_recognizer.augment import Distortion, draw, framed, move, variants, warp
 
-IMAGES = np.random.default_rng(0).random((200, 8, 8, 1), dtype=np.float32)
-
-
-def test_shift_of_zero_changes_nothing():
-    assert shift(IMAGES, 0, seed=1, epoch=1) is IMAGES
+RNG = np.random.default_rng(0)
+IMAGES = (RNG.integers(0, 256, (200, 8, 8, 1)) / 255).astype(np.float32)
+ALL = Distortion(rotate=15, zoom=0.2, shear=0.2, shift=2, elastic=0.8)
 
 
-def test_each_image_moves_whole_and_paper_moves_in():
-    shifted = shift(IMAGES, 2, seed=1, epoch=1)
+def applied(how, images, values):
+    rows = ops.arange(len(images), dtype="int32")
+    return np.asarray(how(ops.convert_to_tensor(framed(images)), rows, ops.convert_to_tensor(values)))
+
+
+def test_no_distortion_changes_nothing():
+    np.testing.assert_array_equal(applied(warp, IMAGES, draw(Distortion(), 200, 1, 1)), IMAGES)
+
+
+def test_a_shifted_image_moves_whole_and_paper_moves_in():
+    shifted = applied(move, IMAGES, draw(Distortion(shift=2), 200, 1, 1)[:, :, 0].astype("int32"))
     found = set()
     for before, after in zip(IMAGES[..., 0], shifted[..., 0], strict=True):
         padded = np.pad(before, 2)
@@ -23,11 +32,53 @@ def test_each_image_moves_whole_and_paper_moves_in():
     assert len(found) == 25
 
 
-def test_the_same_seed_and_epoch_give_the_same_images_and_another_epoch_others():
-    first = shift(IMAGES, 1, seed=1, epoch=1)
-    assert (first == shift(IMAGES, 1, seed=1, epoch=1)).all()
-    assert (first != shift(IMAGES, 1, seed=1, epoch=2)).any()
-    assert (first != shift(IMAGES, 1, seed=2, epoch=1)).any()
+def test_moving_is_warping_by_whole_pixels():
+    values = draw(Distortion(shift=3), 200, 1, 1)
+    np.testing.assert_array_equal(
+        applied(warp, IMAGES, values), applied(move, IMAGES, values[:, :, 0].astype("int32"))
+    )
+
+
+def test_an_affine_change_is_scipys():
+    values = draw(Distortion(rotate=15, zoom=0.2, shear=0.2, shift=2), 200, 3, 1)
+    for image, value, found in zip(IMAGES[..., 0], values, applied(warp, IMAGES, values)[..., 0], strict=True):
+        matrix, middle = value[:, 1:3], np.full(2, 3.5)
+        offset = value[:, 0] + middle - matrix @ middle
+        expected = ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_elastic_change_is_scipys_along_its_field():
+    values = draw(Distortion(elastic=1.0), 20, 3, 1)
+    place = np.arange(8)
+    knots = np.linspace(0, 7, 5)
+    for image, value, found in zip(IMAGES[..., 0], values, applied(warp, IMAGES[:20], values)[..., 0], strict=False):
+        field = np.zeros((2, 8, 8))
+        for number, (i, j) in enumerate(np.ndindex(5, 5)):
+            near = [np.clip(np.abs(place - knots[knot]) / 1.75, 0, 1) for knot in (i, j)]
+            bump = np.outer(*(0.5 + 0.5 * np.cos(np.pi * distance) for distance in near))
+            field += value[:, 3 + number, None, None] * bump
+        expected = ndimage.map_coordinates(image, np.indices((8, 8)) + field, order=1, mode="grid-constant")
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_distortion_stays_within_its_limits():
+    values = draw(ALL, 5000, 1, 1)
+    matrix = values[:, :, 1:3]
+    assert set(np.unique(values[:, :, 0])) == {-2, -1, 0, 1, 2}
+    turned = np.rad2deg(np.arctan2(-matrix[:, 0, 1], matrix[:, 0, 0]))
+    assert 14.9 < np.abs(turned).max() <= 15
+    grown = 1 / np.hypot(matrix[:, 0, 0], matrix[:, 0, 1])
+    assert 0.8 <= grown.min() < 0.801
+    assert 1.199 < grown.max() <= 1.2
+    assert values[:, :, 3:].std() == pytest.approx(0.8, rel=0.01)
+
+
+def test_the_same_seed_and_epoch_give_the_same_distortions_and_another_epoch_others():
+    first = draw(ALL, 9, seed=1, epoch=1)
+    assert (first == draw(ALL, 9, seed=1, epoch=1)).all()
+    assert (first != draw(ALL, 9, seed=1, epoch=2)).any()
+    assert (first != draw(ALL, 9, seed=2, epoch=1)).any()
 
 
 @pytest.mark.parametrize(("tta", "n"), [("none", 1), ("shift", 9), ("rotate", 11)])

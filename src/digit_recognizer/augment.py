@@ -1,25 +1,105 @@
-"""Changes that leave a digit the digit it is: random ones as functions of (images, seed, epoch), and fixed ones.
+"""Changes that leave a digit the digit it is: random ones as functions of (seed, epoch), and fixed ones.
 
-A digit is never flipped: a mirrored 2 is no 2.
+A random change is drawn by numpy, as coefficients, and applied by `warp` inside the network's own program: the same
+on every backend of Keras. A digit is never flipped: a mirrored 2 is no 2.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 _ANGLES = (-8.0, 8.0)  # degrees; less than people's hands differ by
+_KNOTS = 5  # of the elastic field along each side; between them it is smooth
+_BORDER = 1  # pixels of paper around the padded images, so that a source just outside is paper
 
 
-def shift(images: np.ndarray, pixels: int, seed: int, epoch: int) -> np.ndarray:
-    """Each image of (n, side, side, 1) moved by -pixels..pixels rows and columns at random; paper (0) moves in."""
-    if pixels == 0:
-        return images
-    offsets = np.random.default_rng((seed, epoch, 1)).integers(-pixels, pixels + 1, size=(len(images), 2))
-    shifted = np.zeros_like(images)
-    for offset in product(range(-pixels, pixels + 1), repeat=2):
-        _move(images, shifted, (offsets == offset).all(axis=1), offset)
-    return shifted
+@dataclass(frozen=True)
+class Distortion:
+    """How far an image may be distorted at most; each image anew in each epoch."""
+
+    rotate: float = 0.0  # degrees, either way
+    zoom: float = 0.0  # part, larger or smaller, in height and width on their own
+    shear: float = 0.0  # columns by which a row slides, for each row below it
+    shift: int = 0  # whole pixels, in rows and columns
+    elastic: float = 0.0  # pixels: the standard deviation of a smooth field (after Simard, Steinkraus, Platt 2003)
+
+    @property
+    def moves_only(self) -> bool:
+        return not (self.rotate or self.zoom or self.shear or self.elastic)
+
+
+def draw(distortion: Distortion, n: int, seed: int, epoch: int) -> np.ndarray:
+    """Coefficients (n, 2, 3 + _KNOTS**2) float32 of a random distortion of each of `n` images.
+
+    For rows and for columns: how far the source lies from its place, how it follows row and column of the target,
+    measured from the middle, and its displacement at the knots of the elastic field. Uniform within the limits;
+    the elastic field is normal.
+    """
+    random = np.random.default_rng((seed, epoch, 1))
+    angle = np.deg2rad(distortion.rotate) * random.uniform(-1, 1, n)
+    scale = 1 / (1 + distortion.zoom * random.uniform(-1, 1, (2, n)))
+    slide = distortion.shear * random.uniform(-1, 1, n)
+    offset = random.integers(-distortion.shift, distortion.shift + 1, (n, 2))
+    cos, sin = np.cos(angle), np.sin(angle)
+    found = np.zeros((n, 2, 3 + _KNOTS**2), np.float32)
+    found[:, :, 0] = offset
+    found[:, 0, 1], found[:, 0, 2] = scale[0] * cos, -scale[0] * sin
+    found[:, 1, 1], found[:, 1, 2] = scale[1] * (sin + slide * cos), scale[1] * (cos - slide * sin)
+    if distortion.elastic:
+        found[:, :, 3:] = distortion.elastic * random.standard_normal((n, 2, _KNOTS**2))
+    return found
+
+
+def framed(images: np.ndarray) -> np.ndarray:
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) uint8, paper around: what `warp` reads.
+
+    256 levels, as the CSV has them; a resized image is rounded to them.
+    """
+    around = (_BORDER, _BORDER)
+    return np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
+
+
+def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
+    """The images `rows`, (n,) int, of `frames`, distorted: (n, side, side, 1) float32 in [0, 1], by keras.ops.
+
+    One bilinear gather; beyond the image is paper (0).
+    """
+    from keras import ops
+
+    width = frames.shape[-1]
+    side = width - 2 * _BORDER
+    source = ops.matmul(coefficients, _basis(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
+    source = ops.clip(source, 0, width - 1)
+    corner = ops.minimum(ops.floor(source), width - 2)
+    part = source - corner
+    down, right = part[:, 0], part[:, 1]
+    corner = ops.cast(corner, "int32")
+    place = rows[:, None] * width**2 + corner[:, 0] * width + corner[:, 1]
+    ink = ops.reshape(frames, (-1,))
+
+    def at(distance: int) -> Any:
+        return ops.cast(ops.take(ink, place + distance, axis=0), "float32")
+
+    upper = at(0) + right * (at(1) - at(0))
+    lower = at(width) + right * (at(width + 1) - at(width))
+    return ops.reshape(upper + down * (lower - upper), (-1, side, side, 1)) / 255
+
+
+def move(frames: Any, rows: Any, offsets: Any) -> Any:
+    """As `warp`, for offsets (n, 2) in whole pixels alone, without the arithmetic of the rest."""
+    from keras import ops
+
+    width = frames.shape[-1]
+    side = width - 2 * _BORDER
+    grid = np.arange(side) + _BORDER
+    row, column = (ops.clip(offsets[:, axis, None] + grid, 0, width - 1) for axis in (0, 1))
+    place = (rows[:, None] * width + row)[:, :, None] * width + column[:, None, :]
+    ink = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
+    return ops.cast(ink, "float32")[..., None] / 255
 
 
 def variants(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
@@ -30,11 +110,11 @@ def variants(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
     """
     yield images
     if tta in ("shift", "rotate"):
-        for offset in product((-1, 0, 1), repeat=2):
-            if offset != (0, 0):
-                moved = np.zeros_like(images)
-                _move(images, moved, slice(None), offset)
-                yield moved
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        side = images.shape[1]
+        for row, column in product((0, 1, 2), repeat=2):
+            if (row, column) != (1, 1):
+                yield padded[:, row : row + side, column : column + side]
     if tta == "rotate":
         from scipy import ndimage
 
@@ -42,12 +122,16 @@ def variants(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
             yield ndimage.rotate(images, angle, axes=(1, 2), reshape=False, order=1)
 
 
-def _move(images: np.ndarray, target: np.ndarray, here: np.ndarray | slice, offset: tuple[int, ...]) -> None:
-    """Write the images `here`, moved up and left by `offset` rows and columns, into the zeros of `target`."""
-    side = images.shape[1]
+@cache
+def _basis(side: int) -> np.ndarray:
+    """(3 + _KNOTS**2, side * side) float32: one, row and column from the middle, and a bump around each knot.
 
-    def from_(distance: int) -> slice:
-        return slice(max(distance, 0), side + min(distance, 0))
-
-    row, column = offset
-    target[here, from_(-row), from_(-column)] = images[here, from_(row), from_(column)]
+    The bumps are squared cosines, one at their knot and zero at the next, that add up to one everywhere.
+    """
+    axis = np.arange(side) - (side - 1) / 2
+    row, column = np.meshgrid(axis, axis, indexing="ij")
+    knots = np.linspace(0, side - 1, _KNOTS)
+    distance = np.abs(np.arange(side)[:, None] - knots) / (knots[1] - knots[0])
+    bump = np.where(distance < 1, np.cos(np.pi / 2 * distance) ** 2, 0)
+    bumps = np.einsum("ri,cj->ijrc", bump, bump).reshape(-1, side**2)
+    return np.concatenate([np.ones((1, side**2)), [row.ravel(), column.ravel()], bumps]).astype(np.float32)

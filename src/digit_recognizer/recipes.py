@@ -27,7 +27,13 @@ class Recipe:
     label_smoothing: float = 0.0  # probability shared out among all ten digits, in [0, 1)
     batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
     dropout: float = 0.0  # in [0, 1)
-    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch
+    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see augment.Distortion
+    rotate: float = 0.0  # and turns by up to so many degrees
+    zoom: float = 0.0  # and grows or shrinks by up to this part
+    shear: float = 0.0  # and slants by up to so many columns for each row
+    elastic: float = 0.0  # and is bent by a smooth field of so many pixels
+    clean: int = 0  # of the epochs: the last so many without any of this
+    ema: float = 0.0  # momentum of the moving average of the weights that is kept in the end; 0 keeps the last ones
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
     folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
@@ -72,6 +78,12 @@ _RANGES = {
     "label_smoothing": (0, _ALMOST_1),
     "dropout": (0, _ALMOST_1),
     "shift": (0, 8),
+    "rotate": (0, 45),
+    "zoom": (0, 0.5),
+    "shear": (0, 0.5),
+    "elastic": (0, 4),
+    "clean": (0, 100_000),
+    "ema": (0, _ALMOST_1),
     "validation": (0, 0.9),
     "folds": (0, 50),
     "seeds": (1, 1000),

@@ -1,6 +1,6 @@
 """fit(recipe, images, labels) -> Trained. Refuses to know where images come from and where weights go.
 
-Order and augmentation follow from the recipe's seed and the number of the epoch, first weights from the seed;
+Order and distortions follow from the recipe's seed and the number of the epoch, first weights from the seed;
 dropout's noise runs on from epoch to epoch.
 """
 
@@ -13,7 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from .augment import shift
+from . import augment
+from .augment import Distortion
 from .errors import Diverged
 from .models import MODELS, batch_norm
 from .predict import fitness, log_probabilities
@@ -68,9 +69,15 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
-    n_steps = -(-len(images) // recipe.batch_size)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(_schedule(recipe, n_steps * recipe.epochs), weight_decay=recipe.weight_decay),
+    batch_size = min(recipe.batch_size, len(images))
+    n_steps = len(images) // batch_size  # what is left over has its turn in another epoch
+    distortion = Distortion(recipe.rotate, recipe.zoom, recipe.shear, recipe.shift, recipe.elastic)
+    presented = _Presented(model, images, distortion)
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    presented.compile(
+        optimizer=keras.optimizers.AdamW(
+            _schedule(recipe, n_steps * recipe.epochs), weight_decay=recipe.weight_decay, **average
+        ),
         loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -81,11 +88,12 @@ def fit(
     one_hot = np.eye(10, dtype=np.float32)[labels]
     history = []
     for epoch in range(1, recipe.epochs + 1):
-        order = np.random.default_rng((recipe.seed, epoch)).permutation(len(images))
-        logs = model.fit(
-            shift(images[order], recipe.shift, recipe.seed, epoch),
+        order = np.random.default_rng((recipe.seed, epoch)).permutation(len(images))[: n_steps * batch_size]
+        now = distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
+        logs = presented.fit(
+            {"rows": order.astype(np.int32), "distortions": augment.draw(now, len(order), recipe.seed, epoch)},
             one_hot[order],
-            batch_size=recipe.batch_size,
+            batch_size=batch_size,
             shuffle=False,
             verbose=0,
             callbacks=[_Steps(on_batch, n_steps)],
@@ -105,11 +113,34 @@ def fit(
             )
         history.append(record)
         on_epoch(record)
+    if recipe.ema:
+        presented.optimizer.finalize_variable_values(model.trainable_variables)
     if recipe.batch_norm:
-        measured = images[order[: _MEASURED * recipe.batch_size]]
-        batch_norm.measure(model, np.array_split(measured, -(-len(measured) // recipe.batch_size)))
+        measured = images[order[: _MEASURED * batch_size]]
+        batch_norm.measure(model, np.array_split(measured, len(measured) // batch_size))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
+
+
+class _Presented(keras.Model):  # type: ignore[misc]
+    """The network while it is trained: told rows and distortions, it looks up the images, which lie on the device."""
+
+    def __init__(self, network: Any, images: np.ndarray, distortion: Distortion) -> None:
+        super().__init__(name="presented")
+        self.network, self.distortion = network, distortion
+        frames = augment.framed(images)
+        self.frames = self.add_weight(
+            frames.shape, dtype="uint8", initializer="zeros", trainable=False, autocast=False, name="frames"
+        )
+        self.frames.assign(frames)
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        rows, distortions = inputs["rows"], inputs["distortions"]
+        if self.distortion.moves_only:
+            images = augment.move(self.frames, rows, ops.cast(distortions[:, :, 0], "int32"))
+        else:
+            images = augment.warp(self.frames, rows, distortions)
+        return self.network(images, training=training)
 
 
 class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
