@@ -37,5 +37,8 @@ MODELS = {
         convnets.deep_cnn, 28, 471_914, 7_789_312, "four 3x3 convolutions and a wide dense layer, public notebooks"
     ),
     "simple-cnn": Model(convnets.simple_cnn, 28, 607_394, 777_328, "one convolution and a dense layer, tutorials"),
+    "vgg-small": Model(
+        convnets.vgg_small, 28, 140_138, 21_903_104, "pairs of 3x3 convolutions and a global maximum, after VGG"
+    ),
     "wide-cnn": Model(convnets.wide_cnn, 28, 225_546, 2_510_080, "two wide convolutions and a dense layer, tutorials"),
 }

@@ -60,3 +60,27 @@ def wide_cnn(dropout: float = 0.0) -> Any:
             layers.Dense(10, name="output"),
         ]
     )
+
+
+def vgg_small(dropout: float = 0.0) -> Any:
+    """(n, 28, 28, 1) -> logits (n, 10); 140,138 weights. Pairs of 3x3 convolutions, after Simonyan, Zisserman 2015."""
+    from keras import Sequential, layers
+
+    def conv(filters: int, name: str) -> Any:
+        return layers.Conv2D(filters, 3, activation="relu", padding="same", name=name)
+
+    return Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            conv(32, "conv1"),
+            conv(32, "conv2"),
+            layers.MaxPooling2D(2, name="pool1"),  # 14
+            conv(64, "conv3"),
+            conv(64, "conv4"),
+            layers.MaxPooling2D(2, name="pool2"),  # 7
+            conv(128, "conv5"),
+            layers.GlobalMaxPooling2D(name="pool3"),  # 128
+            *([layers.Dropout(dropout, name="dropout")] if dropout else []),
+            layers.Dense(10, name="output"),
+        ]
+    )
