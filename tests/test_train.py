@@ -97,7 +97,7 @@ def test_nothing_held_out_leaves_validation_empty():
 
 
 def test_a_diverging_training_stops_with_a_cure():
-    wild = change(QUICK, {"learning_rate": 10, "batch_norm": False, "schedule": "constant", "warm_up": 0})
+    wild = change(QUICK, {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0})
     with pytest.raises(RunError, match=r"diverged in epoch \d.*learning_rate"):
         fit(dataclasses.replace(wild, epochs=20), IMAGES, LABELS)
 

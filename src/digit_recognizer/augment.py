@@ -27,10 +27,6 @@ class Distortion:
     shift: int = 0  # whole pixels, in rows and columns
     elastic: float = 0.0  # pixels: the standard deviation of a smooth field (after Simard, Steinkraus, Platt 2003)
 
-    @property
-    def moves_only(self) -> bool:
-        return not (self.rotate or self.zoom or self.shear or self.elastic)
-
 
 def draw(distortion: Distortion, n: int, seed: int, epoch: int) -> np.ndarray:
     """Coefficients (n, 2, 3 + _KNOTS**2) float32 of a random distortion of each of `n` images.
@@ -55,12 +51,15 @@ def draw(distortion: Distortion, n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def framed(images: np.ndarray) -> np.ndarray:
-    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) uint8, paper around: what `warp` reads.
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32, paper around: what `warp` reads.
 
-    256 levels, as the CSV has them; a resized image is rounded to them.
+    Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
+    all that lies around a point. 256 levels, as the CSV has them; a resized image is rounded to them.
     """
-    around = (_BORDER, _BORDER)
-    return np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
+    around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
+    pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
+    four = [pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:]]
+    return np.stack(four, axis=-1).view("<i4")[..., 0]
 
 
 def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
@@ -74,32 +73,21 @@ def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
     side = width - 2 * _BORDER
     source = ops.matmul(coefficients, _basis(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
     source = ops.clip(source, 0, width - 1)
-    corner = ops.minimum(ops.floor(source), width - 2)
-    part = source - corner
+    corner = ops.cast(source, "int32")  # rounded down
+    part = source - ops.cast(corner, "float32")
     down, right = part[:, 0], part[:, 1]
-    corner = ops.cast(corner, "int32")
     place = rows[:, None] * width**2 + corner[:, 0] * width + corner[:, 1]
-    ink = ops.reshape(frames, (-1,))
-
-    def at(distance: int) -> Any:
-        return ops.cast(ops.take(ink, place + distance, axis=0), "float32")
-
-    upper = at(0) + right * (at(1) - at(0))
-    lower = at(width) + right * (at(width + 1) - at(width))
+    four = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
+    upper = _ink(four, 0) + right * (_ink(four, 1) - _ink(four, 0))
+    lower = _ink(four, 2) + right * (_ink(four, 3) - _ink(four, 2))
     return ops.reshape(upper + down * (lower - upper), (-1, side, side, 1)) / 255
 
 
-def move(frames: Any, rows: Any, offsets: Any) -> Any:
-    """As `warp`, for offsets (n, 2) in whole pixels alone, without the arithmetic of the rest."""
+def _ink(four: Any, which: int) -> Any:
+    """One of the four pixels in an int32, 0 to 255, as float32."""
     from keras import ops
 
-    width = frames.shape[-1]
-    side = width - 2 * _BORDER
-    grid = np.arange(side) + _BORDER
-    row, column = (ops.clip(offsets[:, axis, None] + grid, 0, width - 1) for axis in (0, 1))
-    place = (rows[:, None] * width + row)[:, :, None] * width + column[:, None, :]
-    ink = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
-    return ops.cast(ink, "float32")[..., None] / 255
+    return ops.cast(ops.bitwise_and(ops.right_shift(four, 8 * which), 255), "float32")
 
 
 def variants(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:

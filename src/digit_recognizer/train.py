@@ -72,7 +72,7 @@ def fit(
     batch_size = min(recipe.batch_size, len(images))
     n_steps = len(images) // batch_size  # what is left over has its turn in another epoch
     distortion = Distortion(recipe.rotate, recipe.zoom, recipe.shear, recipe.shift, recipe.elastic)
-    presented = _Presented(model, images, distortion)
+    presented = _Presented(model, images)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     presented.compile(
         optimizer=keras.optimizers.AdamW(
@@ -125,22 +125,17 @@ def fit(
 class _Presented(keras.Model):  # type: ignore[misc]
     """The network while it is trained: told rows and distortions, it looks up the images, which lie on the device."""
 
-    def __init__(self, network: Any, images: np.ndarray, distortion: Distortion) -> None:
+    def __init__(self, network: Any, images: np.ndarray) -> None:
         super().__init__(name="presented")
-        self.network, self.distortion = network, distortion
+        self.network = network
         frames = augment.framed(images)
         self.frames = self.add_weight(
-            frames.shape, dtype="uint8", initializer="zeros", trainable=False, autocast=False, name="frames"
+            frames.shape, dtype="int32", initializer="zeros", trainable=False, autocast=False, name="frames"
         )
         self.frames.assign(frames)
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        rows, distortions = inputs["rows"], inputs["distortions"]
-        if self.distortion.moves_only:
-            images = augment.move(self.frames, rows, ops.cast(distortions[:, :, 0], "int32"))
-        else:
-            images = augment.warp(self.frames, rows, distortions)
-        return self.network(images, training=training)
+        return self.network(augment.warp(self.frames, inputs["rows"], inputs["distortions"]), training=training)
 
 
 class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
