@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
+from .augment import Distortion
 from .errors import InputError
 from .models import MODELS
 
@@ -27,7 +28,7 @@ class Recipe:
     label_smoothing: float = 0.0  # probability shared out among all ten digits, in [0, 1)
     batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
     dropout: float = 0.0  # in [0, 1)
-    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see augment.Distortion
+    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see `augment`
     rotate: float = 0.0  # and turns by up to so many degrees
     zoom: float = 0.0  # and grows or shrinks by up to this part
     shear: float = 0.0  # and slants by up to so many columns for each row
@@ -58,6 +59,11 @@ class Recipe:
             raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
         if self.members:
             networks(self)
+
+    @property
+    def distortion(self) -> Distortion:
+        """How each image is distorted, anew in each epoch."""
+        return Distortion(self.rotate, self.zoom, self.shear, self.shift, self.elastic)
 
 
 _CHOICES = {

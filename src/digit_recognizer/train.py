@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import augment
-from .augment import Distortion
+from .augment import Distortion, draw
 from .errors import Diverged
 from .models import MODELS, batch_norm
 from .predict import fitness, log_probabilities
+from .presented import Presented
 from .recipes import Recipe
 
 _STEPS_PER_EXECUTION = 16  # batches per call of the compiled program; 1 is a third slower for LeNet-5
@@ -71,8 +71,7 @@ def fit(
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     batch_size = min(recipe.batch_size, len(images))
     n_steps = len(images) // batch_size  # what is left over has its turn in another epoch
-    distortion = Distortion(recipe.rotate, recipe.zoom, recipe.shear, recipe.shift, recipe.elastic)
-    presented = _Presented(model, images)
+    presented = Presented(model, images)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     presented.compile(
         optimizer=keras.optimizers.AdamW(
@@ -89,9 +88,9 @@ def fit(
     history = []
     for epoch in range(1, recipe.epochs + 1):
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(images))[: n_steps * batch_size]
-        now = distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
+        distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
         logs = presented.fit(
-            {"rows": order.astype(np.int32), "distortions": augment.draw(now, len(order), recipe.seed, epoch)},
+            {"rows": order.astype(np.int32), "distortions": draw(distortion, len(order), recipe.seed, epoch)},
             one_hot[order],
             batch_size=batch_size,
             shuffle=False,
@@ -120,22 +119,6 @@ def fit(
         batch_norm.measure(model, np.array_split(measured, len(measured) // batch_size))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
-
-
-class _Presented(keras.Model):  # type: ignore[misc]
-    """The network while it is trained: told rows and distortions, it looks up the images, which lie on the device."""
-
-    def __init__(self, network: Any, images: np.ndarray) -> None:
-        super().__init__(name="presented")
-        self.network = network
-        frames = augment.framed(images)
-        self.frames = self.add_weight(
-            frames.shape, dtype="int32", initializer="zeros", trainable=False, autocast=False, name="frames"
-        )
-        self.frames.assign(frames)
-
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        return self.network(augment.warp(self.frames, inputs["rows"], inputs["distortions"]), training=training)
 
 
 class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

@@ -26,7 +26,7 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
     for a processor's vectors. Here places and channels are one long axis, and an epoch of LeNet-5 takes a third less.
     """
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: tuple[Any, ...]) -> None:
         channels = (shape[-1],)
         self.gamma = self.add_weight(channels, "ones", name="gamma")
         self.beta = self.add_weight(channels, "zeros", name="beta")

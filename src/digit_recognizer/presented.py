@@ -1,0 +1,69 @@
+"""A network with its training images on the device: told rows and distortions, it looks them up in its own program.
+
+Comes in: a network, images, coefficients of `augment.draw`. Pure Keras: the same on every backend.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from .augment import sources
+
+_BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
+
+
+class Presented(keras.Model):  # type: ignore[misc]
+    """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
+
+    Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32.
+    """
+
+    def __init__(self, network: Any, images: np.ndarray) -> None:
+        super().__init__(name="presented")
+        self.network = network
+        frames = framed(images)
+        self.frames = self.add_weight(
+            frames.shape, "zeros", dtype="int32", trainable=False, autocast=False, name="frames"
+        )
+        self.frames.assign(frames)
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        return self.network(warp(self.frames, inputs["rows"], inputs["distortions"]), training=training)
+
+
+def framed(images: np.ndarray) -> np.ndarray:
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32, paper around: what `warp` reads.
+
+    Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
+    all that lies around a point. 256 levels, as the CSV has them; a resized image is rounded to them.
+    """
+    around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
+    pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
+    four = [pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:]]
+    return np.stack(four, axis=-1).view("<i4")[..., 0]
+
+
+def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
+    """The images `rows`, (n,) int, of `frames`, distorted: (n, side, side, 1) float32 in [0, 1].
+
+    As `augment.distorted`, in one bilinear gather.
+    """
+    width = frames.shape[-1]
+    side = width - 2 * _BORDER
+    source = ops.matmul(coefficients, sources(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
+    source = ops.clip(source, 0, width - 1)
+    corner = ops.cast(source, "int32")  # rounded down
+    part = source - ops.cast(corner, "float32")
+    down, right = part[:, 0], part[:, 1]
+    place = rows[:, None] * width**2 + corner[:, 0] * width + corner[:, 1]
+    four = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
+    upper = _ink(four, 0) + right * (_ink(four, 1) - _ink(four, 0))
+    lower = _ink(four, 2) + right * (_ink(four, 3) - _ink(four, 2))
+    return ops.reshape(upper + down * (lower - upper), (-1, side, side, 1)) / 255
+
+
+def _ink(four: Any, which: int) -> Any:
+    """One of the four pixels in an int32, 0 to 255, as float32."""
+    return ops.cast(ops.bitwise_and(ops.right_shift(four, 8 * which), 255), "float32")
