@@ -33,7 +33,7 @@ def train_member(member, train_table, test_table, on_batch, on_epoch):
         logits[np.arange(len(labels)), labels] += near * epoch / recipe.epochs
         log_p = average([logits])
         fit = fitness(log_p, labels)
-        history.append(Epoch(epoch, fit.loss, fit.accuracy, fit.loss, fit.accuracy))
+        history.append(Epoch(epoch, fit.loss, fit.accuracy, fit.loss, fit.accuracy, float(epoch)))
         on_epoch(history[-1])
     test_log_p = average([rng.normal(size=(len(test_table.pixels), 10))])
     fits = {"train": fit, "validation": fit}

@@ -76,7 +76,7 @@ def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(fini
     with (run / "history.csv").open() as file:
         history = list(csv.DictReader(file))
     assert [row["epoch"] for row in history] == ["1", "2"]
-    assert list(history[0]) == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"]
+    assert list(history[0]) == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds"]
     with np.load(run / "weights.npz", allow_pickle=False) as weights:
         assert sum(weights[name].size for name in weights.files) == 61_706
     with np.load(run / "probabilities.npz", allow_pickle=False) as kept:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from digit_recognizer import blending, runs, studies, versus
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
 from digit_recognizer.journal import storage
+from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.report import charts, one_run, page, records
 from digit_recognizer.score import holm
 from finished_runs import finish_run, write_data
@@ -60,6 +62,7 @@ def test_the_page_has_every_part(finished):
         "Better, or noise?",
         "Validation against public score",
         "Learning curves",
+        "What the networks were shown",
         "Mistakes by digit",
         "Calibration",
         "The most challenging digits",
@@ -133,6 +136,21 @@ def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
         book.update_run(book.run("mix")["id"], recipe=weighed)
     [part] = records.gather([blended["run"]])["runs"]
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good"]
+
+
+def test_each_way_of_distorting_is_shown_once_with_its_networks(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    members = [{"model": "lenet-28"}, {"model": "wide-cnn", "rotate": 9}, {"model": "lenet5"}, {"shift": 0}]
+    with ledger() as book:
+        run, table = book.run("good"), versus.train_table_of([book.run("good")], None)
+    committee = asdict(change(RECIPES["plain-lenet5"], {"shift": 3, "members": members}))
+    shown = one_run._distorted(run | {"recipe": json.dumps(committee)}, table)
+    assert [(one["models"], one["way"]["shift"], one["way"]["rotate"]) for one in shown] == [
+        ("lenet-28, lenet5", 3, 0),
+        ("wide-cnn", 3, 9),
+    ]
+    assert one_run._distorted(run | {"recipe": '{"model": "of tomorrow"}'}, table) == []
 
 
 def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):

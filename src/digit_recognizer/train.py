@@ -5,8 +5,9 @@ dropout's noise runs on from epoch to epoch.
 """
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -34,6 +35,7 @@ class Epoch:
     accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
+    seconds: float = field(compare=False)  # since the training began
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def fit(
     the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged when the loss is no longer
     a number.
     """
+    start = time.perf_counter()
     keras.backend.clear_session()  # what the network before left in memory
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
@@ -104,6 +107,7 @@ def fit(
             float(logs["accuracy"][0]),
             held_out.loss if held_out else None,
             held_out.accuracy if held_out else None,
+            round(time.perf_counter() - start, 3),
         )
         if not np.isfinite(logs["loss"][0]) or not np.isfinite(record.validation_loss or 0):
             raise Diverged(

@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 
 from .. import runs, sources
+from ..augment import Distortion, distorted, draw
 from ..diagnosis import calibration, disagreement, label_errors
 from ..errors import InputError
 from ..files import read_bytes
+from ..images import SIDE, to_images
 from ..ledger import Row
+from ..recipes import from_record, networks
 from ..score import score
 from ..tables import LabelledTable, Table, read_test
 from ..versus import folder_of, source_of, train_table_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
+N_DISTORTED = 7  # epochs
 
 Record = dict[str, Any]
 
@@ -31,7 +35,7 @@ Record = dict[str, Any]
 def about(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
     folder = folder_of(run)
-    record: Record = dict.fromkeys(("score", "disputed", "balance"))
+    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted"))
     record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
     record["missing"] = []
     try:
@@ -41,6 +45,7 @@ def about(run: Row, members: list[Row], data: Path | None) -> Record:
         record["missing"].append(str(error))
         return record
     record["balance"] = _balance(train_table, test_table, test_log_p)
+    record["distorted"] = _distorted(run, train_table)
     voices = _voices(run)
     record["disputed"] = _disputed(voices, test_table, test_log_p)
     if not len(rows):
@@ -125,6 +130,28 @@ def _curves(folder: Path) -> Record | None:
         "loss": chart("epoch", "log-loss", losses, whole_x=True, log_y=True),
         "error": chart("epoch", "error rate, %", errors, whole_x=True, log_y=True),
     }
+
+
+def _distorted(run: Row, table: LabelledTable) -> list[Record]:
+    """For each way in which the run's networks distort: an image of each digit, as it is and in the first epochs."""
+    if run["kind"] == "blend":
+        return []
+    try:
+        recipe = from_record(json.loads(run["recipe"]))
+    except InputError:  # of another version
+        return []
+    ways: dict[Distortion, list[str]] = {}
+    for own in networks(recipe):
+        if own.distortion != Distortion():
+            ways.setdefault(own.distortion, []).append(own.model)
+    rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
+    images = to_images(table.pixels[rows], SIDE)
+    found = []
+    for way, models in ways.items():
+        shown = [distorted(images, draw(way, len(rows), recipe.seed, epoch)) for epoch in range(1, N_DISTORTED + 1)]
+        sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_DISTORTED) * SIDE)
+        found.append({"models": ", ".join(dict.fromkeys(models)), "image": _png(255 * sheet), "way": asdict(way)})
+    return found
 
 
 def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
@@ -213,11 +240,11 @@ def _balance(train: LabelledTable, test: Table, test_log_p: np.ndarray) -> Recor
 
 
 def _png(pixels: np.ndarray, diverging: bool = False) -> str:
-    """A (784,) image as a data URI: ink black on white, or differences blue to red."""
+    """Pixels, (784,) or (height, width), as a data URI: ink black on white, or differences blue to red."""
     from matplotlib.image import imsave
 
     buffer = BytesIO()
-    picture = pixels.reshape(28, 28)
+    picture = pixels if pixels.ndim == 2 else pixels.reshape(SIDE, SIDE)
     if diverging:
         most = max(1e-9, float(np.abs(picture).max()))
         imsave(buffer, picture, cmap="RdBu_r", vmin=-most, vmax=most, format="png")

@@ -14,7 +14,7 @@ from ..score import holm
 from ..surroundings import versions
 from ..versus import compare_runs, verdict
 from .charts import chart
-from .one_run import Record, about
+from .one_run import N_DISTORTED, Record, about
 
 N_TRIALS = 10  # of a sweep: the best
 N_COMPARED = 5  # runs: the best, when none is named
@@ -38,6 +38,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
         "made": now(),
         "versions": versions(),
         "n_runs": len(rows),
+        "n_distorted": N_DISTORTED,
         "best": rows[0] if rows else None,
         "board": rows,
         "public": _public(rows),

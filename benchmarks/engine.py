@@ -1,0 +1,151 @@
+"""How fast each part is on this machine: reading, starting, distorting, training, predicting.
+
+    python benchmarks/engine.py --data PATH
+
+Writes its tables into docs/benchmarks.md. Training and predicting are timed on made-up images, at Kaggle's size.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
+
+from commands import measure, spread  # noqa: E402
+from digit_recognizer import predict, train  # noqa: E402
+from digit_recognizer.augment import draw  # noqa: E402
+from digit_recognizer.models import MODELS  # noqa: E402
+from digit_recognizer.presented import Presented  # noqa: E402
+from digit_recognizer.recipes import RECIPES, Recipe, networks  # noqa: E402
+from digit_recognizer.tables import CsvFile, read_train  # noqa: E402
+from peers import DOCS, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
+
+N_TRAIN, N_TEST = 37_800, 28_000
+N = 5  # repetitions, but of training: epochs after the first, which compiles
+RNG = np.random.default_rng(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder or zip with the real CSVs")
+    options = parser.parse_args()
+    rate = matrix_rate()
+    with tempfile.TemporaryDirectory() as folder:
+        reads = reading(unpacked(options.data.resolve(), Path(folder)) / "train.csv")
+    train.start_backend()
+    single = {name: recipe for name, recipe in RECIPES.items() if len(networks(recipe)) == 1}
+    parts = [
+        f"Matrix rate: {rate} GFLOP/s. {machine()}; {today()}.",
+        head("reading train.csv, and starting", "s"),
+        *(f"| {name} | {spread(seconds)} |" for name, seconds in (reads | starting()).items()),
+        head("training", "images/s", "GFLOP/s", "of the matrix rate", "of it distorting"),
+        *(training_row(name, recipe, rate) for name, recipe in single.items()),
+        training_row("`lenet5` without batch normalisation", replace(RECIPES["lenet5"], batch_norm=False), rate),
+        head("predicting", "images/s", "by `model.predict(batch_size=1000)`", "ratio", "28,000 rows, first call, s"),
+        *(predicting_row(name) for name in MODELS),
+    ]
+    write_between(DOCS / "benchmarks.md", "engine", "\n".join(parts).replace("\n\n\n", "\n\n"))
+
+
+def head(*columns: str) -> str:
+    return f"\n| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}"
+
+
+def reading(file: Path) -> dict[str, list[float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder) / "cache"
+
+        def cold() -> None:
+            shutil.rmtree(cache, ignore_errors=True)
+            read_train(CsvFile(file), cache)
+
+        return measure(
+            {
+                "`pandas.read_csv(dtype=uint8)` alone": lambda: pd.read_csv(file, dtype=np.uint8),
+                "`read_train`, cold: all checks, and the cache written": cold,
+                "`read_train`, cached": lambda: read_train(CsvFile(file), cache),
+            }
+        )
+
+
+def starting() -> dict[str, list[float]]:
+    """A process that imports what trains, and ends."""
+    command = [sys.executable, "-c", "from digit_recognizer.train import start_backend; start_backend()"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return measure({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
+
+
+def training_row(name: str, recipe: Recipe, rate: int) -> str:
+    model = MODELS[recipe.model]
+    images = RNG.random((N_TRAIN, model.side, model.side, 1), np.float32)
+    ends: list[float] = []
+    train.fit(
+        replace(recipe, epochs=4, clean=0),
+        images,
+        RNG.integers(0, 10, N_TRAIN),
+        on_epoch=lambda epoch: ends.append(epoch.seconds),
+    )
+    seconds = min(np.diff(ends))
+    gflops = 6 * model.multiply_adds * N_TRAIN / seconds / 1e9
+    share = distorting(recipe, images) / seconds
+    print(name, round(N_TRAIN / seconds), flush=True)
+    return f"| {name} | {N_TRAIN / seconds:,.0f} | {gflops:.0f} | {gflops / rate:.0%} | {share:.0%} |"
+
+
+def distorting(recipe: Recipe, images: np.ndarray) -> float:
+    """Seconds to draw and apply an epoch's distortions, the best of several."""
+    import keras
+
+    side = images.shape[1]
+    nothing = keras.Sequential([keras.layers.Input((side, side, 1)), keras.layers.GlobalAveragePooling2D()])
+    shown = Presented(nothing, images)
+
+    def epoch() -> None:
+        inputs = {
+            "rows": np.arange(N_TRAIN, dtype=np.int32),
+            "distortions": draw(recipe.distortion, N_TRAIN, recipe.seed, 1),
+        }
+        shown.predict(inputs, batch_size=recipe.batch_size, verbose=0)
+
+    shown.compile(steps_per_execution=16)
+    return min(timed(epoch))
+
+
+def predicting_row(name: str) -> str:
+    model = MODELS[name]
+    images = RNG.random((N_TEST, model.side, model.side, 1), np.float32)
+    network = model.build(dropout=0.0)
+    first = timed(lambda: predict.log_probabilities(network, images), 0)[0]
+    ours = timed(lambda: predict.log_probabilities(network, images))
+    keras = timed(lambda: network.predict(images, batch_size=1000, verbose=0))
+    ratio = median(keras) / median(ours)
+    print(name, round(N_TEST / median(ours)), flush=True)
+    return f"| {name} | {N_TEST / median(ours):,.0f} | {N_TEST / median(keras):,.0f} | {ratio:.1f} | {first:.2f} |"
+
+
+def timed(job: Callable[[], Any], n: int = N) -> list[float]:
+    """Seconds of `n` repetitions after a first one; with n = 0 of the first one."""
+    seconds = []
+    for _ in range(n + 1):
+        start = time.perf_counter()
+        job()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:] if n else seconds
+
+
+if __name__ == "__main__":
+    main()

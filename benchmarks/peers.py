@@ -1,0 +1,255 @@
+"""Our recipes beside what public notebooks do: the same rows, the same cores, one process each, in turn.
+
+    python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...]
+
+Keeps every run in docs/benchmarks.json, so that a long benchmark may be made in parts, and writes the tables of
+README.md and docs/benchmarks.md and the picture from all of them. With --seeds 0 it only writes.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
+
+from digit_recognizer.models import MODELS  # noqa: E402
+from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
+from peer import PEERS  # noqa: E402
+
+DOCS = ROOT / "docs"
+FIGURES = DOCS / "benchmarks.json"
+N_FITTED = 37_800  # rows of train.csv without the holdout
+GOALS = (0.98, 0.99, 0.994, 0.996)
+# Test accuracy that authors of such networks published, on MNIST's 60,000 training and 10,000 test images.
+PUBLISHED = {
+    "plain-lenet5-1998": "0.9905",
+    "plain-lenet-28": "0.985",
+    "plain-deep-cnn": "0.993",
+    "plain-simple-cnn": "0.9839",
+    "plain-wide-cnn": "0.9919",
+}
+Run = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder or zip with the real CSVs")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="names of recipes and peers; all but committees by default")
+    options = parser.parse_args()
+    single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
+    names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
+    runs = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        data = options.data and unpacked(options.data.resolve(), Path(folder))
+        for seed in range(options.seeds):
+            rate = matrix_rate()
+            for name in names:
+                if name in PEERS and seed >= PEERS[name].seeds:
+                    continue
+                run = measure(name, seed, data) | {"matrix_gflops": rate, "machine": machine(), "date": today()}
+                kept = [other for other in runs.get(name, []) if other["seed"] != seed]
+                runs[name] = sorted([*kept, run], key=lambda run: run["seed"])
+                FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
+                print(f"{name}, seed {seed}: {run['accuracy']:.4f} in {run['train']:.1f} s", flush=True)
+    order = [name for name in (*RECIPES, *PEERS) if name in runs]
+    runs = {name: runs[name] for name in order}
+    FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
+    write_between(DOCS / "benchmarks.md", "peers", full_table(runs))
+    write_between(ROOT / "README.md", "peers", short_table(runs))
+    (DOCS / "benchmarks.svg").write_bytes(picture(runs))
+
+
+def measure(name: str, seed: int, data: Path) -> Run:
+    """One training in a process and a folder of its own."""
+    if name in PEERS:
+        command = [str(ROOT / "benchmarks" / "peer.py"), name, "--data", str(data), "--seed", str(seed)]
+    else:
+        command = [str(ROOT / "run_pipeline.py"), "--data", str(data), "--recipe", name, "--seed", str(seed)]
+        command += ["--set", "validation=0.1", "--json"]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.time()
+        with open(Path(folder, "told"), "w+") as told:
+            process = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=told, stderr=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            told.seek(0)
+            text = told.read()
+        if status:
+            raise SystemExit(f"{' '.join(command)} failed:\n{text}")
+        [submission] = [*Path(folder).glob("submission.csv"), *Path(folder).glob("submissions/*/submission.csv")]
+        done = submission.stat().st_mtime - start
+        result = json.loads(text.splitlines()[-1])
+        if name in RECIPES:
+            with (submission.parent / "history.csv").open() as file:
+                history = list(csv.DictReader(file))
+            epochs = [
+                {"seconds": float(row["seconds"]), "accuracy": round(float(row["validation_accuracy"]), 5)}
+                for row in history
+            ]
+            # What counts is the network that is shipped, after folding and averaging.
+            epochs[-1] = {"seconds": result["seconds"]["train"], "accuracy": result["validation"]["accuracy"]}
+            result |= {"epochs": epochs, "multiply_adds": MODELS[RECIPES[name].model].multiply_adds}
+    return {
+        "seed": seed,
+        "weights": result["weights"],
+        "multiply_adds": result["multiply_adds"],
+        "accuracy": result["epochs"][-1]["accuracy"],
+        "train": round(result["epochs"][-1]["seconds"], 2),
+        "to_submission": round(done, 2),
+        "peak_mb": usage.ru_maxrss // 1024,
+        "epochs": result["epochs"],
+    }
+
+
+def matrix_rate() -> float:
+    """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the best of ten."""
+    a = np.random.default_rng(0).random((2048, 2048), np.float32)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - start)
+    return round(2 * 2048**3 / min(seconds) / 1e9)
+
+
+def images_per_second(run: Run) -> float:
+    """Of an epoch and its validation; the first one, which compiles, only where there is no other."""
+    ends = [epoch["seconds"] for epoch in run["epochs"]]
+    return N_FITTED / (float(median(np.diff(ends))) if len(ends) > 1 else ends[0])
+
+
+def gflops(run: Run) -> float:
+    """Of forward and backward pass, the latter twice the former; a multiplication and an addition are two."""
+    return 3 * 2 * run["multiply_adds"] * images_per_second(run) / 1e9
+
+
+def seconds_to(goal: float, run: Run) -> float:
+    return min((epoch["seconds"] for epoch in run["epochs"] if epoch["accuracy"] >= goal), default=np.inf)
+
+
+def cells(name: str, runs: list[Run]) -> dict[str, str]:
+    def middle(value: Callable[[Run], float]) -> float:
+        return float(np.median([value(run) for run in runs]))
+
+    accuracy = [run["accuracy"] for run in runs]
+    spread = f" ± {stdev(accuracy):.4f}" if len(runs) > 1 else ""
+    goals = {f"s to {goal}": middle(lambda run, goal=goal: seconds_to(goal, run)) for goal in GOALS}
+    return {
+        "recipe": f"`{name}`" if name in RECIPES else f"*{name}*",
+        "weights": f"{runs[0]['weights']:,}",
+        "validation accuracy": f"{mean(accuracy):.4f}{spread}",
+        "n": str(len(runs)),
+        **{goal: f"{seconds:.1f}" if np.isfinite(seconds) else "–" for goal, seconds in goals.items()},
+        "training, s": f"{middle(lambda run: run['train']):.1f}",
+        "start to submission, s": f"{middle(lambda run: run['to_submission']):.1f}",
+        "images/s": f"{middle(images_per_second):,.0f}",
+        "GFLOP/s": f"{middle(gflops):.0f}",
+        "of the matrix rate": f"{middle(lambda run: gflops(run) / run['matrix_gflops']):.0%}",
+        "peak, GB": f"{middle(lambda run: run['peak_mb']) / 1024:.1f}",
+        "published": PUBLISHED.get(name, ""),
+    }
+
+
+def table(runs: dict[str, list[Run]], columns: list[str]) -> str:
+    rows = [cells(name, own) for name, own in runs.items()]
+    lines = [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
+    lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
+    made = sorted({f"{run['machine']}; {run['date']}" for own in runs.values() for run in own})
+    return "\n".join([*lines, "", f"{' / '.join(made)}."])
+
+
+def full_table(runs: dict[str, list[Run]]) -> str:
+    every = list(cells(*next(iter(runs.items()))))
+    sources = "\n".join(f"- *{name}*: {PEERS[name].source}." for name in PEERS if name in runs)
+    rates = [run["matrix_gflops"] for own in runs.values() for run in own]
+    said = f"Matrix rate: {median(rates):.0f} GFLOP/s ({min(rates):.0f} to {max(rates):.0f})."
+    return f"{table(runs, every)} {said}\n\n{sources}"
+
+
+def short_table(runs: dict[str, list[Run]]) -> str:
+    columns = ["recipe", "weights", "validation accuracy", "n", "s to 0.99", "training, s", "start to submission, s"]
+    return table(runs, columns)
+
+
+def write_between(file: Path, name: str, text: str) -> None:
+    """Replace what stands in `file` between the two comments of that name."""
+    begin, end = f"<!-- {name}: written by benchmarks/{Path(sys.argv[0]).name} -->", f"<!-- end of {name} -->"
+    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def picture(runs: dict[str, list[Run]]) -> bytes:
+    """Accuracy against seconds of training, a point for each; SVG, the same bytes for the same figures."""
+    from io import BytesIO
+
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams |= {"svg.hashsalt": "peers", "svg.fonttype": "none", "font.family": "sans-serif"}
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    axis = figure.subplots()
+    for name, own in runs.items():
+        accuracy = [run["accuracy"] for run in own]
+        x, y = median(run["train"] for run in own), 100 * (1 - mean(accuracy))
+        spread = 100 * stdev(accuracy) if len(own) > 1 else 0
+        colour = "C7" if name in PEERS else "C1" if name.startswith("plain-") else "C0"
+        axis.errorbar(x, y, yerr=spread, fmt="o", color=colour, elinewidth=0.8)
+        axis.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8, color=colour)
+    axis.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="validation accuracy")
+    errors = [0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2]
+    axis.set_yticks(errors, [f"{1 - error / 100:.4g}" for error in errors])
+    axis.set_yticks([], minor=True)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlim(right=2 * axis.get_xlim()[1])  # room for the names
+    axis.invert_yaxis()
+    axis.grid(alpha=0.3, which="both")
+    buffer = BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def unpacked(data: Path, folder: Path) -> Path:
+    if data.is_dir():
+        return data
+    with zipfile.ZipFile(data) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def machine() -> str:
+    packages = ", ".join(
+        f"{name} {found}" for name in ("tensorflow", "keras", "torch", "numpy") if (found := installed(name))
+    )
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+
+
+def today() -> str:
+    return str(date.today())
+
+
+if __name__ == "__main__":
+    main()
