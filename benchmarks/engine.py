@@ -26,13 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
 from commands import measure, spread  # noqa: E402
+from peers import DOCS, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
+
 from digit_recognizer import predict, train  # noqa: E402
 from digit_recognizer.augment import draw  # noqa: E402
 from digit_recognizer.models import MODELS  # noqa: E402
 from digit_recognizer.presented import Presented  # noqa: E402
 from digit_recognizer.recipes import RECIPES, Recipe, networks  # noqa: E402
 from digit_recognizer.tables import CsvFile, read_train  # noqa: E402
-from peers import DOCS, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
 
 N_TRAIN, N_TEST = 37_800, 28_000
 N = 5  # repetitions, but of training: epochs after the first, which compiles

@@ -2,7 +2,7 @@
 
     python benchmarks/ledger.py PATH
 
-PATH is the folder or zip with the real CSVs. Prints the rows of docs/results.md.
+PATH is the folder or zip with the real CSVs. Prints the rows of docs/benchmarks.md.
 """
 
 import os

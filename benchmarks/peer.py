@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import cos, pi, prod
+from math import pi, prod
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def multiply_adds(model: Any) -> int:
 
 
 def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y: Any, test_x: Images) -> Iterator[Any]:
-    """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Yields as `by_keras`."""
+    """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Yields likewise."""
     import torch
     from torch import nn
 

@@ -28,9 +28,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
+from peer import PEERS  # noqa: E402
+
 from digit_recognizer.models import MODELS  # noqa: E402
 from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
-from peer import PEERS  # noqa: E402
 
 DOCS = ROOT / "docs"
 FIGURES = DOCS / "benchmarks.json"
@@ -96,15 +97,8 @@ def measure(name: str, seed: int, data: Path) -> Run:
         done = submission.stat().st_mtime - start
         result = json.loads(text.splitlines()[-1])
         if name in RECIPES:
-            with (submission.parent / "history.csv").open() as file:
-                history = list(csv.DictReader(file))
-            epochs = [
-                {"seconds": float(row["seconds"]), "accuracy": round(float(row["validation_accuracy"]), 5)}
-                for row in history
-            ]
-            # What counts is the network that is shipped, after folding and averaging.
-            epochs[-1] = {"seconds": result["seconds"]["train"], "accuracy": result["validation"]["accuracy"]}
-            result |= {"epochs": epochs, "multiply_adds": MODELS[RECIPES[name].model].multiply_adds}
+            result |= {"epochs": epochs_of(submission.parent, result)}
+            result |= {"multiply_adds": sum(MODELS[own.model].multiply_adds for own in networks(RECIPES[name]))}
     return {
         "seed": seed,
         "weights": result["weights"],
@@ -115,6 +109,15 @@ def measure(name: str, seed: int, data: Path) -> Run:
         "peak_mb": usage.ru_maxrss // 1024,
         "epochs": result["epochs"],
     }
+
+
+def epochs_of(folder: Path, result: Run) -> list[dict[str, float]]:
+    """The epochs of a run of one network; of many, only their end. What counts there is what the run says at last."""
+    history = folder / "history.csv"
+    rows = list(csv.DictReader(history.read_text().splitlines())) if history.exists() else []
+    judged = [(float(row["seconds"]), round(float(row["validation_accuracy"]), 5)) for row in rows[:-1]]
+    judged.append((result["seconds"]["train"], round(result["validation"]["accuracy"], 5)))
+    return [{"seconds": seconds, "accuracy": accuracy} for seconds, accuracy in judged]
 
 
 def matrix_rate() -> float:
@@ -152,6 +155,7 @@ def cells(name: str, runs: list[Run]) -> dict[str, str]:
     goals = {f"s to {goal}": middle(lambda run, goal=goal: seconds_to(goal, run)) for goal in GOALS}
     return {
         "recipe": f"`{name}`" if name in RECIPES else f"*{name}*",
+        "model": RECIPES[name].model if name in RECIPES else "",
         "weights": f"{runs[0]['weights']:,}",
         "validation accuracy": f"{mean(accuracy):.4f}{spread}",
         "n": str(len(runs)),
@@ -183,7 +187,16 @@ def full_table(runs: dict[str, list[Run]]) -> str:
 
 
 def short_table(runs: dict[str, list[Run]]) -> str:
-    columns = ["recipe", "weights", "validation accuracy", "n", "s to 0.99", "training, s", "start to submission, s"]
+    columns = [
+        "recipe",
+        "model",
+        "weights",
+        "validation accuracy",
+        "n",
+        "s to 0.99",
+        "training, s",
+        "start to submission, s",
+    ]
     return table(runs, columns)
 
 

@@ -86,11 +86,11 @@ def test_csv_holds_what_the_rows_hold(three_runs):
 def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):
     found = board.details("strong", note="the first good one")
     assert found["note"] == "the first good one"
-    assert found["recipe"]["epochs"] == 15
+    assert found["recipe"]["epochs"] == RECIPES["lenet5"].epochs
     assert [own["name"] for own in found["members"]] == ["lenet5-seed2"]
     board.show_details(found)
     out = capfd.readouterr().out
-    for word in ("the first good one", "lenet5-seed2", "61,706", "train.csv", "epochs 15"):
+    for word in ("the first good one", "lenet5-seed2", "61,706", "train.csv", f"epochs {RECIPES['lenet5'].epochs}"):
         assert word in out
     assert json.loads(json.dumps(found)) == found
 

@@ -27,13 +27,13 @@ def test_first_two_blocks_are_one_line_each_and_set_themselves_up():
 
 
 def test_every_recipe_and_model_stands_in_the_results():
-    for text in (README, (ROOT / "docs" / "results.md").read_text(encoding="utf-8")):
+    for text in (README, (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")):
         assert all(f"| `{name}` | {recipe.model} |" in text for name, recipe in RECIPES.items())
         assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
 
 
 def test_every_link_leads_to_a_file():
-    for file in (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/results.md")):
+    for file in (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/benchmarks.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
             assert target.startswith("http") or (file.parent / target).exists(), f"{file.name}: {target}"
 

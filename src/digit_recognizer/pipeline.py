@@ -4,6 +4,7 @@
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ from .predict import fitness
 from .recipes import Recipe
 from .score import score
 from .scorecard import read_answers
+from .sources import Source
 from .summaries import show_input, show_result
+from .tables import LabelledTable, Table
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -55,10 +58,11 @@ def run(job: Job) -> dict[str, Any]:
     if job.submit:
         sending.check_is_real(source)
         sending.check_is_welcome()
-    reading = time.perf_counter()
-    train_table, test_table = sources.read(source)
+    with ThreadPoolExecutor(1) as reader:  # the files are read while Keras is loaded
+        reading = reader.submit(_read, source)
+        training.load_keras()
+        train_table, test_table, seconds = reading.result()
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
-    seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
     if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
@@ -93,6 +97,11 @@ def run(job: Job) -> dict[str, Any]:
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
             runs.write_record(entry.folder, "result", result)
     return result
+
+
+def _read(source: Source) -> tuple[LabelledTable, Table, dict[str, float]]:
+    start = time.perf_counter()
+    return *sources.read(source), {"read": time.perf_counter() - start}
 
 
 def _train(entry: Entry, recipe: Recipe, data: training.Data) -> "Together":

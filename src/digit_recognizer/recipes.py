@@ -110,19 +110,19 @@ def _check(name: str, value: Any) -> None:
         raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
 
 
+_FAST = Recipe(
+    "lenet5",
+    batch_size=256,
+    learning_rate=1e-2,
+    schedule="triangle",
+    warm_up=0.2,
+    label_smoothing=0.1,
+    batch_norm=True,
+)
 # The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
 RECIPES = {
-    "lenet5": Recipe(
-        "lenet5",
-        epochs=15,
-        batch_size=256,
-        learning_rate=1e-2,
-        schedule="triangle",
-        warm_up=0.2,
-        label_smoothing=0.1,
-        batch_norm=True,
-        shift=2,
-    ),
+    "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
+    "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
     "plain-lenet5": Recipe("lenet5"),
     "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
     "plain-lenet-28": Recipe("lenet-28"),
