@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -91,8 +92,9 @@ def train_member(
     test_table: Table,
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
     on_epoch: Callable[[train.Epoch], None] = lambda epoch: None,
+    teachers: Sequence[Any] = (),
 ) -> Outcome:
-    """Train one network and predict its held-out rows and test.csv.
+    """Train one network, by `teachers` if there are any, and predict its held-out rows and test.csv.
 
     Raises Diverged when the training does or the network predicts what is no number.
     """
@@ -104,7 +106,7 @@ def train_member(
     fitted, held_out = (images(train_table, rows) for rows in (member.fitted, member.held_out))
     validation = (held_out, labels[member.held_out]) if len(held_out) else None
     start = time.perf_counter()
-    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch)
+    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch, teachers)
     seconds = {"train": time.perf_counter() - start}
     start = time.perf_counter()
     test_images = images(test_table, slice(None) if member.labels_test else slice(0))

@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import bookkeeping, fetching, runs, sending, sources, submission, training
+from . import bookkeeping, fetching, runs, sending, sources, submission, teaching, training
 from .bookkeeping import Entry
 from .files import read_bytes
 from .inspection import inspect
@@ -26,7 +27,7 @@ from .tables import LabelledTable, Table
 from .terminal import progress, say
 
 if TYPE_CHECKING:
-    from .crossval import Together
+    from .crossval import Member, Together
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ def run(job: Job) -> dict[str, Any]:
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
 
     data = training.Data(source, train_table, test_table)
-    facts = training.facts("run", job.recipe_name, job.recipe, data)
+    members = training.plan(job.recipe, data)
     with bookkeeping.ledger() as book:
+        recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
+        for member in members:
+            teaching.teachers_of(member, teachers)
+        facts = training.facts("run", job.recipe_name, recipe, data)
         with bookkeeping.entered(book, run_name, **facts) as entry:
-            together = _train(entry, job.recipe, data)
-            result = training.write(entry, job.recipe_name, job.recipe, data, together)
+            together = _train(entry, members, data, teachers)
+            result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
@@ -86,8 +91,8 @@ def run(job: Job) -> dict[str, Any]:
                     n=result["score"]["n"],
                     correct=result["score"]["correct"],
                 )
-            bookkeeping.finish(entry, result, "out-of-fold" if job.recipe.folds else "holdout")
-        if together.n_networks == 1 and job.recipe.batch_norm:
+            bookkeeping.finish(entry, result, "out-of-fold" if recipe.folds else "holdout")
+        if together.n_networks == 1 and recipe.batch_norm:
             say("Batch normalisation was measured anew and folded into the weights; now:")
         show_result(result)
         if job.submit:
@@ -104,9 +109,10 @@ def _read(source: Source) -> tuple[LabelledTable, Table, dict[str, float]]:
     return *sources.read(source), {"read": time.perf_counter() - start}
 
 
-def _train(entry: Entry, recipe: Recipe, data: training.Data) -> "Together":
+def _train(
+    entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
+) -> "Together":
     """Train all networks, and tell of each."""
-    members = training.plan(recipe, data)
     first = members[0]
     many = f"{len(members)} networks, the first " if len(members) > 1 else ""
     judged = (
@@ -117,7 +123,13 @@ def _train(entry: Entry, recipe: Recipe, data: training.Data) -> "Together":
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
     with progress([member.recipe.epochs for member in members]) as lines:
         return training.train(
-            entry, members, data, lines.on_batch, lambda member, epoch: lines.on_epoch(epoch), lines.on_member
+            entry,
+            members,
+            data,
+            lines.on_batch,
+            lambda member, epoch: lines.on_epoch(epoch),
+            lines.on_member,
+            teachers,
         )
 
 

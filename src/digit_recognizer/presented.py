@@ -1,8 +1,9 @@
 """A network with its training images on the device: told rows and distortions, it looks them up in its own program.
 
-Comes in: a network, images, coefficients of `augment.draw`. Pure Keras: the same on every backend.
+Comes in: a network, images, coefficients of `augment.draw`, maybe teachers. Pure Keras: the same on every backend.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,17 +13,21 @@ from keras import ops
 from .augment import sources
 
 _BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
+_TEACHERS_WEIGHT = 9.0  # of their cross-entropy beside 1 of the labels'
 
 
 class Presented(keras.Model):  # type: ignore[misc]
     """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
 
-    Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32.
+    Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
+    learns what the `teachers`, networks for the same digits, say of the same distorted images (Hinton et al. 2015).
     """
 
-    def __init__(self, network: Any, images: np.ndarray) -> None:
+    def __init__(self, network: Any, images: np.ndarray, teachers: Sequence[Any] = ()) -> None:
         super().__init__(name="presented")
-        self.network = network
+        self.network, self.teachers = network, list(teachers)
+        for teacher in self.teachers:
+            teacher.trainable = False
         frames = framed(images)
         self.frames = self.add_weight(
             frames.shape, "zeros", dtype="int32", trainable=False, autocast=False, name="frames"
@@ -30,7 +35,29 @@ class Presented(keras.Model):  # type: ignore[misc]
         self.frames.assign(frames)
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        return self.network(warp(self.frames, inputs["rows"], inputs["distortions"]), training=training)
+        images = warp(self.frames, inputs["rows"], inputs["distortions"])
+        logits = self.network(images, training=training)
+        if training and self.teachers:
+            targets = opinion(self.teachers, images)
+            losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+            self.add_loss(_TEACHERS_WEIGHT * ops.mean(losses))
+        return logits
+
+
+def opinion(networks: Sequence[Any], images: Any) -> Any:
+    """Their probabilities, (n, 10), of (n, side, side, 1) images: the normalised geometric mean.
+
+    A network for smaller images sees the middle, one for larger ones paper around.
+    """
+    logits = [network(_cut(images, network.input_shape[1]), training=False) for network in networks]
+    return ops.softmax(sum(ops.log_softmax(own) for own in logits) / len(logits))
+
+
+def _cut(images: Any, side: int) -> Any:
+    edge = (side - images.shape[1]) // 2
+    if edge < 0:
+        return images[:, -edge:edge, -edge:edge]
+    return ops.pad(images, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
 
 
 def framed(images: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ class Recipe:
     elastic: float = 0.0  # and is bent by a smooth field of so many pixels
     clean: int = 0  # of the epochs: the last so many without any of this
     ema: float = 0.0  # momentum of the moving average of the weights that is kept in the end; 0 keeps the last ones
+    teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
     folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
@@ -73,7 +74,7 @@ _CHOICES = {
     "fit": ("pad", "resize"),
     "tta": ("none", "shift", "rotate"),
 }
-OF_THE_RUN = {"validation", "folds", "full", "seeds", "seed", "tta", "members"}
+OF_THE_RUN = {"teacher", "validation", "folds", "full", "seeds", "seed", "tta", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),

@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -94,14 +94,8 @@ def write_probabilities(folder: Path, rows: np.ndarray, held_out_log_p: np.ndarr
 
 def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `write_probabilities` wrote. Raises InputError when it is missing or damaged."""
-    path = folder / "probabilities.npz"
-    if not path.exists():
-        raise InputError(f"{path} is gone, without which nothing can be said of that run. Repeat it.")
-    try:
-        with np.load(BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]
-    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: no probabilities can be read ({error}). Repeat that run with --like.") from error
+    arrays = read_arrays(folder / "probabilities.npz", ("held_out_rows", "held_out_log_p", "test_log_p"))
+    return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]
 
 
 def write_submission(folder: Path, submission: bytes) -> Path:
@@ -147,6 +141,20 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
     write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, names: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """What `write_arrays` wrote. Raises InputError when it is missing, damaged or without one of `names`."""
+    if not path.exists():
+        raise InputError(f"{path} is gone, and with it what can be said of that run. Repeat it with --like.")
+    try:
+        with np.load(BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            found = dict(arrays)
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: it cannot be read ({error}). Repeat that run with --like.") from error
+    if missing := sorted(set(names) - set(found)):
+        raise InputError(f"{path}: {missing[0]} is missing in it. Repeat that run with --like.")
+    return found
 
 
 def _means_another(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, fetching, sources, space, studies, training
+from . import bookkeeping, fetching, sources, space, studies, teaching, training
 from .bookkeeping import Pruned
 from .errors import Diverged
 from .journal import require_optuna
@@ -86,6 +86,7 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
     start = time.perf_counter()
     name, objective = study.space.name, study.space.objective
     recipe = change(study.space.recipe, trial.params)
+    recipe, teachers = teaching.hired(study.book, recipe, data.train.fingerprint)
     facts = training.facts("trial", name, recipe, data)
     with bookkeeping.entered(study.book, f"{name}-{trial.number}", **facts) as entry:
         trial.set_user_attr("run", entry.name)
@@ -99,7 +100,7 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
                 if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
                     raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
 
-            together = training.train(entry, members, data, lines.on_batch, on_epoch)
+            together = training.train(entry, members, data, lines.on_batch, on_epoch, teachers=teachers)
         result = training.write(entry, name, recipe, data, together)
         seconds = {**together.seconds, "total": time.perf_counter() - start}
         result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}

@@ -6,7 +6,7 @@ dropout's noise runs on from epoch to epoch.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,12 +60,13 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    teachers: Sequence[Any] = (),
 ) -> Trained:
     """Train `recipe` on (n, side, side, 1) images and (n,) labels 0..9.
 
-    `validation` holds (images, labels) to evaluate after each epoch, never trained on. `on_batch` hears of
-    the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged when the loss is no longer
-    a number.
+    `validation` holds (images, labels) to evaluate after each epoch, never trained on. What the networks `teachers`
+    say is learned too. `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged
+    when the loss is no longer a number.
     """
     start = time.perf_counter()
     keras.backend.clear_session()  # what the network before left in memory
@@ -74,7 +75,7 @@ def fit(
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     batch_size = min(recipe.batch_size, len(images))
     n_steps = len(images) // batch_size  # what is left over has its turn in another epoch
-    presented = Presented(model, images)
+    presented = Presented(model, images, teachers)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     presented.compile(
         optimizer=keras.optimizers.AdamW(

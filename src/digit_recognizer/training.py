@@ -14,6 +14,7 @@ from .bookkeeping import Entry
 from .recipes import Recipe, networks
 from .sources import Source
 from .tables import LabelledTable, Table
+from .teaching import Teacher, teachers_of
 from .terminal import quietly
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def train(
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
     on_epoch: "Callable[[Member, Epoch], None]" = lambda member, epoch: None,
     on_member: "Callable[[str, Fitness | None], None]" = lambda name, fit: None,
+    teachers: Sequence[Teacher] = (),
 ) -> "Together":
     """Train all `members`, each written and entered as soon as it is done.
 
@@ -77,7 +79,9 @@ def train(
 
     outcomes = []
     for member in members:
-        outcome = crossval.train_member(member, data.train, data.test, on_batch, partial(on_epoch, member))
+        networks = [teacher.network() for teacher in teachers_of(member, teachers)]
+        on_own_epoch = partial(on_epoch, member)
+        outcome = crossval.train_member(member, data.train, data.test, on_batch, on_own_epoch, networks)
         outcomes.append(outcome)
         folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
         runs.write_member(folder, outcome, member.held_out)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from . import convnets, lenet5, lenet5_1998
 
-__all__ = ["MODELS", "Model"]
+__all__ = ["MODELS", "Model", "restored"]
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,11 @@ MODELS = {
     ),
     "wide-cnn": Model(convnets.wide_cnn, 28, 225_546, 2_510_080, "two wide convolutions and a dense layer, tutorials"),
 }
+
+
+def restored(model: str, weights: dict[str, np.ndarray]) -> Any:
+    """The network of MODELS with stored `weights`, by "layer/weight". Raises KeyError or ValueError on others."""
+    network = MODELS[model].build(dropout=0.0)
+    for layer in network.layers:
+        layer.set_weights([weights[f"{layer.name}/{weight.name}"] for weight in layer.weights])
+    return network

@@ -1,0 +1,77 @@
+"""A finished run as teacher: which of its networks may teach which of those to be trained.
+
+One that was trained on a row may not teach a network that is judged by this row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import runs
+from .errors import InputError
+from .ledger import Ledger
+from .models import restored
+from .recipes import Recipe
+from .versus import check_finished, folder_of
+
+if TYPE_CHECKING:
+    from .crossval import Member
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A trained network of a run."""
+
+    model: str
+    folder: Path
+    held_out: np.ndarray  # (n,) int: the rows of train.csv it never saw
+
+    def network(self) -> Any:
+        """The network itself. Raises InputError when its weights are gone or damaged."""
+        file = self.folder / "weights.npz"
+        try:
+            return restored(self.model, runs.read_arrays(file))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{file}: not the weights of {self.model} ({error}). Repeat that run.") from error
+
+
+def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
+    """The networks of the run that `recipe` names as teacher, and the recipe with that run's full name.
+
+    Raises InputError when the run is not known or finished, was made of another train.csv, or has no networks.
+    """
+    if not recipe.teacher:
+        return recipe, ()
+    run = book.run(recipe.teacher)
+    check_finished(run)
+    if run["train_hash"] != train_hash:
+        raise InputError(f"teacher {run['name']} was trained on another train.csv: it may know the rows held out here.")
+    members = book.members(run["id"])
+    if not members or run["kind"] == "blend":
+        raise InputError(f"teacher {run['name']} has no networks of its own. Name a run that trained some.")
+    folder = folder_of(run)
+    folders = [folder] if len(members) == 1 else [folder / "members" / member["name"] for member in members]
+    teachers = tuple(
+        Teacher(member["model"], own, runs.read_probabilities(own)[0])
+        for member, own in zip(members, folders, strict=True)
+    )
+    return replace(recipe, teacher=run["name"]), teachers
+
+
+def teachers_of(member: "Member", teachers: Sequence[Teacher]) -> list[Teacher]:
+    """Those that never saw the rows `member` is judged by; where it is judged by none, those that saw all, if any did.
+
+    Raises InputError when there are teachers and none may.
+    """
+    if not len(member.held_out):
+        return [teacher for teacher in teachers if not len(teacher.held_out)] or list(teachers)
+    fit = [teacher for teacher in teachers if np.isin(member.held_out, teacher.held_out).all()]
+    if teachers and not fit:
+        raise InputError(
+            f"no network of the teacher has left out all rows that {member.name} is judged by. Train it with the "
+            "teacher's --seed, and with its --folds or the same validation part."
+        )
+    return fit

@@ -1,0 +1,137 @@
+"""A network learns what others say, and from none that knows the rows it is judged by."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from digit_recognizer import pipeline, runs, sources, teaching
+from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.crossval import Member
+from digit_recognizer.errors import InputError
+from digit_recognizer.images import to_images
+from digit_recognizer.models import MODELS
+from digit_recognizer.predict import fitness, log_probabilities
+from digit_recognizer.presented import opinion
+from digit_recognizer.recipes import RECIPES, change
+from digit_recognizer.train import fit
+
+RECIPE = change(RECIPES["quick"], {"batch_size": 32, "epochs": 1, "folds": 2})
+ROWS = np.arange(10)
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A teacher of two folds and a student of the same; the student's record."""
+    folder = tmp_path_factory.mktemp("taught")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="old"))
+        student = replace(RECIPE, model="lenet-28", teacher="old")
+        yield folder, pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young"))
+
+
+@pytest.fixture
+def train_table(workplace):
+    return sources.read(sources.sample_source())[0]
+
+
+def held_out(rows):
+    member = Member("lenet5-seed0", RECIPE, None, np.arange(0), np.asarray(rows, int), True)
+    return member
+
+
+def teacher(rows):
+    return teaching.Teacher("lenet5", Path("nowhere"), np.asarray(rows, int))
+
+
+def test_a_run_keeps_its_teachers_full_name(taught):
+    folder, result = taught
+    recipe = json.loads((folder / "submissions" / result["run"] / "recipe.json").read_text())
+    assert recipe["teacher"].endswith("-old")
+    assert recipe["teacher"] != "old"
+
+
+def test_a_teacher_says_what_its_run_said(taught, train_table, monkeypatch):
+    folder, _ = taught
+    monkeypatch.chdir(folder)
+    with ledger() as book:
+        _, teachers = teaching.hired(book, replace(RECIPE, teacher="old"), book.run("old")["train_hash"])
+    for one in teachers:
+        rows, log_p, _ = runs.read_probabilities(one.folder)
+        found = log_probabilities(one.network(), to_images(train_table.pixels[rows]))
+        np.testing.assert_allclose(found, log_p, atol=1e-4)
+
+
+def test_no_teacher_knows_the_rows_its_student_is_judged_by():
+    knows, ignorant, partly = teacher([]), teacher(ROWS), teacher(ROWS[:5])
+    assert teaching.teachers_of(held_out(ROWS[3:8]), [knows, partly, ignorant]) == [ignorant]
+    with pytest.raises(InputError, match="no network of the teacher has left out all rows"):
+        teaching.teachers_of(held_out(ROWS), [knows, partly])
+
+
+def test_a_student_judged_by_no_rows_learns_from_those_that_saw_all_or_else_from_every_one():
+    knows, partly = teacher([]), teacher(ROWS[:5])
+    assert teaching.teachers_of(held_out([]), [knows, partly]) == [knows]
+    assert teaching.teachers_of(held_out([]), [partly]) == [partly]
+
+
+def test_a_student_of_other_rows_is_refused_before_anything_is_written(taught, monkeypatch):
+    folder, _ = taught
+    monkeypatch.chdir(folder)
+    before = sorted(Path("submissions").iterdir())
+    with pytest.raises(InputError, match="--seed"):
+        pipeline.run(pipeline.Job("quick", replace(RECIPE, seed=9, teacher="old"), Path("sample")))
+    assert sorted(Path("submissions").iterdir()) == before
+
+
+def test_a_teacher_must_be_known_finished_and_of_the_same_data(taught, monkeypatch, tmp_path):
+    folder, _ = taught
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    with ledger() as book:
+        run = book.run("old")
+        for name, data, message in (
+            ("nobody", run["train_hash"], "nobody"),
+            ("old", "other", "another train.csv"),
+        ):
+            with pytest.raises(InputError, match=message):
+                teaching.hired(book, replace(RECIPE, teacher=name), data)
+        book.update_run(run["id"], kind="blend")
+        with pytest.raises(InputError, match="no networks of its own"):
+            teaching.hired(book, replace(RECIPE, teacher="old"), run["train_hash"])
+        book.update_run(run["id"], kind="run", status="failed")
+        with pytest.raises(InputError, match="is failed"):
+            teaching.hired(book, replace(RECIPE, teacher="old"), run["train_hash"])
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(file.read_bytes()[:-99])])
+def test_lost_or_damaged_weights_are_told(taught, damage, tmp_path):
+    folder, _ = taught
+    [source, *_] = sorted(folder.glob("submissions/*-old/members/*"))
+    copy = shutil.copytree(source, tmp_path / "member")
+    damage(copy / "weights.npz")
+    with pytest.raises(InputError, match=r"is gone|cannot be read"):
+        teaching.Teacher("lenet5", copy, ROWS).network()
+
+
+def test_a_student_learns_what_its_labels_do_not_say(train_table):
+    images, labels = to_images(train_table.pixels), train_table.labels
+    recipe = replace(RECIPE, epochs=6, folds=0)
+    expert = fit(recipe, images, labels).model
+    nonsense = np.random.default_rng(0).permutation(labels)
+    alone, with_expert = (fit(recipe, images, nonsense, teachers=teachers).model for teachers in ([], [expert]))
+    assert fitness(log_probabilities(alone, images), labels).accuracy < 0.5
+    assert fitness(log_probabilities(with_expert, images), labels).accuracy > 0.9
+
+
+def test_networks_for_other_sizes_see_the_middle_or_paper_around():
+    images = np.random.default_rng(0).random((3, 32, 32, 1)).astype("float32")
+    small, large = MODELS["lenet-28"].build(), MODELS["lenet5"].build()
+    expected = keras.ops.softmax(small(images[:, 2:30, 2:30]))
+    np.testing.assert_allclose(opinion([small], images), expected, atol=1e-6)
+    padded = np.pad(images[:, 2:30, 2:30], ((0, 0), (2, 2), (2, 2), (0, 0)))
+    np.testing.assert_allclose(opinion([large], images[:, 2:30, 2:30]), keras.ops.softmax(large(padded)), atol=1e-6)
