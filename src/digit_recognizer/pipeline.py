@@ -5,7 +5,6 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,7 @@ from .predict import fitness
 from .recipes import Recipe
 from .score import score
 from .scorecard import read_answers
-from .sources import Source
 from .summaries import show_input, show_result
-from .tables import LabelledTable, Table
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -59,11 +56,10 @@ def run(job: Job) -> dict[str, Any]:
     if job.submit:
         sending.check_is_real(source)
         sending.check_is_welcome()
-    with ThreadPoolExecutor(1) as reader:  # the files are read while Keras is loaded
-        reading = reader.submit(_read, source)
-        training.load_keras()
-        train_table, test_table, seconds = reading.result()
+    reading = time.perf_counter()
+    train_table, test_table = sources.read(source)
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
+    seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
     if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
@@ -102,11 +98,6 @@ def run(job: Job) -> dict[str, Any]:
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
             runs.write_record(entry.folder, "result", result)
     return result
-
-
-def _read(source: Source) -> tuple[LabelledTable, Table, dict[str, float]]:
-    start = time.perf_counter()
-    return *sources.read(source), {"read": time.perf_counter() - start}
 
 
 def _train(

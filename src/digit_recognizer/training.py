@@ -46,19 +46,12 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, 
     }
 
 
-def load_keras() -> None:
-    """Import what trains, which takes seconds the first time. Raises RunError when it cannot be imported."""
-    with quietly("Loading Keras and its backend"):
-        from . import train
-
-        train.start_backend()
-
-
 def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
     """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split."""
-    load_keras()
-    from . import crossval
+    with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
+        from . import crossval, train
 
+        train.start_backend()
     return crossval.plan(recipe, data.train.labels)
 
 
