@@ -21,7 +21,8 @@ from .predict import fitness, log_probabilities
 from .presented import Presented
 from .recipes import Recipe
 
-_STEPS_PER_EXECUTION = 16  # batches per call of the compiled program; 1 is a third slower for LeNet-5
+# Batches per call of the compiled program. 1 is a third slower for LeNet-5 on TensorFlow; Keras allows PyTorch 1 only.
+_STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
 _MEASURED = 40  # batches for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
 
@@ -86,7 +87,7 @@ def fit(
             keras.metrics.CategoricalAccuracy(name="accuracy"),
             keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss"),
         ],
-        steps_per_execution=min(_STEPS_PER_EXECUTION, n_steps),
+        steps_per_execution=min(_STEPS_PER_EXECUTION.get(keras.backend.backend(), 1), n_steps),
     )
     one_hot = np.eye(10, dtype=np.float32)[labels]
     history = []
