@@ -1,9 +1,9 @@
 """Our recipes beside what public notebooks do: the same rows, the same cores, one process each, in turn.
 
-    python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...]
+    python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...] [--again]
 
-Keeps every run in docs/benchmarks.json, so that a long benchmark may be made in parts, and writes the tables of
-README.md and docs/benchmarks.md and the picture from all of them. With --seeds 0 it only writes.
+Keeps every run in docs/benchmarks.json and makes only those that are not there, so that a long benchmark may be made in
+parts; writes the tables of README.md and docs/benchmarks.md and the picture from all. With --seeds 0 it only writes.
 """
 
 import argparse
@@ -53,28 +53,33 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder or zip with the real CSVs")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of recipes and peers; all but committees by default")
+    parser.add_argument("--again", action="store_true", help="make those runs, too, that are there already")
     options = parser.parse_args()
     single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
     runs = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         data = options.data and unpacked(options.data.resolve(), Path(folder))
-        for seed in range(options.seeds):
-            rate = matrix_rate()
-            for name in names:
-                if name in PEERS and seed >= PEERS[name].seeds:
-                    continue
-                run = measure(name, seed, data) | {"matrix_gflops": rate, "machine": machine(), "date": today()}
-                kept = [other for other in runs.get(name, []) if other["seed"] != seed]
-                runs[name] = sorted([*kept, run], key=lambda run: run["seed"])
-                FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
-                print(f"{name}, seed {seed}: {run['accuracy']:.4f} in {run['train']:.1f} s", flush=True)
+        rate = matrix_rate()
+        for seed, name in to_make(names, options.seeds, {} if options.again else runs):
+            run = measure(name, seed, data) | {"matrix_gflops": rate, "machine": machine(), "date": today()}
+            others = [other for other in runs.get(name, []) if other["seed"] != seed]
+            runs[name] = sorted([*others, run], key=lambda run: run["seed"])
+            FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
+            print(f"{name}, seed {seed}: {run['accuracy']:.4f} in {run['train']:.1f} s", flush=True)
     order = [name for name in (*RECIPES, *PEERS) if name in runs]
     runs = {name: runs[name] for name in order}
     FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
     write_between(DOCS / "benchmarks.md", "peers", full_table(runs))
     write_between(ROOT / "README.md", "peers", short_table(runs))
     (DOCS / "benchmarks.svg").write_bytes(picture(runs))
+
+
+def to_make(names: list[str], n_seeds: int, made: dict[str, list[Run]]) -> list[tuple[int, str]]:
+    """A round of all names for each seed, without what is made and the later seeds of slow peers."""
+    there = {(run["seed"], name) for name in made for run in made[name]}
+    rounds = [(seed, name) for seed in range(n_seeds) for name in names if name in RECIPES or seed < PEERS[name].seeds]
+    return [one for one in rounds if one not in there]
 
 
 def measure(name: str, seed: int, data: Path) -> Run:
