@@ -23,6 +23,8 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from digit_recognizer.predict import average  # noqa: E402
+
 Images = np.ndarray
 
 
@@ -38,6 +40,7 @@ class Peer:
     rate: Callable[[int], float] | None = None  # of the epoch, from 0
     shown: Callable[[Images, int, int], Images] = field(default=lambda images, seed, epoch: images)
     side: int = 28
+    published: str = ""  # accuracy on MNIST's 10,000 test images, after training on its 60,000
     seeds: int = 5  # how many are measured, unless fewer are asked for
 
 
@@ -70,10 +73,13 @@ def one_epoch_net() -> Any:
     return Sequential(
         [
             layers.Input((28, 28, 1)),
-            layers.Conv2D(24, 5, activation="relu"),
+            layers.Normalization(mean=0.1307, variance=0.3081**2),
+            layers.Conv2D(24, 5),
             layers.MaxPooling2D(2),
-            layers.Conv2D(32, 3, activation="relu"),
+            layers.ReLU(),
+            layers.Conv2D(32, 3),
             layers.MaxPooling2D(2),
+            layers.ReLU(),
             layers.Flatten(),
             layers.Dense(256, activation="relu"),
             layers.Dense(10),
@@ -82,15 +88,16 @@ def one_epoch_net() -> Any:
 
 
 def one_cycle(n_steps: int) -> Any:
-    """Adam up to 1e-2 in a quarter of the steps and down again, by cosines, as Smith and Topin's one-cycle does."""
+    """Adam, by cosines up to 1e-2 from a 25th of it in 30 % of the steps, and down to nearly 0: PyTorch's defaults."""
     from keras import ops, optimizers
 
     class OneCycle(optimizers.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> Any:
-            up = 0.25 * n_steps
+            up = 0.3 * n_steps
             step = ops.cast(step, "float32")
-            part = ops.where(step < up, step / up, 1 - (step - up) / (n_steps - up))
-            return 1e-2 * (0.04 + 0.96 * (1 - ops.cos(pi * part)) / 2)
+            rising = 0.04 + 0.96 * (1 - ops.cos(pi * step / up)) / 2
+            falling = 4e-6 + (1 + ops.cos(pi * (step - up) / (n_steps - up))) / 2
+            return 1e-2 * ops.where(step < up, rising, falling)
 
     return optimizers.Adam(OneCycle(), beta_1=0.7, beta_2=0.9)
 
@@ -134,9 +141,11 @@ def distorted(images: Images, seed: int, epoch: int) -> Images:
 PEERS = {
     "tutorial LeNet-5": Peer("tutorials: average pooling, ReLU, Adam 1e-3", 10, 128, tutorial_lenet5, side=32),
     "Keras convnet": Peer("Keras's example, Simple MNIST convnet", 15, 128, keras_convnet),
-    "one-epoch net, 1 epoch": Peer("99 % in one epoch: one-cycle Adam", 1, 256, one_epoch_net, one_cycle),
-    "one-epoch net, 2 epochs": Peer("the same, twice as long", 2, 256, one_epoch_net, one_cycle),
-    "PyTorch example": Peer("PyTorch's example: Adadelta, rate 1 x 0.7^epoch", 14, 64, seeds=2),
+    "one-epoch net, 1 epoch": Peer(
+        "tuomaso/train_mnist_fast: one-cycle Adam", 1, 256, one_epoch_net, one_cycle, published="0.9904"
+    ),
+    "one-epoch net, 2 epochs": Peer("the same, twice as long", 2, 256, one_epoch_net, one_cycle, published="0.99245"),
+    "PyTorch example": Peer("PyTorch's example: Adadelta, rate 1 x 0.7^epoch", 14, 64, seeds=2, published="0.99185"),
     "15-network kernel, a member": Peer(
         "the best honest public kernel, 0.99757 with 15 of these",
         45,
@@ -145,6 +154,7 @@ PEERS = {
         rate=lambda epoch: 1e-3 * 0.95**epoch,
         shown=distorted,
         seeds=1,
+        published="0.99641",
     ),
 }
 
@@ -167,23 +177,29 @@ def main() -> None:
         np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=options.seed
     )
     run = by_keras if peer.build else by_pytorch
-    training = run(peer, options.seed, images[fitted], labels[fitted], images[held_out], labels[held_out], test_images)
+    training = run(peer, options.seed, images[fitted], labels[fitted], images[held_out], test_images)
+    next(training)  # the library is loaded
     begun, epochs = time.perf_counter(), []
-    for accuracy in training:
-        if isinstance(accuracy, dict):
-            result = accuracy
+    for log_p in training:
+        if isinstance(log_p, dict):
+            result = log_p
         else:
-            epochs.append({"seconds": round(time.perf_counter() - begun, 3), "accuracy": round(accuracy, 5)})
+            seconds = round(time.perf_counter() - begun, 3)
+            right = log_p.argmax(axis=1) == labels[held_out]
+            epochs.append({"seconds": seconds, "accuracy": round(float(right.mean()), 5)})
+            loss = -float(log_p[np.arange(len(held_out)), labels[held_out]].mean())
     said = pd.DataFrame({"ImageId": np.arange(1, len(test_images) + 1), "Label": result.pop("test")})
     said.to_csv("submission.csv", index=False)
-    print(json.dumps({"epochs": epochs, "n": len(fitted)} | result))
+    print(json.dumps({"epochs": epochs, "loss": round(loss, 5)} | result))
 
 
-def by_keras(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y: Any, test_x: Images) -> Iterator[Any]:
-    """Yields the accuracy on the held-out rows after each epoch, then the last word."""
+def by_keras(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, test_x: Images) -> Iterator[Any]:
+    """Yields once Keras is loaded; then log-probabilities of the held-out rows after each epoch; then the last word."""
     import keras
 
     keras.utils.set_random_seed(seed)
+    keras.ops.zeros(1)
+    yield
     model = peer.build()
     n_steps = peer.epochs * -(-len(x) // peer.batch_size)
     model.compile(
@@ -193,18 +209,16 @@ def by_keras(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y: A
     )
     rate = [keras.callbacks.LearningRateScheduler(peer.rate)] if peer.rate else []
     for epoch in range(peer.epochs):
-        logs = model.fit(
+        model.fit(
             peer.shown(x, seed, epoch),
             y,
             batch_size=peer.batch_size,
             epochs=epoch + 1,
             initial_epoch=epoch,
-            validation_data=(held_x, held_y),
-            validation_batch_size=1000,
             callbacks=rate,
             verbose=0,
-        ).history
-        yield logs["val_accuracy"][0]
+        )
+        yield average([model.predict(held_x, batch_size=1000, verbose=0)])
     test = model.predict(test_x, batch_size=1000, verbose=0).argmax(axis=1)
     yield {"test": test, "weights": model.count_params(), "multiply_adds": multiply_adds(model)}
 
@@ -215,12 +229,13 @@ def multiply_adds(model: Any) -> int:
     return sum(prod(layer.kernel.shape) * prod(layer.output.shape[1:-1]) for layer in kernels)
 
 
-def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y: Any, test_x: Images) -> Iterator[Any]:
+def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, test_x: Images) -> Iterator[Any]:
     """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Yields likewise."""
     import torch
     from torch import nn
 
     torch.manual_seed(seed)
+    yield
     model = nn.Sequential(
         *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
         *(nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)),
@@ -233,7 +248,7 @@ def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y:
     def said(images: Any) -> np.ndarray:
         model.eval()
         with torch.no_grad():
-            return np.concatenate([model(part).argmax(dim=1).numpy() for part in images.split(1000)])
+            return average([np.concatenate([model(part).numpy() for part in images.split(1000)])])
 
     for _ in range(peer.epochs):
         model.train()
@@ -242,9 +257,13 @@ def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, held_y:
             nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
             optimizer.step()
         schedule.step()
-        yield float((said(held_x) == held_y).mean())
+        yield said(held_x)
     weights = sum(weight.numel() for weight in model.parameters())
-    yield {"test": said(test_x), "weights": weights, "multiply_adds": 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280}
+    yield {
+        "test": said(test_x).argmax(axis=1),
+        "weights": weights,
+        "multiply_adds": 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280,
+    }
 
 
 if __name__ == "__main__":

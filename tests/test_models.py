@@ -90,7 +90,7 @@ def test_folded_network_is_the_plain_one_and_predicts_the_same(name):
     plain = MODELS[name].build()
     normalised = batch_norm.insert(plain)
     for layer in normalised.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, (batch_norm.BatchNorm, keras.layers.BatchNormalization)):
             layer.set_weights([RNG.uniform(0.5, 2, w.shape) for w in layer.get_weights()])
     images = RNG.random((16, MODELS[name].side, MODELS[name].side, 1), dtype=np.float32)
     expected = np.asarray(normalised(images, training=False))

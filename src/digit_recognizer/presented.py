@@ -30,9 +30,8 @@ class Presented(keras.Model):  # type: ignore[misc]
             teacher.trainable = False
         frames = framed(images)
         self.frames = self.add_weight(
-            frames.shape, "zeros", dtype="int32", trainable=False, autocast=False, name="frames"
+            frames.shape, lambda shape, dtype: frames, "int32", trainable=False, autocast=False, name="frames"
         )
-        self.frames.assign(frames)
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         images = warp(self.frames, inputs["rows"], inputs["distortions"])

@@ -19,7 +19,7 @@ class Recipe:
 
     model: str  # a name in MODELS
     epochs: int = 10
-    batch_size: int = 128
+    batch_size: int = 128  # at most: all batches of an epoch are equal
     learning_rate: float = 1e-3  # the highest of the schedule
     schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0
     warm_up: float = 0.0  # part of all steps, in [0, 1)

@@ -23,7 +23,7 @@ from .recipes import Recipe
 
 # Batches per call of the compiled program. 1 is a third slower for LeNet-5 on TensorFlow; Keras allows PyTorch 1 only.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
-_MEASURED = 40  # batches for the final statistics of batch normalisation
+_MEASURED, _AT_ONCE = 8_000, 1_000  # images for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
 
 
@@ -32,7 +32,7 @@ class Epoch:
     """One epoch as it went: log-loss (nats) and accuracy; validation None when nothing is held out."""
 
     epoch: int  # from 1
-    loss: float  # on the training images as the epoch met them: shifted, and before its last step
+    loss: float  # on the training images as the epoch met them: distorted, and before its last step
     accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
@@ -74,14 +74,19 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
-    batch_size = min(recipe.batch_size, len(images))
-    n_steps = len(images) // batch_size  # what is left over has its turn in another epoch
+    n_steps = -(-len(images) // recipe.batch_size)
+    batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
     presented = Presented(model, images, teachers)
-    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    optimizer = _AdamW(
+        _schedule(recipe, n_steps * recipe.epochs),
+        weight_decay=recipe.weight_decay,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+        name="adamw",
+    )
+    optimizer.build(model.trainable_variables)  # or else TensorFlow traces the step twice, for 0.7 s
     presented.compile(
-        optimizer=keras.optimizers.AdamW(
-            _schedule(recipe, n_steps * recipe.epochs), weight_decay=recipe.weight_decay, **average
-        ),
+        optimizer,
         loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -119,12 +124,22 @@ def fit(
         history.append(record)
         on_epoch(record)
     if recipe.ema:
-        presented.optimizer.finalize_variable_values(model.trainable_variables)
+        optimizer.keep_average(model.trainable_variables)
     if recipe.batch_norm:
-        measured = images[order[: _MEASURED * batch_size]]
-        batch_norm.measure(model, np.array_split(measured, len(measured) // batch_size))
+        measured = images[order[:_MEASURED]]
+        batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
+
+
+class _AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """Keras's `fit` ends by putting the average in the place of the weights, from which the next epoch would go on."""
+
+    def finalize_variable_values(self, variables: Any) -> None:
+        pass
+
+    def keep_average(self, variables: Any) -> None:
+        super().finalize_variable_values(variables)
 
 
 class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
