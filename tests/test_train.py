@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer import train
+from digit_recognizer.augment import Distortion, draw
 from digit_recognizer.errors import RunError
 from digit_recognizer.predict import fitness, log_probabilities
 from digit_recognizer.recipes import RECIPES, change
@@ -24,7 +25,7 @@ def bars(n):
 
 
 IMAGES, LABELS = bars(40)
-QUICK = change(RECIPES["lenet5"], {"epochs": 3, "batch_size": 32, "shift": 0})
+QUICK = change(RECIPES["quick"], {"epochs": 3, "batch_size": 32, "shift": 0})
 
 
 def weights(trained):
@@ -84,7 +85,7 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
 
 
 def test_rows_sorted_by_label_do_not_spoil_what_batch_normalisation_is_measured_on(monkeypatch):
-    monkeypatch.setattr(train, "_MEASURED", 3)  # batches: of the first ones in the file's order, three digits
+    monkeypatch.setattr(train, "_MEASURED", 96)  # images: of the first ones in the file's order, three digits
     trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS)
     assert (np.diff(LABELS.astype(int)) >= 0).all()
     assert fitness(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
@@ -106,4 +107,29 @@ def test_progress_hears_of_every_epoch_and_of_its_last_batch():
     steps, epochs = [], []
     fit(QUICK, IMAGES, LABELS, on_batch=lambda step, n: steps.append((step, n)), on_epoch=epochs.append)
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
-    assert steps.count((12, 12)) == 3  # the 16 images left over have their turn in another epoch
+    assert steps.count((13, 13)) == 3  # 400 images in batches of at most 32: of 30, and 10 images are left over
+
+
+def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(monkeypatch):
+    recipe = change(QUICK, {"batch_norm": False, "batch_size": 400, "epochs": 4})
+    after_each_step = []
+
+    def log_probabilities(model, images):
+        after_each_step.append(np.concatenate([np.ravel(weight) for weight in model.get_weights()]))
+        return np.zeros((len(images), 10), np.float32)
+
+    monkeypatch.setattr(train, "log_probabilities", log_probabilities)
+    averaged = weights(fit(dataclasses.replace(recipe, ema=0.5), IMAGES, LABELS, (IMAGES, LABELS)))
+    without = weights(fit(recipe, IMAGES, LABELS, (IMAGES, LABELS)))
+    np.testing.assert_array_equal(after_each_step[:4], after_each_step[4:])
+    np.testing.assert_array_equal(without, after_each_step[3])
+    first, second, third, fourth = after_each_step[:4]
+    expected = (first + second + 2 * third + 4 * fourth) / 8
+    np.testing.assert_allclose(averaged, expected, atol=1e-6)
+
+
+def test_the_last_epochs_show_the_images_as_they_are(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(train, "draw", lambda distortion, *rest: drawn.append(distortion) or draw(distortion, *rest))
+    fit(change(QUICK, {"epochs": 3, "rotate": 9, "shift": 1, "clean": 2}), IMAGES, LABELS)
+    assert drawn == [Distortion(rotate=9, shift=1), Distortion(), Distortion()]
