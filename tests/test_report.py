@@ -62,7 +62,7 @@ def test_the_page_has_every_part(finished):
         "Better, or noise?",
         "Validation against public score",
         "Learning curves",
-        "What the networks were shown",
+        "How images are distorted",
         "Mistakes by digit",
         "Calibration",
         "The most challenging digits",

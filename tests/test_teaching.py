@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from digit_recognizer import pipeline, runs, sources, teaching
+from digit_recognizer import bundle, pipeline, runs, sources, sweep, teaching
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.crossval import Member
 from digit_recognizer.errors import InputError
@@ -26,13 +26,15 @@ ROWS = np.arange(10)
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
-    """A teacher of two folds and a student of the same; the student's record."""
+    """A teacher of two folds and a student of the same; the student's record, and who was heard, in order."""
     folder = tmp_path_factory.mktemp("taught")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="old"))
         student = replace(RECIPE, model="lenet-28", teacher="old")
-        yield folder, pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young"))
+        heard, network = [], teaching.Teacher.network
+        patch.setattr(teaching.Teacher, "network", lambda self: heard.append(self.folder.name) or network(self))
+        yield folder, pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young")), heard
 
 
 @pytest.fixture
@@ -41,23 +43,27 @@ def train_table(workplace):
 
 
 def held_out(rows):
-    member = Member("lenet5-seed0", RECIPE, None, np.arange(0), np.asarray(rows, int), True)
-    return member
+    return Member("lenet5-seed0", RECIPE, None, np.arange(0), np.asarray(rows, int), True)
 
 
 def teacher(rows):
-    return teaching.Teacher("lenet5", Path("nowhere"), np.asarray(rows, int))
+    return teaching.Teacher("lenet5", Path("nowhere"), np.asarray(rows, int), {})
 
 
 def test_a_run_keeps_its_teachers_full_name(taught):
-    folder, result = taught
+    folder, result, _ = taught
     recipe = json.loads((folder / "submissions" / result["run"] / "recipe.json").read_text())
     assert recipe["teacher"].endswith("-old")
     assert recipe["teacher"] != "old"
 
 
+def test_in_each_fold_only_the_network_that_never_saw_its_held_out_rows_is_heard(taught):
+    _, _, heard = taught
+    assert heard[:2] == ["lenet5-seed0-fold1", "lenet5-seed0-fold2"]
+
+
 def test_a_teacher_says_what_its_run_said(taught, train_table, monkeypatch):
-    folder, _ = taught
+    folder, *_ = taught
     monkeypatch.chdir(folder)
     with ledger() as book:
         _, teachers = teaching.hired(book, replace(RECIPE, teacher="old"), book.run("old")["train_hash"])
@@ -81,7 +87,7 @@ def test_a_student_judged_by_no_rows_learns_from_those_that_saw_all_or_else_from
 
 
 def test_a_student_of_other_rows_is_refused_before_anything_is_written(taught, monkeypatch):
-    folder, _ = taught
+    folder, *_ = taught
     monkeypatch.chdir(folder)
     before = sorted(Path("submissions").iterdir())
     with pytest.raises(InputError, match="--seed"):
@@ -90,7 +96,7 @@ def test_a_student_of_other_rows_is_refused_before_anything_is_written(taught, m
 
 
 def test_a_teacher_must_be_known_finished_and_of_the_same_data(taught, monkeypatch, tmp_path):
-    folder, _ = taught
+    folder, *_ = taught
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
     with ledger() as book:
         run = book.run("old")
@@ -110,12 +116,33 @@ def test_a_teacher_must_be_known_finished_and_of_the_same_data(taught, monkeypat
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(file.read_bytes()[:-99])])
 def test_lost_or_damaged_weights_are_told(taught, damage, tmp_path):
-    folder, _ = taught
+    folder, *_ = taught
     [source, *_] = sorted(folder.glob("submissions/*-old/members/*"))
     copy = shutil.copytree(source, tmp_path / "member")
     damage(copy / "weights.npz")
     with pytest.raises(InputError, match=r"is gone|cannot be read"):
-        teaching.Teacher("lenet5", copy, ROWS).network()
+        runs.read_arrays(copy / "weights.npz")
+
+
+def test_the_weights_of_another_network_are_told():
+    with pytest.raises(InputError, match="not the weights of lenet5"):
+        teacher(ROWS).network()
+
+
+def test_teacher_and_student_see_digits_of_one_size(taught, monkeypatch):
+    folder, *_ = taught
+    monkeypatch.chdir(folder)
+    with ledger() as book, pytest.raises(InputError, match='both need fit = "pad"'):
+        teaching.hired(book, replace(RECIPE, fit="resize", teacher="old"), book.run("old")["train_hash"])
+
+
+def test_sweeps_and_notebooks_have_no_teacher(workplace, tmp_path):
+    Path("taught.toml").write_text('teacher = "old"\n[space]\nshift = [0, 1]\n')
+    with pytest.raises(InputError, match="a sweep trains without"):
+        sweep.sweep(Path("taught.toml"), 1)
+    with pytest.raises(InputError, match="no trained networks"):
+        bundle.write_notebook(tmp_path / "taught.ipynb", "quick", replace(RECIPE, teacher="old"))
+    assert [file.name for file in workplace.iterdir()] == ["taught.toml"]
 
 
 def test_a_student_learns_what_its_labels_do_not_say(train_table):

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from . import __version__
+from .errors import InputError
 from .files import check_target, write_atomically
 from .recipe_text import to_toml
 from .recipes import Recipe, networks
@@ -105,6 +106,8 @@ _FOLDED = {"_kg_hide-input": True}  # Kaggle shows the cell closed, with a butto
 def write_notebook(path: Path, name: str, recipe: Recipe) -> None:
     """Write the notebook of `recipe`. Raises InputError for a path that is no notebook's, RunError when it fails."""
     check_target(path, ".ipynb")
+    if recipe.teacher:
+        raise InputError("teacher: a notebook carries no trained networks to learn from. Bundle a recipe without.")
     carried = sources()
     write_atomically(path, notebook(name, recipe, carried))
     say(f"Wrote {path}: recipe {name} and {len(carried)} source files. On Kaggle: New Notebook, File, Import Notebook.")

@@ -13,7 +13,7 @@ from keras import ops
 from .augment import sources
 
 _BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
-_TEACHERS_WEIGHT = 9.0  # of their cross-entropy beside 1 of the labels'
+_TEACHERS_WEIGHT = 9.0  # of their cross-entropy beside 1 of the labels'; our guess
 
 
 class Presented(keras.Model):  # type: ignore[misc]

@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, fetching, sources, space, studies, teaching, training
+from . import bookkeeping, fetching, sources, space, studies, training
 from .bookkeeping import Pruned
-from .errors import Diverged
+from .errors import Diverged, InputError
 from .journal import require_optuna
 from .recipe_text import plain
 from .recipes import change
@@ -32,6 +32,8 @@ def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | No
     """
     end = time.monotonic() + 3600 * hours if hours is not None else None
     chosen = space.load(file)
+    if chosen.recipe.teacher:
+        raise InputError(f"{file}: teacher: a sweep trains without one. Leave it out, and have the best recipe taught.")
     require_optuna()
     source = fetching.find_data(data)
     read = training.Data(source, *sources.read(source))
@@ -86,7 +88,6 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
     start = time.perf_counter()
     name, objective = study.space.name, study.space.objective
     recipe = change(study.space.recipe, trial.params)
-    recipe, teachers = teaching.hired(study.book, recipe, data.train.fingerprint)
     facts = training.facts("trial", name, recipe, data)
     with bookkeeping.entered(study.book, f"{name}-{trial.number}", **facts) as entry:
         trial.set_user_attr("run", entry.name)
@@ -100,7 +101,7 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
                 if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
                     raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
 
-            together = training.train(entry, members, data, lines.on_batch, on_epoch, teachers=teachers)
+            together = training.train(entry, members, data, lines.on_batch, on_epoch)
         result = training.write(entry, name, recipe, data, together)
         seconds = {**together.seconds, "total": time.perf_counter() - start}
         result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}

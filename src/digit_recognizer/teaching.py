@@ -3,6 +3,7 @@
 One that was trained on a row may not teach a network that is judged by this row.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from . import runs
 from .errors import InputError
 from .ledger import Ledger
 from .models import restored
-from .recipes import Recipe
+from .recipes import Recipe, from_record, networks
 from .versus import check_finished, folder_of
 
 if TYPE_CHECKING:
@@ -28,34 +29,41 @@ class Teacher:
     model: str
     folder: Path
     held_out: np.ndarray  # (n,) int: the rows of train.csv it never saw
+    weights: dict[str, np.ndarray]
 
     def network(self) -> Any:
-        """The network itself. Raises InputError when its weights are gone or damaged."""
-        file = self.folder / "weights.npz"
+        """The network itself. Raises InputError when the weights are another's."""
         try:
-            return restored(self.model, runs.read_arrays(file))
+            return restored(self.model, self.weights)
         except (KeyError, ValueError) as error:
-            raise InputError(f"{file}: not the weights of {self.model} ({error}). Repeat that run.") from error
+            raise InputError(f"{self.folder}: not the weights of {self.model} ({error}). Repeat that run.") from error
 
 
 def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
     """The networks of the run that `recipe` names as teacher, and the recipe with that run's full name.
 
-    Raises InputError when the run is not known or finished, was made of another train.csv, or has no networks.
+    Raises InputError when the run is not known or finished, was made of another train.csv, has no networks or has lost
+    them, or when one side enlarges the images and the other puts paper around.
     """
     if not recipe.teacher:
         return recipe, ()
     run = book.run(recipe.teacher)
     check_finished(run)
     if run["train_hash"] != train_hash:
-        raise InputError(f"teacher {run['name']} was trained on another train.csv: it may know the rows held out here.")
+        raise InputError(
+            f"teacher {run['name']} was trained on another train.csv and may know the rows that are held out here. "
+            "Name a run of this one."
+        )
     members = book.members(run["id"])
     if not members or run["kind"] == "blend":
         raise InputError(f"teacher {run['name']} has no networks of its own. Name a run that trained some.")
+    taught = from_record(json.loads(run["recipe"]))
+    if any(own.fit != "pad" for one in (recipe, taught) for own in networks(one)):
+        raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
     folder = folder_of(run)
     folders = [folder] if len(members) == 1 else [folder / "members" / member["name"] for member in members]
     teachers = tuple(
-        Teacher(member["model"], own, runs.read_probabilities(own)[0])
+        Teacher(member["model"], own, runs.read_probabilities(own)[0], runs.read_arrays(own / "weights.npz"))
         for member, own in zip(members, folders, strict=True)
     )
     return replace(recipe, teacher=run["name"]), teachers
@@ -72,6 +80,7 @@ def teachers_of(member: "Member", teachers: Sequence[Teacher]) -> list[Teacher]:
     if teachers and not fit:
         raise InputError(
             f"no network of the teacher has left out all rows that {member.name} is judged by. Train it with the "
-            "teacher's --seed, and with its --folds or the same validation part."
+            "teacher's --seed, and with its --folds or its validation part; a teacher that held out none teaches only "
+            "with --full or validation = 0."
         )
     return fit

@@ -72,9 +72,8 @@ def train(
 
     outcomes = []
     for member in members:
-        networks = [teacher.network() for teacher in teachers_of(member, teachers)]
-        on_own_epoch = partial(on_epoch, member)
-        outcome = crossval.train_member(member, data.train, data.test, on_batch, on_own_epoch, networks)
+        own = [teacher.network() for teacher in teachers_of(member, teachers)]
+        outcome = crossval.train_member(member, data.train, data.test, on_batch, partial(on_epoch, member), own)
         outcomes.append(outcome)
         folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
         runs.write_member(folder, outcome, member.held_out)

@@ -105,7 +105,7 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
 def check_finished(run: Row) -> None:
     """Raise InputError for a run that left no probabilities because it did not come to its end."""
     if run["status"] != "done":
-        raise InputError(f"run {run['name']} is {run['status']}; only finished runs can be compared or blended.")
+        raise InputError(f"run {run['name']} is {run['status']}; only a finished run can be used.")
 
 
 def folder_of(run: Row) -> Path:

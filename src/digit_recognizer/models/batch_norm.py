@@ -23,7 +23,7 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
     """Batch normalisation (Ioffe, Szegedy 2015) of each channel; any shape (n, ..., channels) float32.
 
     The same function as Keras's layer. That one sums and scales along the channels, of which LeNet-5 has 6: too few
-    for a processor's vectors. Here places and channels are one long axis, and an epoch of LeNet-5 takes a third less.
+    for a processor's vectors. Here places and channels are one long axis, and an epoch of LeNet-5 takes a quarter less.
     """
 
     def build(self, shape: tuple[Any, ...]) -> None:

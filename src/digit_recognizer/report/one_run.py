@@ -27,7 +27,7 @@ from ..versus import folder_of, source_of, train_table_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
-N_DISTORTED = 7  # epochs
+N_DISTORTED = 7  # examples of each digit
 
 Record = dict[str, Any]
 
@@ -133,7 +133,7 @@ def _curves(folder: Path) -> Record | None:
 
 
 def _distorted(run: Row, table: LabelledTable) -> list[Record]:
-    """For each way in which the run's networks distort: an image of each digit, as it is and in the first epochs."""
+    """For each way in which the run's networks distort: an image of each digit, as it is and in examples."""
     if run["kind"] == "blend":
         return []
     try:
