@@ -121,11 +121,19 @@ def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace)
 
 
 def test_a_run_that_fails_is_entered_as_failed(workplace):
-    with pytest.raises(InputError, match="does not hold each digit"):
-        pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
+    wild = {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0, "epochs": 20}
+    with pytest.raises(RunError, match="diverged"):
+        pipeline.run(pipeline.Job("lenet5", change(RECIPE, wild | {"batch_size": 32}), Path("sample")))
     with bookkeeping.ledger() as book:
         assert book.run("last")["status"] == "failed"
     assert {file.name for file in Path("submissions").iterdir()} == {"ledger.sqlite"}
+
+
+def test_what_cannot_be_split_is_refused_before_a_run_is_made(workplace):
+    with pytest.raises(InputError, match="does not hold each digit"):
+        pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
+    with bookkeeping.ledger() as book:
+        assert not book.runs()
 
 
 def test_the_same_run_again_gives_the_same_file_and_another_folder(finished, monkeypatch):

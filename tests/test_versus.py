@@ -111,7 +111,7 @@ def test_a_run_that_did_not_finish_or_lost_its_files_is_told_as_such(answers):
         versus.compare_two(one, two)
     with ledger() as book:
         book.update_run(book.run(two)["id"], status="interrupted")
-    with pytest.raises(InputError, match=f"{two} is interrupted; only finished"):
+    with pytest.raises(InputError, match=f"{two} is interrupted; only a finished"):
         versus.compare_two(one, two)
 
 
