@@ -32,7 +32,7 @@ def test_the_table_knows_who_has_relus(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_dropout_of_zero_leaves_the_layer_out_and_a_rate_puts_one_in(name):
     kinds = [[type(layer).__name__ for layer in MODELS[name].build(dropout=rate).layers] for rate in (0.0, 0.5)]
-    assert [kind.count("Dropout") for kind in kinds] == [0, 1]
+    assert ["Dropout" in kind for kind in kinds] == [False, True]
 
 
 def test_lenet5_1998_has_the_papers_parameters_layer_by_layer():

@@ -129,6 +129,7 @@ RECIPES = {
     "plain-lenet-28": Recipe("lenet-28"),
     "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
     "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
+    "plain-strided-cnn": Recipe("strided-cnn", dropout=0.4),
     "plain-vgg-small": Recipe("vgg-small"),
     "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
 }
