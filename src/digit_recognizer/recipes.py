@@ -111,31 +111,6 @@ def _check(name: str, value: Any) -> None:
         raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
 
 
-_FAST = Recipe(
-    "lenet5",
-    batch_size=256,
-    learning_rate=1e-2,
-    schedule="triangle",
-    warm_up=0.2,
-    label_smoothing=0.1,
-    batch_norm=True,
-)
-# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
-RECIPES = {
-    "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
-    "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
-    "plain-lenet5": Recipe("lenet5"),
-    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
-    "plain-lenet-28": Recipe("lenet-28"),
-    "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
-    "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
-    "plain-strided-cnn": Recipe("strided-cnn", dropout=0.4),
-    "plain-vgg-small": Recipe("vgg-small"),
-    "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
-}
-DEFAULT = "lenet5"
-
-
 def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
     """The (name, recipe) that the options --recipe and --model mean, each None where not given.
 
@@ -248,3 +223,45 @@ def _nearest(word: str, known: Any) -> str:
     """A hint for a mistyped name, or nothing."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+# At the end, because a recipe checks its members by what stands above.
+_FAST = Recipe(
+    "lenet5",
+    batch_size=256,
+    learning_rate=1e-2,
+    schedule="triangle",
+    warm_up=0.2,
+    label_smoothing=0.1,
+    batch_norm=True,
+)
+_LONG = replace(_FAST, weight_decay=0.01, rotate=12.0, zoom=0.12, shear=0.12, shift=2, elastic=0.5, clean=1)
+_LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, dropout=0.2)
+# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
+RECIPES = {
+    "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
+    "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
+    "lenet5-best": replace(_LONG, epochs=60, tta="shift"),
+    "strong": replace(_LARGE, model="wide-cnn", epochs=40, tta="shift"),
+    "committee": replace(
+        _LARGE,
+        model="wide-cnn",
+        epochs=40,
+        seeds=5,
+        tta="shift",
+        members=(
+            {},
+            {"model": "strided-cnn", "epochs": 20},
+            {"model": "lenet5", "epochs": 26, "batch_size": 256, "learning_rate": 1e-2, "dropout": 0.0},
+        ),
+    ),
+    "plain-lenet5": Recipe("lenet5"),
+    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
+    "plain-lenet-28": Recipe("lenet-28"),
+    "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
+    "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
+    "plain-strided-cnn": Recipe("strided-cnn", dropout=0.4),
+    "plain-vgg-small": Recipe("vgg-small"),
+    "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
+}
+DEFAULT = "lenet5"
