@@ -31,6 +31,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 from peer import PEERS  # noqa: E402
 
 from digit_recognizer.models import MODELS  # noqa: E402
+from digit_recognizer.recipe_text import models_in_words  # noqa: E402
 from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -164,7 +165,7 @@ def cells(name: str, runs: list[Run]) -> dict[str, str]:
     goals = {f"s to {goal}": middle(lambda run, goal=goal: seconds_to(goal, run)) for goal in GOALS}
     return {
         "recipe": f"`{name}`" if name in RECIPES else f"*{name}*",
-        "model": RECIPES[name].model if name in RECIPES else "",
+        "model": models_in_words(RECIPES[name]) if name in RECIPES else "",
         "weights": f"{runs[0]['weights']:,}",
         "validation accuracy": f"{mean(accuracy):.4f}{spread}",
         "n": str(len(runs)),

@@ -14,8 +14,8 @@ from typing import Any
 from . import __version__
 from .errors import InputError
 from .files import check_target, write_atomically
-from .recipe_text import to_toml
-from .recipes import Recipe, networks
+from .recipe_text import models_in_words, to_toml
+from .recipes import Recipe
 from .runs import name_from
 from .terminal import say
 
@@ -116,11 +116,13 @@ def write_notebook(path: Path, name: str, recipe: Recipe) -> None:
 def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
     """The notebook of `recipe` with the files `carried`, text by path: JSON in the form nbformat 4.5, UTF-8."""
     name = name_from(name)
-    models = " + ".join(dict.fromkeys(own.model for own in networks(recipe)))
     fingerprint = sha256(json.dumps(carried).encode()).hexdigest()[:12]
     folders = sorted({str(PurePosixPath(_PACKAGE, file).parent) for file in carried})
     cells = [
-        _markdown("head", _HEAD.format(name=name, models=models, version=__version__, fingerprint=fingerprint)),
+        _markdown(
+            "head",
+            _HEAD.format(name=name, models=models_in_words(recipe), version=__version__, fingerprint=fingerprint),
+        ),
         _code("settings", _SETTINGS.format(name=name, recipe=to_toml(recipe))),
         _markdown("program", _PROGRAM.format(package=_PACKAGE)),
         _code("folders", _FOLDERS.format(folders=json.dumps(folders))),

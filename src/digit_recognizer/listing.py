@@ -1,12 +1,14 @@
 """The tables of `digits models` and `digits recipes`, as rows of plain values, and how they are shown."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from .models import MODELS
-from .recipe_text import differences
+from .recipe_text import in_words, models_in_words, plain
 from .recipes import RECIPES, Recipe, choose
 from .terminal import quietly, show_table
+
+_ALWAYS = ("epochs", "batch_size", "learning_rate")
 
 
 def models() -> list[dict[str, Any]]:
@@ -54,10 +56,10 @@ def recipes_in_words() -> list[dict[str, Any]]:
     """A row for each recipe: its model, length, batch and rate, and the settings that few recipes have."""
     rows = []
     for name, recipe in RECIPES.items():
-        always = {key: getattr(recipe, key) for key in ("epochs", "batch_size", "learning_rate")}
-        settings = always | differences(recipe, Recipe(recipe.model))
-        words = ", ".join(f"{key} {value}" for key, value in settings.items())
-        rows.append({"name": name, "model": recipe.model, "settings": words})
+        always = [f"{key} {plain(getattr(recipe, key))}" for key in _ALWAYS]
+        rest = in_words(recipe, replace(Recipe(recipe.model), **{key: getattr(recipe, key) for key in _ALWAYS}))
+        settings = ", ".join([*always, rest] if rest else always)
+        rows.append({"name": name, "model": models_in_words(recipe), "settings": settings})
     return rows
 
 

@@ -78,6 +78,11 @@ def members_in_words(recipe: Recipe) -> str:
     return " + ".join(_member_in_words(own, recipe) for own in networks(recipe))
 
 
+def models_in_words(recipe: Recipe) -> str:
+    """The names of the models it trains: "lenet5 + wide-cnn"."""
+    return " + ".join(dict.fromkeys(own.model for own in networks(recipe)))
+
+
 def _member_in_words(own: Recipe, recipe: Recipe) -> str:
     others = {"model", "members"}
     words = [f"{key} {plain(value)}" for key, value in differences(own, recipe).items() if key not in others]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import bookkeeping, runs
 from .bookkeeping import Entry
-from .recipes import Recipe, networks
+from .recipe_text import models_in_words
+from .recipes import Recipe
 from .sources import Source
 from .tables import LabelledTable, Table
 from .teaching import Teacher, teachers_of
@@ -105,7 +106,7 @@ def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: 
     return {
         "run": entry.name,
         "recipe": recipe_name,
-        "model": " + ".join(dict.fromkeys(own.model for own in networks(recipe))),
+        "model": models_in_words(recipe),
         "weights": together.n_weights,
         "networks": together.n_networks,
         "data": data.source.describe(),
