@@ -115,6 +115,7 @@ def test_a_setting_holds_for_all_members():
         ([{}, {"epochs": 0}], "member 2: epochs must be from 1"),
         ([{"epoch": 3}], "Did you mean epochs"),
         (["lenet"], "no recipe 'lenet'"),
+        (["lenet5", "committee"], "committee has several networks itself"),
         ("lenet5", "must be a list"),
         ([3], "must be a list"),
     ],

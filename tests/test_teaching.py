@@ -26,7 +26,7 @@ ROWS = np.arange(10)
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
-    """A teacher of two folds and a student of the same; the student's record, and who was heard, in order."""
+    """A teacher of two folds and a student of the same; the student's record, and who was built, in order."""
     folder = tmp_path_factory.mktemp("taught")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -34,7 +34,8 @@ def taught(tmp_path_factory):
         student = replace(RECIPE, model="lenet-28", teacher="old")
         heard, network = [], teaching.Teacher.network
         patch.setattr(teaching.Teacher, "network", lambda self: heard.append(self.folder.name) or network(self))
-        yield folder, pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young")), heard
+        result = pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young"))
+        yield folder, result, tuple(heard)
 
 
 @pytest.fixture
@@ -58,8 +59,9 @@ def test_a_run_keeps_its_teachers_full_name(taught):
 
 
 def test_in_each_fold_only_the_network_that_never_saw_its_held_out_rows_is_heard(taught):
-    _, _, heard = taught
-    assert heard[:2] == ["lenet5-seed0-fold1", "lenet5-seed0-fold2"]
+    *_, heard = taught
+    to_be_checked, of_each_fold = heard[:2], heard[2:]
+    assert to_be_checked == of_each_fold == ("lenet5-seed0-fold1", "lenet5-seed0-fold2")
 
 
 def test_a_teacher_says_what_its_run_said(taught, train_table, monkeypatch):
@@ -149,6 +151,7 @@ def test_a_student_learns_what_its_labels_do_not_say(train_table):
     images, labels = to_images(train_table.pixels), train_table.labels
     recipe = replace(RECIPE, epochs=6, folds=0)
     expert = fit(recipe, images, labels).model
+    expert.trainable = False
     nonsense = np.random.default_rng(0).permutation(labels)
     alone, with_expert = (fit(recipe, images, nonsense, teachers=teachers).model for teachers in ([], [expert]))
     assert fitness(log_probabilities(alone, images), labels).accuracy < 0.5

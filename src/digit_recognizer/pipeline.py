@@ -68,8 +68,7 @@ def run(job: Job) -> dict[str, Any]:
     members = training.plan(job.recipe, data)
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
-        for member in members:
-            teaching.teachers_of(member, teachers)
+        teaching.check(members, teachers)
         facts = training.facts("run", job.recipe_name, recipe, data)
         with bookkeeping.entered(book, run_name, **facts) as entry:
             together = _train(entry, members, data, teachers)
@@ -88,8 +87,8 @@ def run(job: Job) -> dict[str, Any]:
                     correct=result["score"]["correct"],
                 )
             bookkeeping.finish(entry, result, "out-of-fold" if recipe.folds else "holdout")
-        if together.n_networks == 1 and recipe.batch_norm:
-            say("Batch normalisation was measured anew and folded into the weights; now:")
+        if together.n_networks == 1 and (changes := _after_the_last_epoch(recipe)):
+            say(f"After the last epoch: {', '.join(changes)}. Now:")
         show_result(result)
         if job.submit:
             file = Path(result["submission"])
@@ -98,6 +97,16 @@ def run(job: Job) -> dict[str, Any]:
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
             runs.write_record(entry.folder, "result", result)
     return result
+
+
+def _after_the_last_epoch(recipe: Recipe) -> list[str]:
+    """What makes the final figures other than the last epoch's."""
+    changes = {
+        "the average of the weights taken": recipe.ema > 0,
+        "batch normalisation measured anew and folded into the weights": recipe.batch_norm,
+        "predictions averaged over changed images": recipe.tta != "none",
+    }
+    return [words for words, done in changes.items() if done]
 
 
 def _train(

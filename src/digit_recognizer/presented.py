@@ -20,14 +20,13 @@ class Presented(keras.Model):  # type: ignore[misc]
     """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
 
     Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
-    learns what the `teachers`, networks for the same digits, say of the same distorted images (Hinton et al. 2015).
+    learns what the `teachers`, networks for the same digits that are not trainable, say of the same distorted images
+    (Hinton et al. 2015).
     """
 
     def __init__(self, network: Any, images: np.ndarray, teachers: Sequence[Any] = ()) -> None:
         super().__init__(name="presented")
         self.network, self.teachers = network, list(teachers)
-        for teacher in self.teachers:
-            teacher.trainable = False
         frames = framed(images)
         self.frames = self.add_weight(
             frames.shape, lambda shape, dtype: frames, "int32", trainable=False, autocast=False, name="frames"

@@ -33,7 +33,7 @@ class Recipe:
     zoom: float = 0.0  # and grows or shrinks by up to this part
     shear: float = 0.0  # and slants by up to so many columns for each row
     elastic: float = 0.0  # and is bent by a smooth field of so many pixels
-    clean: int = 0  # of the epochs: the last so many without any of this
+    clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
     ema: float = 0.0  # momentum of the moving average of the weights that is kept in the end; 0 keeps the last ones
     teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
@@ -192,15 +192,18 @@ def _members(value: Any) -> tuple[dict[str, Any], ...]:
     """The members as given, names of recipes replaced by their fields."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(own, (str, dict)) for own in value):
         raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
-    return tuple(own if isinstance(own, dict) else _of_the_network(choose(own, None)[1]) for own in value)
+    return tuple(own if isinstance(own, dict) else _member(own) for own in value)
+
+
+def _member(name: str) -> dict[str, Any]:
+    _, recipe = choose(name, None)
+    if recipe.members:
+        raise InputError(f"members: {name} has several networks itself; name recipes of one.")
+    return _without(asdict(recipe), OF_THE_RUN)
 
 
 def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in keys}
-
-
-def _of_the_network(recipe: Recipe) -> dict[str, Any]:
-    return _without(asdict(recipe), OF_THE_RUN)
 
 
 def _convert(key: str, value: Any, kind: type) -> Any:

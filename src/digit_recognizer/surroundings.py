@@ -15,9 +15,10 @@ _HERE = Path(__file__).resolve().parent
 
 
 def versions() -> dict[str, str | None]:
-    """The version of Python and of each package, None for one that is not installed."""
+    """The version of Python, of each package, and of another backend of Keras; None for one that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
+    backend = os.environ.get("KERAS_BACKEND", PACKAGES[0])
+    for package in (*PACKAGES, *([] if backend in PACKAGES else [backend])):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

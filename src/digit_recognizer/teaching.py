@@ -32,11 +32,13 @@ class Teacher:
     weights: dict[str, np.ndarray]
 
     def network(self) -> Any:
-        """The network itself. Raises InputError when the weights are another's."""
+        """The network itself, which learns no more. Raises InputError when the weights are another's."""
         try:
-            return restored(self.model, self.weights)
+            network = restored(self.model, self.weights)
         except (KeyError, ValueError) as error:
             raise InputError(f"{self.folder}: not the weights of {self.model} ({error}). Repeat that run.") from error
+        network.trainable = False
+        return network
 
 
 def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
@@ -67,6 +69,14 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
         for member, own in zip(members, folders, strict=True)
     )
     return replace(recipe, teacher=run["name"]), teachers
+
+
+def check(members: Sequence["Member"], teachers: Sequence[Teacher]) -> None:
+    """Raise InputError when a member has no teacher among `teachers`, or one's weights are not its network's."""
+    for member in members:
+        teachers_of(member, teachers)
+    for teacher in teachers:
+        teacher.network()
 
 
 def teachers_of(member: "Member", teachers: Sequence[Teacher]) -> list[Teacher]:

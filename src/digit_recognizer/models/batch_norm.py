@@ -75,13 +75,14 @@ def insert(model: Any) -> Any:
 def measure(normalised: Any, batches: Iterable[np.ndarray]) -> None:
     """Set all means and variances anew to their averages over `batches`, as the final weights make them.
 
-    The moving ones lag behind the weights, most of all in a short training.
+    The moving ones lag behind the weights, most of all in a short training, and have seen dropout's noise.
     """
-    norms = [layer for layer in normalised.layers if layer.name.endswith(_SUFFIX)]
     for count, batch in enumerate(batches, start=1):
-        for norm in norms:
-            norm.momentum = 1 - 1 / count  # the moving average becomes the plain one
-        normalised(batch, training=True)
+        for layer in normalised.layers:
+            is_ours = layer.name.endswith(_SUFFIX)
+            if is_ours:
+                layer.momentum = 1 - 1 / count  # the moving average becomes the plain one
+            batch = layer(batch, training=True) if is_ours else layer(batch)
 
 
 def fold(normalised: Any, plain: Any) -> Any:

@@ -142,7 +142,7 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
         return []
     ways: dict[Distortion, list[str]] = {}
     for own in networks(recipe):
-        if own.distortion != Distortion():
+        if own.distortion != Distortion() and own.clean < own.epochs:
             ways.setdefault(own.distortion, []).append(own.model)
     rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
     images = to_images(table.pixels[rows], SIDE)
