@@ -10,8 +10,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import pi, prod
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer.predict import average  # noqa: E402
+from digit_recognizer.predict import average, fitness, log_probabilities  # noqa: E402
 
 Images = np.ndarray
+Said = Callable[[Images], np.ndarray]  # log-probabilities of images
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Peer:
     build: Callable[[], Any] | None = None  # a Keras model; None for PyTorch's example
     optimizer: Callable[[int], Any] | None = None  # of the number of all steps; Adam 1e-3 by default
     rate: Callable[[int], float] | None = None  # of the epoch, from 0
-    shown: Callable[[Images, int, int], Images] = field(default=lambda images, seed, epoch: images)
+    shown: Callable[[Images, int, int], Images] | None = None  # of images, seed and epoch
     side: int = 28
     published: str = ""  # accuracy on MNIST's 10,000 test images, after training on its 60,000
     seeds: int = 5  # how many are measured, unless fewer are asked for
@@ -142,7 +143,12 @@ PEERS = {
     "tutorial LeNet-5": Peer("tutorials: average pooling, ReLU, Adam 1e-3", 10, 128, tutorial_lenet5, side=32),
     "Keras convnet": Peer("Keras's example, Simple MNIST convnet", 15, 128, keras_convnet),
     "one-epoch net, 1 epoch": Peer(
-        "tuomaso/train_mnist_fast: one-cycle Adam", 1, 256, one_epoch_net, one_cycle, published="0.9904"
+        "tuomaso/train_mnist_fast, a PyTorch program, in Keras: one-cycle Adam",
+        1,
+        256,
+        one_epoch_net,
+        one_cycle,
+        published="0.9904",
     ),
     "one-epoch net, 2 epochs": Peer("the same, twice as long", 2, 256, one_epoch_net, one_cycle, published="0.99245"),
     "PyTorch example": Peer("PyTorch's example: Adadelta, rate 1 x 0.7^epoch", 14, 64, seeds=2, published="0.99185"),
@@ -176,51 +182,65 @@ def main() -> None:
     fitted, held_out = train_test_split(
         np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=options.seed
     )
+    begun, epochs = 0.0, []
+
+    def begin() -> None:  # as soon as the library is loaded
+        nonlocal begun
+        begun = time.perf_counter()
+
+    def judge(said: Said) -> None:  # after each epoch
+        fit = fitness(said(images[held_out]), labels[held_out])
+        seconds = round(time.perf_counter() - begun, 3)
+        epochs.append({"seconds": seconds, "accuracy": round(fit.accuracy, 5), "loss": round(fit.loss, 5)})
+
     run = by_keras if peer.build else by_pytorch
-    training = run(peer, options.seed, images[fitted], labels[fitted], images[held_out], test_images)
-    next(training)  # the library is loaded
-    begun, epochs = time.perf_counter(), []
-    for log_p in training:
-        if isinstance(log_p, dict):
-            result = log_p
-        else:
-            seconds = round(time.perf_counter() - begun, 3)
-            right = log_p.argmax(axis=1) == labels[held_out]
-            epochs.append({"seconds": seconds, "accuracy": round(float(right.mean()), 5)})
-            loss = -float(log_p[np.arange(len(held_out)), labels[held_out]].mean())
-    said = pd.DataFrame({"ImageId": np.arange(1, len(test_images) + 1), "Label": result.pop("test")})
-    said.to_csv("submission.csv", index=False)
-    print(json.dumps({"epochs": epochs, "loss": round(loss, 5)} | result))
+    said, weights, multiply_adds = run(peer, options.seed, images[fitted], labels[fitted], begin, judge)
+    test_labels = said(test_images).argmax(axis=1)
+    table = pd.DataFrame({"ImageId": np.arange(1, len(test_images) + 1), "Label": test_labels})
+    table.to_csv("submission.csv", index=False)
+    last = epochs[-1]
+    print(
+        json.dumps(
+            {"epochs": epochs, "accuracy": last["accuracy"], "loss": last["loss"], "train": last["seconds"]}
+            | {"weights": weights, "multiply_adds": multiply_adds}
+        )
+    )
 
 
-def by_keras(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, test_x: Images) -> Iterator[Any]:
-    """Yields once Keras is loaded; then log-probabilities of the held-out rows after each epoch; then the last word."""
+def by_keras(
+    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], judge: Callable[[Said], None]
+) -> tuple[Said, int, int]:
+    """What the trained network says, its weights and its multiplications and additions."""
     import keras
 
     keras.utils.set_random_seed(seed)
     keras.ops.zeros(1)
-    yield
+    begin()
     model = peer.build()
+
+    def said(images: Images) -> Images:
+        return log_probabilities(model, images)
+
     n_steps = peer.epochs * -(-len(x) // peer.batch_size)
     model.compile(
         peer.optimizer(n_steps) if peer.optimizer else keras.optimizers.Adam(1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    rate = [keras.callbacks.LearningRateScheduler(peer.rate)] if peer.rate else []
-    for epoch in range(peer.epochs):
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: judge(said))]
+    callbacks += [keras.callbacks.LearningRateScheduler(peer.rate)] if peer.rate else []
+    rounds = [(epoch, epoch + 1) for epoch in range(peer.epochs)] if peer.shown else [(0, peer.epochs)]
+    for first, last in rounds:
         model.fit(
-            peer.shown(x, seed, epoch),
+            peer.shown(x, seed, first) if peer.shown else x,
             y,
             batch_size=peer.batch_size,
-            epochs=epoch + 1,
-            initial_epoch=epoch,
-            callbacks=rate,
+            initial_epoch=first,
+            epochs=last,
+            callbacks=callbacks,
             verbose=0,
         )
-        yield average([model.predict(held_x, batch_size=1000, verbose=0)])
-    test = model.predict(test_x, batch_size=1000, verbose=0).argmax(axis=1)
-    yield {"test": test, "weights": model.count_params(), "multiply_adds": multiply_adds(model)}
+    return said, model.count_params(), multiply_adds(model)
 
 
 def multiply_adds(model: Any) -> int:
@@ -229,26 +249,32 @@ def multiply_adds(model: Any) -> int:
     return sum(prod(layer.kernel.shape) * prod(layer.output.shape[1:-1]) for layer in kernels)
 
 
-def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, test_x: Images) -> Iterator[Any]:
-    """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Yields likewise."""
+def by_pytorch(
+    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], judge: Callable[[Said], None]
+) -> tuple[Said, int, int]:
+    """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Returns likewise."""
     import torch
     from torch import nn
 
     torch.manual_seed(seed)
-    yield
+    begin()
     model = nn.Sequential(
         *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
         *(nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)),
     )
-    x, held_x, test_x = ((torch.from_numpy(a[..., 0])[:, None] - 0.1307) / 0.3081 for a in (x, held_x, test_x))
+
+    def normalised(images: Images) -> Any:
+        return (torch.from_numpy(images[..., 0])[:, None] - 0.1307) / 0.3081
+
+    x = normalised(x)
     y = torch.from_numpy(y.astype(np.int64))
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.7)
 
-    def said(images: Any) -> np.ndarray:
+    def said(images: Images) -> Images:
         model.eval()
         with torch.no_grad():
-            return average([np.concatenate([model(part).numpy() for part in images.split(1000)])])
+            return average([np.concatenate([model(part).numpy() for part in normalised(images).split(1000)])])
 
     for _ in range(peer.epochs):
         model.train()
@@ -257,13 +283,9 @@ def by_pytorch(peer: Peer, seed: int, x: Images, y: Any, held_x: Images, test_x:
             nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
             optimizer.step()
         schedule.step()
-        yield said(held_x)
+        judge(said)
     weights = sum(weight.numel() for weight in model.parameters())
-    yield {
-        "test": said(test_x).argmax(axis=1),
-        "weights": weights,
-        "multiply_adds": 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280,
-    }
+    return said, weights, 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280
 
 
 if __name__ == "__main__":

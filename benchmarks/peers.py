@@ -10,31 +10,37 @@ import argparse
 import csv
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
-
-from peer import PEERS  # noqa: E402
+sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
 from digit_recognizer.models import MODELS  # noqa: E402
 from digit_recognizer.recipe_text import models_in_words  # noqa: E402
 from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
+from digit_recognizer.surroundings import code  # noqa: E402
+from figures import (  # noqa: E402
+    DOCS,
+    ROOT,
+    gflops,
+    head,
+    installed,
+    machine,
+    matrix_rate,
+    today,
+    unpacked,
+    write_between,
+)
+from peer import PEERS  # noqa: E402
 
-DOCS = ROOT / "docs"
 FIGURES = DOCS / "benchmarks.json"
 N_FITTED = 37_800  # rows of train.csv without the holdout
 FIRST_SEED = 5  # the recipes were chosen on the holdouts of the seeds 0 to 4
@@ -59,6 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.seeds and not options.data:
         parser.error("--data is missing")
+    if unknown := set(options.only or ()) - {*RECIPES, *PEERS}:
+        parser.error(f"--only {min(unknown)!r} is none of {', '.join((*RECIPES, *PEERS))}")
     single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
     runs = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
@@ -71,9 +79,7 @@ def main() -> None:
             runs[name] = sorted([*others, run], key=lambda run: run["seed"])
             FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
             print(f"{name}, seed {seed}: {run['accuracy']:.4f} in {run['train']:.1f} s", flush=True)
-    order = [name for name in (*RECIPES, *PEERS) if name in runs]
-    runs = {name: runs[name] for name in order}
-    FIGURES.write_text(json.dumps(runs, indent=1) + "\n")
+    runs = {name: runs[name] for name in (*RECIPES, *PEERS) if name in runs}
     write_between(DOCS / "benchmarks.md", "peers", full_table(runs))
     write_between(ROOT / "README.md", "peers", short_table(runs))
     (DOCS / "benchmarks.svg").write_bytes(picture(runs))
@@ -99,46 +105,37 @@ def measure(name: str, seed: int, data: Path) -> Run:
         with open(Path(folder, "told"), "w") as told, open(Path(folder, "errors"), "w") as errors:
             process = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=told, stderr=errors)
             _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)  # for Popen, which did not wait itself
         if status:
             raise SystemExit(f"{' '.join(command)} failed:\n{Path(folder, 'errors').read_text()}")
         submission = Path(folder, "submissions" if name in RECIPES else "", "submission.csv")
         done = submission.stat().st_mtime - start
         result = json.loads(Path(folder, "told").read_text().splitlines()[-1])
         if name in RECIPES:
-            run_folder = Path(folder, result["submission"]).parent
-            result |= {"epochs": epochs_of(run_folder, result), "loss": round(result["validation"]["loss"], 5)}
-            result |= {"multiply_adds": sum(MODELS[own.model].multiply_adds for own in networks(RECIPES[name]))}
+            result |= {part: round(result["validation"][part], 5) for part in ("accuracy", "loss")}
+            result |= {
+                "train": result["seconds"]["train"],
+                "epochs": epochs_of(Path(folder, result["submission"]).parent),
+            }
+            result |= {"multiply_adds": MODELS[RECIPES[name].model].multiply_adds}
     return {
         "seed": seed,
         "weights": result["weights"],
         "multiply_adds": result["multiply_adds"],
-        "accuracy": result["epochs"][-1]["accuracy"],
+        "accuracy": result["accuracy"],
         "loss": result["loss"],
-        "train": round(result["epochs"][-1]["seconds"], 2),
+        "train": round(result["train"], 3),
         "to_submission": round(done, 2),
         "peak_mb": usage.ru_maxrss // 1024,
         "epochs": result["epochs"],
     }
 
 
-def epochs_of(folder: Path, result: Run) -> list[dict[str, float]]:
-    """The epochs of a run of one network; of many, only their end. What counts there is what the run says at last."""
+def epochs_of(folder: Path) -> list[dict[str, float]]:
+    """The epochs of a run of one network; none of a run of several."""
     history = folder / "history.csv"
     rows = list(csv.DictReader(history.read_text().splitlines())) if history.exists() else []
-    judged = [(float(row["seconds"]), round(float(row["validation_accuracy"]), 5)) for row in rows[:-1]]
-    judged.append((result["seconds"]["train"], round(result["validation"]["accuracy"], 5)))
-    return [{"seconds": seconds, "accuracy": accuracy} for seconds, accuracy in judged]
-
-
-def matrix_rate() -> float:
-    """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the best of ten."""
-    a = np.random.default_rng(0).random((2048, 2048), np.float32)
-    seconds = []
-    for _ in range(10):
-        start = time.perf_counter()
-        a @ a
-        seconds.append(time.perf_counter() - start)
-    return round(2 * 2048**3 / min(seconds) / 1e9)
+    return [{"seconds": float(row["seconds"]), "accuracy": round(float(row["validation_accuracy"]), 5)} for row in rows]
 
 
 def images_per_second(run: Run) -> float:
@@ -147,18 +144,22 @@ def images_per_second(run: Run) -> float:
     return N_FITTED / (float(median(np.diff(ends))) if len(ends) > 1 else ends[0])
 
 
-def gflops(run: Run) -> float:
-    """Of forward and backward pass, the latter twice the former; a multiplication and an addition are two."""
-    return 3 * 2 * run["multiply_adds"] * images_per_second(run) / 1e9
-
-
 def seconds_to(goal: float, run: Run) -> float:
-    return min((epoch["seconds"] for epoch in run["epochs"] if epoch["accuracy"] >= goal), default=np.inf)
+    """Of the last epoch, what the run says at last counts."""
+    ends = [(epoch["seconds"], epoch["accuracy"]) for epoch in run["epochs"][:-1]]
+    return min(
+        (seconds for seconds, reached in [*ends, (run["train"], run["accuracy"])] if reached >= goal), default=np.inf
+    )
 
 
-def cells(name: str, runs: list[Run]) -> dict[str, str]:
+def cells(name: str, runs: list[Run], rate: float) -> dict[str, str]:
+    """A row: medians, and mean ± deviation of the accuracy, of `runs`; `rate` is the machine's, in GFLOP/s."""
+
     def middle(value: Callable[[Run], float]) -> float:
         return float(np.median([value(run) for run in runs]))
+
+    speed = middle(images_per_second) if all(run["epochs"] for run in runs) else None
+    work = gflops(runs[0]["multiply_adds"], speed) if speed else None
 
     accuracy = [run["accuracy"] for run in runs]
     spread = f" ± {stdev(accuracy):.4f}" if len(runs) > 1 else ""
@@ -173,27 +174,32 @@ def cells(name: str, runs: list[Run]) -> dict[str, str]:
         **{goal: f"{seconds:.1f}" if np.isfinite(seconds) else "–" for goal, seconds in goals.items()},
         "training, s": f"{middle(lambda run: run['train']):.1f}",
         "start to submission, s": f"{middle(lambda run: run['to_submission']):.1f}",
-        "images/s": f"{middle(images_per_second):,.0f}",
-        "GFLOP/s": f"{middle(gflops):.0f}",
-        "of the matrix rate": f"{middle(lambda run: gflops(run) / run['matrix_gflops']):.0%}",
+        "images/s": f"{speed:,.0f}" if speed else "–",
+        "GFLOP/s": f"{work:.0f}" if work else "–",
+        "of the matrix rate": f"{work / rate:.0%}" if work else "–",
         "peak, GB": f"{middle(lambda run: run['peak_mb']) / 1024:.1f}",
         "published": PEERS[name].published if name in PEERS else PUBLISHED.get(name, ""),
     }
 
 
+def highest_rate(runs: dict[str, list[Run]]) -> float:
+    """The machine's own matrix rate: less was measured when something else kept it busy."""
+    return max(run["matrix_gflops"] for own in runs.values() for run in own)
+
+
 def table(runs: dict[str, list[Run]], columns: list[str]) -> str:
-    rows = [cells(name, own) for name, own in runs.items()]
-    lines = [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
+    rate = highest_rate(runs)
+    rows = [cells(name, own, rate) for name, own in runs.items()]
+    lines = [head(columns)]
     lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
     made = sorted({f"{run['machine']}; {run['date']}" for own in runs.values() for run in own})
     return "\n".join([*lines, "", f"{' / '.join(made)}."])
 
 
 def full_table(runs: dict[str, list[Run]]) -> str:
-    every = list(cells(*next(iter(runs.items()))))
+    every = list(cells(*next(iter(runs.items())), rate=1))
     sources = "\n".join(f"- *{name}*: {PEERS[name].source}." for name in PEERS if name in runs)
-    rates = [run["matrix_gflops"] for own in runs.values() for run in own]
-    said = f"Matrix rate: {median(rates):.0f} GFLOP/s ({min(rates):.0f} to {max(rates):.0f})."
+    said = f"Matrix rate: {highest_rate(runs):.0f} GFLOP/s, the highest that was measured."
     return f"{table(runs, every)} {said}\n\n{sources}"
 
 
@@ -210,14 +216,6 @@ def short_table(runs: dict[str, list[Run]]) -> str:
         "start to submission, s",
     ]
     return table({name: own for name, own in runs.items() if not name.startswith("plain-")}, columns)
-
-
-def write_between(file: Path, name: str, text: str) -> None:
-    """Replace what stands in `file` between the two comments of that name."""
-    begin, end = f"<!-- {name}: written by benchmarks/{Path(sys.argv[0]).name} -->", f"<!-- end of {name} -->"
-    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def picture(runs: dict[str, list[Run]]) -> bytes:
@@ -259,38 +257,6 @@ def picture(runs: dict[str, list[Run]]) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
-
-
-def unpacked(data: Path, folder: Path) -> Path:
-    if data.is_dir():
-        return data
-    with zipfile.ZipFile(data) as archive:
-        archive.extractall(folder)
-    return folder
-
-
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def machine() -> str:
-    packages = ", ".join(
-        f"{name} {found}" for name in ("tensorflow", "keras", "torch", "numpy") if (found := installed(name))
-    )
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
-
-
-def code() -> str:
-    return subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def today() -> str:
-    return str(date.today())
 
 
 if __name__ == "__main__":

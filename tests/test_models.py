@@ -85,6 +85,29 @@ def test_input_of_the_1998_network_runs_from_minus_0_1_to_1_175():
     np.testing.assert_allclose(np.asarray(layer(np.array([0.0, 1.0]))), [-0.1, 1.175], rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(32, 7), (32, 5, 4, 3)])
+def test_our_batch_normalisation_is_keras_s_in_training_too(shape):
+    x = RNG.normal(1, 2, shape).astype("float32")
+    ours, theirs = batch_norm.BatchNorm(), keras.layers.BatchNormalization(momentum=0.9)
+    for training in (True, False):
+        np.testing.assert_allclose(ours(x, training=training), theirs(x, training=training), rtol=1e-4, atol=1e-4)
+    for own, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+
+
+def test_final_statistics_are_measured_without_dropouts_noise():
+    normalised = batch_norm.insert(MODELS["strided-cnn"].build(dropout=0.5))
+    quiet = batch_norm.insert(MODELS["strided-cnn"].build(dropout=0.0))
+    for layer in quiet.layers:
+        layer.set_weights(normalised.get_layer(layer.name).get_weights())
+    images = RNG.random((8, 28, 28, 1), dtype=np.float32)
+    batch_norm.measure(normalised, [images])
+    batch_norm.measure(quiet, [images])
+    for layer in quiet.layers:
+        for own, other in zip(layer.get_weights(), normalised.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["lenet5", "deep-cnn"])
 def test_folded_network_is_the_plain_one_and_predicts_the_same(name):
     plain = MODELS[name].build()

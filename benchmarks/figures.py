@@ -1,0 +1,70 @@
+"""What the benchmarks share: the machine they ran on, its matrix rate, and how tables get into the documents."""
+
+import os
+import platform
+import sys
+import time
+import zipfile
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+def matrix_rate() -> float:
+    """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the best of ten."""
+    a = np.random.default_rng(0).random((2048, 2048), np.float32)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - start)
+    return round(2 * 2048**3 / min(seconds) / 1e9)
+
+
+def gflops(multiply_adds: int, images_per_second: float) -> float:
+    """Of forward and backward pass, the latter twice the former; a multiplication and an addition are two."""
+    return 3 * 2 * multiply_adds * images_per_second / 1e9
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def machine() -> str:
+    packages = ", ".join(
+        f"{name} {found}" for name in ("tensorflow", "keras", "torch", "numpy") if (found := installed(name))
+    )
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+
+
+def today() -> str:
+    return str(date.today())
+
+
+def head(columns: list[str]) -> str:
+    return f"| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}"
+
+
+def write_between(file: Path, name: str, text: str) -> None:
+    """Replace what stands in `file` between the two comments of that name."""
+    begin, end = f"<!-- {name}: written by benchmarks/{Path(sys.argv[0]).name} -->", f"<!-- end of {name} -->"
+    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def unpacked(data: Path, folder: Path) -> Path:
+    """The folder with the CSVs: `data` itself, or where its zip was unpacked."""
+    if data.is_dir():
+        return data
+    with zipfile.ZipFile(data) as archive:
+        archive.extractall(folder)
+    return folder

@@ -1,0 +1,59 @@
+"""The tables of the benchmark beside public trainings are right, and its runs give what they need."""
+
+import numpy as np
+import pytest
+
+import peers
+from digit_recognizer import sample
+from peer import PEERS
+
+RATE = 100
+ENDS = [{"seconds": 2.0, "accuracy": 0.97}, {"seconds": 3.0, "accuracy": 0.985}, {"seconds": 5.0, "accuracy": 0.9}]
+RUN = {
+    "seed": 5,
+    "weights": 61_706,
+    "multiply_adds": 1_000,
+    "accuracy": 0.991,
+    "loss": 0.1,
+    "train": 6.0,
+    "to_submission": 9.0,
+    "peak_mb": 1536,
+    "epochs": ENDS,
+    "matrix_gflops": RATE,
+    "machine": "2 cores",
+    "date": "2026-11-21",
+}
+
+
+def test_the_last_epoch_counts_as_the_run_judges_itself_at_last():
+    assert [peers.seconds_to(goal, RUN) for goal in (0.97, 0.98, 0.99, 0.995)] == [2, 3, 6, np.inf]
+
+
+def test_a_row_gives_medians_and_the_spread_of_the_accuracy():
+    row = peers.cells("quick", [RUN, RUN | {"accuracy": 0.993, "train": 8.0}], RATE)
+    assert (row["validation accuracy"], row["n"], row["training, s"]) == ("0.9920 ± 0.0014", "2", "7.0")
+    assert (row["s to 0.98"], row["s to 0.994"], row["peak, GB"]) == ("3.0", "–", "1.5")
+    speed = 37_800 / 1.5  # the median epoch after the first
+    assert row["images/s"] == f"{speed:,.0f}"
+    assert row["of the matrix rate"] == f"{6 * 1_000 * speed / 1e9 / RATE:.0%}"
+
+
+def test_runs_of_several_networks_have_no_speed_of_one():
+    row = peers.cells("committee", [RUN | {"epochs": []}], RATE)
+    assert [row[name] for name in ("images/s", "GFLOP/s", "of the matrix rate")] == ["–"] * 3
+    assert (row["s to 0.99"], row["training, s"]) == ("6.0", "6.0")
+
+
+def test_only_what_is_not_there_is_made_and_slow_peers_less_often():
+    slow = next(name for name in PEERS if PEERS[name].seeds == 1)
+    assert peers.to_make(["quick", slow], 2, {"quick": [RUN]}) == [(5, slow), (6, "quick")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quick", "one-epoch net, 1 epoch"])
+def test_recipes_and_peers_are_measured_alike(name, workplace):
+    sample.write_sample(workplace / "sample")
+    found = peers.measure(name, 5, workplace / "sample")
+    assert set(found) == set(RUN) - {"matrix_gflops", "machine", "date"}
+    assert 0 < found["accuracy"] <= 1
+    assert found["epochs"][-1]["seconds"] <= found["train"] < found["to_submission"]
