@@ -63,11 +63,12 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     teachers: Sequence[Any] = (),
 ) -> Trained:
-    """Train `recipe` on (n, side, side, 1) images and (n,) labels 0..9.
+    """Train `recipe` on (n, side, side, 1) float32 images in [0, 1] and (n,) labels 0..9.
 
-    `validation` holds (images, labels) to evaluate after each epoch, never trained on. What the networks `teachers`
-    say is learned too. `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged
-    when the loss is no longer a number.
+    While training, pixels are rounded to 256 levels. `validation` holds (images, labels) to evaluate after each epoch,
+    never trained on. What the `teachers`, networks of any side whose weights stay as they are, say is learned too.
+    `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged when the loss is no
+    longer a number.
     """
     start = time.perf_counter()
     keras.backend.clear_session()  # what the network before left in memory
@@ -77,23 +78,7 @@ def fit(
     n_steps = -(-len(images) // recipe.batch_size)
     batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
     presented = Presented(model, images, teachers)
-    optimizer = _AdamW(
-        _schedule(recipe, n_steps * recipe.epochs),
-        weight_decay=recipe.weight_decay,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema,
-        name="adamw",
-    )
-    optimizer.build(model.trainable_variables)  # or else TensorFlow traces the step twice, for 0.7 s
-    presented.compile(
-        optimizer,
-        loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
-        metrics=[
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-            keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss"),
-        ],
-        steps_per_execution=min(_STEPS_PER_EXECUTION.get(keras.backend.backend(), 1), n_steps),
-    )
+    optimizer = _compile(presented, recipe, n_steps)
     one_hot = np.eye(10, dtype=np.float32)[labels]
     history = []
     for epoch in range(1, recipe.epochs + 1):
@@ -124,12 +109,34 @@ def fit(
         history.append(record)
         on_epoch(record)
     if recipe.ema:
-        optimizer.keep_average(model.trainable_variables)
+        optimizer.keep_average(presented.trainable_variables)
     if recipe.batch_norm:
         measured = images[order[:_MEASURED]]
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
+
+
+def _compile(presented: Presented, recipe: Recipe, n_steps: int) -> "_AdamW":
+    """Make the training program of `n_steps` an epoch, and return its optimizer."""
+    optimizer = _AdamW(
+        _schedule(recipe, n_steps * recipe.epochs),
+        weight_decay=recipe.weight_decay,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+        name="adamw",  # by default the class's, with an underscore first, which TensorFlow refuses
+    )
+    optimizer.build(presented.trainable_variables)  # or else TensorFlow traces the step twice, for 0.7 s
+    presented.compile(
+        optimizer,
+        loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss"),
+        ],
+        steps_per_execution=min(_STEPS_PER_EXECUTION.get(keras.backend.backend(), 1), n_steps),
+    )
+    return optimizer
 
 
 class _AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
