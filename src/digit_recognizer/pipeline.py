@@ -88,7 +88,7 @@ def run(job: Job) -> dict[str, Any]:
                 )
             bookkeeping.finish(entry, result, "out-of-fold" if recipe.folds else "holdout")
         if together.n_networks == 1 and (changes := _after_the_last_epoch(recipe)):
-            say(f"After the last epoch: {', '.join(changes)}. Now:")
+            say(f"Then {', '.join(changes)}:")
         show_result(result)
         if job.submit:
             file = Path(result["submission"])
@@ -102,9 +102,9 @@ def run(job: Job) -> dict[str, Any]:
 def _after_the_last_epoch(recipe: Recipe) -> list[str]:
     """What makes the final figures other than the last epoch's."""
     changes = {
-        "the average of the weights taken": recipe.ema > 0,
-        "batch normalisation measured anew and folded into the weights": recipe.batch_norm,
-        "predictions averaged over changed images": recipe.tta != "none",
+        "weights averaged": recipe.ema > 0,
+        "batch normalisation measured anew": recipe.batch_norm,
+        "predictions for changed images averaged": recipe.tta != "none",
     }
     return [words for words, done in changes.items() if done]
 
