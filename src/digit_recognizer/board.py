@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .bookkeeping import estimate, ledger
+from .bookkeeping import estimate, ledger, status
 from .errors import InputError
 from .ledger import Row
 from .recipe_text import in_words, members_in_words, plain
@@ -47,7 +47,7 @@ def row(run: Row) -> dict[str, Any]:
         "id": run["id"],
         "run": run["name"],
         "name": short_name(run["name"]),
-        "status": run["status"],
+        "status": status(run),
         "cross_validated": judged if run["estimate"] == "out-of-fold" else None,
         "holdout": judged if run["estimate"] == "holdout" else None,
         "public_score": run["public_score"],
@@ -121,6 +121,7 @@ def details(word: str, note: str | None = None) -> dict[str, Any]:
         sent = book.submissions(run["submission_hash"]) if run["submission_hash"] else []
         return {
             **{key: value for key, value in run.items() if key not in ("recipe", "versions")},
+            "status": status(run),
             "recipe": json.loads(run["recipe"]),
             "versions": json.loads(run["versions"]),
             "members": book.members(run["id"]),

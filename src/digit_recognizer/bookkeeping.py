@@ -13,10 +13,12 @@ import numpy as np
 from . import runs, submission, surroundings
 from .files import read_bytes
 from .ledger import Ledger, Row, opened
+from .lock import alive, is_alive
 from .predict import fitness
 from .score import wilson_interval
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
+_SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,46 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     """
     folder = runs.new_run(name, datetime.now())
     try:
-        number = book.start_run(
-            name=folder.name,
-            code=surroundings.code(),
-            versions=surroundings.versions(),
-            cpu=surroundings.cpu(),
-            threads=surroundings.threads(),
-            **facts,
-        )
-        try:
-            yield Entry(book, number, folder)
-        except BaseException as error:
-            book.finish_run(number, _status_after(error), error=str(error))
-            raise
+        with alive(folder / _SIGN):
+            number = book.start_run(
+                name=folder.name,
+                code=surroundings.code(),
+                versions=surroundings.versions(),
+                cpu=surroundings.cpu(),
+                threads=surroundings.threads(),
+                **facts,
+            )
+            with _closed_whatever_happens(book, number):
+                yield Entry(book, number, folder)
     except BaseException:
         with suppress(OSError):
             folder.rmdir()  # only when nothing was written
+        raise
+
+
+@contextmanager
+def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
+    """Open a run of the ledger that did not come to its end. Raises RunError while another process is at it."""
+    folder = runs.SUBMISSIONS / str(run["name"])
+    folder.mkdir(parents=True, exist_ok=True)  # removed if nothing had been written
+    with alive(folder / _SIGN, f"run {run['name']} is being trained by another process. Wait for it."):
+        book.update_run(run["id"], status="running", finished=None, error="")
+        with _closed_whatever_happens(book, run["id"]):
+            yield Entry(book, run["id"], folder)
+
+
+def status(run: Row) -> str:
+    """The status of a run of the ledger; one that was killed could not say so itself."""
+    is_dead = run["status"] == "running" and not is_alive(runs.SUBMISSIONS / str(run["name"]) / _SIGN)
+    return "interrupted" if is_dead else str(run["status"])
+
+
+@contextmanager
+def _closed_whatever_happens(book: Ledger, number: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        book.finish_run(number, _status_after(error), error=str(error))
         raise
 
 

@@ -93,10 +93,13 @@ def train_member(
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
     on_epoch: Callable[[train.Epoch], None] = lambda epoch: None,
     teachers: Sequence[Any] = (),
+    begun: train.Checkpoint | None = None,
+    keep: Callable[[train.Checkpoint], None] = lambda checkpoint: None,
 ) -> Outcome:
     """Train one network, by `teachers` if there are any, and predict its held-out rows and test.csv.
 
-    Raises Diverged when the training does or the network predicts what is no number.
+    `begun` and `keep` are those of `train.fit`. Raises Diverged when the training does or the network predicts what is
+    no number.
     """
     recipe, labels, side = member.recipe, train_table.labels, MODELS[member.recipe.model].side
 
@@ -105,8 +108,8 @@ def train_member(
 
     fitted, held_out = (images(train_table, rows) for rows in (member.fitted, member.held_out))
     validation = (held_out, labels[member.held_out]) if len(held_out) else None
-    start = time.perf_counter()
-    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch, teachers)
+    start = time.perf_counter() - (begun.history[-1].seconds if begun else 0)
+    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch, teachers, begun, keep)
     seconds = {"train": time.perf_counter() - start}
     start = time.perf_counter()
     test_images = images(test_table, slice(None) if member.labels_test else slice(0))

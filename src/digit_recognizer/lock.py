@@ -36,13 +36,19 @@ def alone(name: str, otherwise: str) -> Iterator[None]:
 
 
 @contextmanager
-def alive(path: Path) -> Iterator[None]:
-    """Tell other processes by the lock file `path` that this one lives; however it dies, the system lifts the lock."""
-    try:
-        with held(path):
+def alive(path: Path, otherwise: str = "") -> Iterator[None]:
+    """Tell other processes by the lock file `path` that this one lives; however it dies, the system lifts the lock.
+
+    Raises RunError(otherwise) when another process holds it.
+    """
+    with held(path) as is_ours:
+        if not is_ours:
+            raise RunError(otherwise)
+        try:
             yield
-    finally:
-        path.unlink(missing_ok=True)
+        finally:
+            with suppress(OSError):  # Windows removes no open file
+                path.unlink()
 
 
 def is_alive(path: Path) -> bool:

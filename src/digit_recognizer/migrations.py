@@ -87,6 +87,7 @@ MIGRATIONS = (
     CREATE INDEX scores_by_hash ON scores (hash);
     """,
     "ALTER TABLE runs ADD COLUMN error TEXT NOT NULL DEFAULT ''",  # why it failed or was pruned
+    "ALTER TABLE members ADD COLUMN seconds_predict REAL",  # of predicting test.csv
 )
 
 

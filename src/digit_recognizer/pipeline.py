@@ -13,9 +13,11 @@ import numpy as np
 
 from . import bookkeeping, fetching, runs, sending, sources, submission, teaching, training
 from .bookkeeping import Entry
+from .errors import Diverged, InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
 from .kaggle_call import require_credentials
+from .ledger import Row
 from .predict import fitness
 from .recipes import Recipe
 from .score import score
@@ -40,6 +42,7 @@ class Job:
     message: str = ""
     again: bool = False
     hashes: tuple[str, str] | None = None  # of train.csv and test.csv, when a run is repeated
+    resumed: Row | None = None  # the run of the ledger that goes on; recipe and hashes are its own
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -62,6 +65,10 @@ def run(job: Job) -> dict[str, Any]:
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
     if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
+        if job.resumed:
+            raise InputError(
+                f"{source.place}: other files than run {job.resumed['name']} was begun with. Name those with --data."
+            )
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
 
     data = training.Data(source, train_table, test_table)
@@ -70,7 +77,11 @@ def run(job: Job) -> dict[str, Any]:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
         teaching.check(members, teachers)
         facts = training.facts("run", job.recipe_name, recipe, data)
-        with bookkeeping.entered(book, run_name, **facts) as entry:
+        with (
+            bookkeeping.entered_again(book, job.resumed)
+            if job.resumed
+            else bookkeeping.entered(book, run_name, **facts)
+        ) as entry:
             together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
@@ -113,7 +124,7 @@ def _train(
     entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
 ) -> "Together":
     """Train all networks, and tell of each."""
-    first = members[0]
+    first, n_done = members[0], len(entry.book.members(entry.number))
     many = f"{len(members)} networks, the first " if len(members) > 1 else ""
     judged = (
         f"{len(first.held_out):,} are held out for validation."
@@ -121,16 +132,23 @@ def _train(
         else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
-    with progress([member.recipe.epochs for member in members]) as lines:
-        return training.train(
-            entry,
-            members,
-            data,
-            lines.on_batch,
-            lambda member, epoch: lines.on_epoch(epoch),
-            lines.on_member,
-            teachers,
-        )
+    if n_done:
+        say(f"{n_done} of them are done already.")
+    try:
+        with progress([member.recipe.epochs for member in members]) as lines:
+            return training.train(
+                entry,
+                members,
+                data,
+                lines.on_batch,
+                lambda member, epoch: lines.on_epoch(epoch),
+                lines.on_member,
+                teachers,
+            )
+    except (KeyboardInterrupt, RunError) as error:
+        if not isinstance(error, Diverged):
+            say(f"To go on at the last whole epoch: digits run --resume {entry.name}", style="bold")
+        raise
 
 
 def _score(test_log_p: np.ndarray, answers: np.ndarray) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class TrainingLines:
 
     def on_epoch(self, epoch: Any) -> None:
         """Tell a record with epoch, loss, accuracy, validation_loss and validation_accuracy (or None)."""
-        self._done += 1
+        self._done = sum(self._epochs[: self._networks]) + epoch.epoch
         if len(self._epochs) > 1:
             return
         line = f"epoch {epoch.epoch:>{len(str(self._epochs[0]))}}/{self._epochs[0]}"
@@ -69,6 +69,7 @@ class TrainingLines:
     def on_member(self, name: str, fit: Any) -> None:
         """Tell that a network is done, and how it fits its held-out rows: a record with accuracy and loss, or None."""
         self._networks += 1
+        self._done = sum(self._epochs[: self._networks])
         if len(self._epochs) > 1:
             judged = f"   validation: loss {fit.loss:.4f}, accuracy {fit.accuracy:.4f}" if fit else ""
             say(f"network {self._networks:>{len(str(len(self._epochs)))}}/{len(self._epochs)}   {name}{judged}")

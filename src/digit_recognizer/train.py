@@ -1,7 +1,7 @@
 """fit(recipe, images, labels) -> Trained. Refuses to know where images come from and where weights go.
 
 Order and distortions follow from the recipe's seed and the number of the epoch, first weights from the seed;
-dropout's noise runs on from epoch to epoch.
+dropout's noise runs on from epoch to epoch, and its state belongs to a checkpoint as the weights do.
 """
 
 import logging
@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from .augment import Distortion, draw
-from .errors import Diverged
+from .errors import Diverged, InputError
 from .models import MODELS, batch_norm
 from .predict import fitness, log_probabilities
 from .presented import Presented
@@ -37,6 +37,14 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float = field(compare=False)  # since the training began
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training between two epochs: all that the next one goes on from, in this process or another."""
+
+    history: tuple[Epoch, ...]  # of the epochs that are done
+    variables: tuple[np.ndarray, ...]  # of network, dropout's noise and optimizer, in Keras's order
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,19 @@ def fit(
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     teachers: Sequence[Any] = (),
+    begun: Checkpoint | None = None,
+    keep: Callable[[Checkpoint], None] = lambda checkpoint: None,
 ) -> Trained:
     """Train `recipe` on (n, side, side, 1) float32 images in [0, 1] and (n,) labels 0..9.
 
     While training, pixels are rounded to 256 levels. `validation` holds (images, labels) to evaluate after each epoch,
     never trained on. What the `teachers`, networks of any side whose weights stay as they are, say is learned too.
-    `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. Raises Diverged when the loss is no
-    longer a number.
+    `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. `keep` gets a checkpoint after each
+    epoch; from one of the same training, given as `begun`, it goes on, to the same bits on the same machine. Raises
+    Diverged when the loss is no longer a number, InputError when the checkpoint is not of such a network.
     """
-    start = time.perf_counter()
+    history = list(begun.history) if begun else []
+    start = time.perf_counter() - (history[-1].seconds if history else 0)
     keras.backend.clear_session()  # what the network before left in memory
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
@@ -79,10 +91,16 @@ def fit(
     batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
     presented = Presented(model, images, teachers)
     optimizer = _compile(presented, recipe, n_steps)
+    variables = [*model.variables, *optimizer.variables]
+    if begun:
+        _restore(variables, begun.variables)
     one_hot = np.eye(10, dtype=np.float32)[labels]
-    history = []
-    for epoch in range(1, recipe.epochs + 1):
-        order = np.random.default_rng((recipe.seed, epoch)).permutation(len(images))[: n_steps * batch_size]
+
+    def order_of(epoch: int) -> np.ndarray:
+        return np.random.default_rng((recipe.seed, epoch)).permutation(len(images))[: n_steps * batch_size]
+
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        order = order_of(epoch)
         distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
         logs = presented.fit(
             {"rows": order.astype(np.int32), "distortions": draw(distortion, len(order), recipe.seed, epoch)},
@@ -107,14 +125,23 @@ def fit(
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
         history.append(record)
+        keep(Checkpoint(tuple(history), tuple(np.asarray(one).copy() for one in variables)))
         on_epoch(record)
     if recipe.ema:
         optimizer.keep_average(presented.trainable_variables)
     if recipe.batch_norm:
-        measured = images[order[:_MEASURED]]
+        measured = images[order_of(recipe.epochs)[:_MEASURED]]
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
+
+
+def _restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    expected, received = ([(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, values))
+    if expected != received:
+        raise InputError("the checkpoint is not of this network: its variables have other shapes or types.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _compile(presented: Presented, recipe: Recipe, n_steps: int) -> "_AdamW":

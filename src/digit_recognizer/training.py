@@ -7,6 +7,7 @@ it. Refuses to know answers and the terminal.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import bookkeeping, runs
@@ -19,7 +20,7 @@ from .teaching import Teacher, teachers_of
 from .terminal import quietly
 
 if TYPE_CHECKING:
-    from .crossval import Member, Together
+    from .crossval import Member, Outcome, Together
     from .predict import Fitness
     from .train import Epoch
 
@@ -67,35 +68,56 @@ def train(
 ) -> "Together":
     """Train all `members`, each written and entered as soon as it is done.
 
-    Raises Diverged when one does; what the callbacks raise ends the training.
+    What an interrupted process left of the run is taken over: networks that are done, and the checkpoint of the one it
+    was at. Raises Diverged when one does, InputError when what was left is damaged; what the callbacks raise ends the
+    training.
     """
-    from . import crossval
+    from . import crossval, resuming
 
+    done = {row["name"]: row for row in entry.book.members(entry.number)}
     outcomes = []
     for member in members:
-        own = [teacher.network() for teacher in teachers_of(member, teachers)]
-        outcome = crossval.train_member(member, data.train, data.test, on_batch, partial(on_epoch, member), own)
-        outcomes.append(outcome)
         folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
-        runs.write_member(folder, outcome, member.held_out)
-        train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
-        entry.book.add_member(
-            entry.number,
-            name=member.name,
-            model=member.recipe.model,
-            seed=member.recipe.seed,
-            fold=member.fold,
-            weights=outcome.n_weights,
-            train_n=train_fit.n,
-            train_accuracy=train_fit.accuracy,
-            train_loss=train_fit.loss,
-            n=fit and fit.n,
-            accuracy=fit and fit.accuracy,
-            loss=fit and fit.loss,
-            seconds=outcome.seconds["train"],
-        )
-        on_member(member.name, fit)
+        if member.name in done:
+            outcome = resuming.finished(folder, done[member.name])
+        else:
+            outcome = crossval.train_member(
+                member,
+                data.train,
+                data.test,
+                on_batch,
+                partial(on_epoch, member),
+                [teacher.network() for teacher in teachers_of(member, teachers)],
+                resuming.begun(folder, member, data.train.fingerprint),
+                partial(resuming.keep, folder, member, data.train.fingerprint),
+            )
+            _enter(entry, member, outcome, folder)
+            resuming.forget(folder)
+        outcomes.append(outcome)
+        on_member(member.name, outcome.fits.get("validation"))
     return crossval.together(members, outcomes)
+
+
+def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> None:
+    """Write what a network leaves, then its row of the ledger, with which it counts as done."""
+    runs.write_member(folder, outcome, member.held_out)
+    train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
+    entry.book.add_member(
+        entry.number,
+        name=member.name,
+        model=member.recipe.model,
+        seed=member.recipe.seed,
+        fold=member.fold,
+        weights=outcome.n_weights,
+        train_n=train_fit.n,
+        train_accuracy=train_fit.accuracy,
+        train_loss=train_fit.loss,
+        n=fit and fit.n,
+        accuracy=fit and fit.accuracy,
+        loss=fit and fit.loss,
+        seconds=outcome.seconds["train"],
+        seconds_predict=outcome.seconds["predict"],
+    )
 
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:

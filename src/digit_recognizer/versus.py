@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import runs, sources, submission
-from .bookkeeping import ledger
+from .bookkeeping import ledger, status
 from .errors import InputError
 from .files import read_bytes
 from .ledger import Row
@@ -105,7 +105,7 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
 def check_finished(run: Row) -> None:
     """Raise InputError for a run that left no probabilities because it did not come to its end."""
     if run["status"] != "done":
-        raise InputError(f"run {run['name']} is {run['status']}; only a finished run can be used.")
+        raise InputError(f"run {run['name']} is {status(run)}; only a finished run can be used.")
 
 
 def folder_of(run: Row) -> Path:

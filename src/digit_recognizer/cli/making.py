@@ -7,12 +7,13 @@ import click
 
 from ..errors import InputError
 from .group import FILE, digits, news_to_stderr, print_json
-from .recipe_options import recipe_of, recipe_options, run_like
+from .recipe_options import recipe_like, recipe_of, recipe_options, run_like, run_to_resume
 
 
 @digits.command()
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
+@click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
 @click.option("--answers", type=FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
@@ -29,14 +30,16 @@ def run(**options: Any) -> None:
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
     news_to_stderr(options["as_json"])
-    name, recipe = recipe_of(options)
-    like = run_like(options["like"]) if options["like"] else None
+    resumed = run_to_resume(options) if options["resume"] else None
+    name, recipe = recipe_like(resumed) if resumed else recipe_of(options)
+    origin = resumed or (run_like(options["like"]) if options["like"] else None)
     result = pipeline.run(
         pipeline.Job(
             recipe_name=name,
             recipe=recipe,
-            data=options["data"] or (Path(like["data"]) if like else None),
-            hashes=(like["train_hash"], like["test_hash"]) if like else None,
+            data=options["data"] or (Path(origin["data"]) if origin else None),
+            hashes=(origin["train_hash"], origin["test_hash"]) if origin else None,
+            resumed=resumed,
             answers=options["answers"],
             run_name=options["name"],
             submit=options["submit"],

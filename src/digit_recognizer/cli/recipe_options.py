@@ -49,7 +49,9 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
         base = "; a file may name its `base`" if "recipe_file" in given else ""
         raise InputError(f"{names}: give one of them{base}.")
     if given and given[0] != "recipe":
-        name, recipe = load(options["recipe_file"]) if given[0] == "recipe_file" else _recipe_like(options["like"])
+        name, recipe = (
+            load(options["recipe_file"]) if options["recipe_file"] else recipe_like(run_like(options["like"]))
+        )
         recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
     else:
         name, recipe = choose(options["recipe"], options["model"])
@@ -69,8 +71,28 @@ def run_like(word: str) -> "Row":
     return run
 
 
-def _recipe_like(word: str) -> "tuple[str, Recipe]":
+def run_to_resume(options: dict[str, Any]) -> "Row":
+    """The ledger's row of the run that --resume names.
+
+    Raises InputError when there is none, when it is finished or no run of its own, or when an option would change it.
+    """
+    from ..bookkeeping import ledger
+
+    changing = ("recipe", "recipe_file", "model", *_SHORT, "settings", "like", "name")
+    if given := [key for key in changing if options[key]]:
+        option = f"--{'set' if given[0] == 'settings' else given[0].replace('_', '-')}"
+        raise InputError(f"--resume goes on with the run as it was begun; leave out {option}.")
+    with ledger() as book:
+        run = book.run(options["resume"])
+    if run["kind"] != "run":
+        raise InputError(f"run {run['name']} is a {run['kind']}; only what `digits run` began can be resumed.")
+    if run["status"] == "done":
+        raise InputError(f"run {run['name']} is finished. Repeat it with --like, or send it with `digits submit`.")
+    return run
+
+
+def recipe_like(run: "Row") -> "tuple[str, Recipe]":
+    """Name and recipe of a run of the ledger."""
     from ..recipes import from_record
 
-    run = run_like(word)
     return run["recipe_name"], from_record(json.loads(run["recipe"]))

@@ -1,0 +1,166 @@
+"""Runs that are interrupted, in this process or by a kill, and go on to the same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer import board, bookkeeping, cli, pipeline, resuming, runs, terminal
+from digit_recognizer.errors import InputError
+from digit_recognizer.recipes import RECIPES, change
+from digit_recognizer.train import fit
+
+NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
+ONE = change(RECIPES["quick"], NOISY)
+SEVERAL = change(RECIPES["quick"], {**NOISY, "folds": 2, "members": [{}, {"model": "lenet-28"}]})
+
+
+@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"batch_norm": False}])
+@pytest.mark.parametrize("done", [1, 3])
+def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(changes, done):
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((300, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 30)
+    recipe, kept = change(ONE, changes), []
+    whole = fit(recipe, images, labels, keep=kept.append)
+    resumed = fit(recipe, images, labels, begun=kept[done - 1])
+    for first, second in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert resumed.history == whole.history
+
+
+def test_a_checkpoint_of_another_network_is_refused():
+    images, labels = np.zeros((20, 32, 32, 1), np.float32), np.repeat(np.arange(10), 2)
+    kept = []
+    fit(change(ONE, {"epochs": 1}), images, labels, keep=kept.append)
+    with pytest.raises(InputError, match="not of this network"):
+        fit(change(ONE, {"batch_norm": False}), images, labels, begun=kept[0])
+
+
+def interrupted(monkeypatch, recipe, epochs):
+    """A run that ends at its `epochs`-th epoch, all networks counted; its row."""
+    heard = []
+
+    def on_epoch(self, epoch):
+        heard.append(epoch)
+        if len(heard) == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(terminal.TrainingLines, "on_epoch", on_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(pipeline.Job("mine", recipe, Path("sample")))
+    with bookkeeping.ledger() as book:
+        return book.run("last")
+
+
+def probabilities(result):
+    return runs.read_probabilities(Path("submissions", result["run"]))
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [(ONE, 2), (SEVERAL, 4)])
+def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path, monkeypatch, capsys, recipe, epochs):
+    monkeypatch.chdir(tmp_path)
+    whole = pipeline.run(pipeline.Job("mine", recipe, Path("sample"), run_name="whole"))
+    row = interrupted(monkeypatch, recipe, epochs)
+    assert row["status"] == "interrupted"
+    assert f"digits run --resume {row['name']}" in " ".join(capsys.readouterr().out.split())
+    with bookkeeping.ledger() as book:
+        assert len(book.members(row["id"])) == (epochs - 1) // 3  # each of the networks has three epochs
+
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["run", "--resume", str(row["id"])])
+    with bookkeeping.ledger() as book:
+        resumed = book.run(row["name"])
+        names = [[member["name"] for member in book.members(run)] for run in (1, 2)]
+    assert names[0] == names[1]
+    assert resumed["status"] == "done"
+    assert resumed["submission_hash"] == whole["submission_sha256"]
+    for first, second in zip(probabilities(whole), probabilities({"run": row["name"]}), strict=True):
+        np.testing.assert_array_equal(first, second)
+    kept = [path.name for path in Path("submissions", row["name"]).rglob("*")]
+    assert "checkpoint.npz" not in kept
+    assert ".training" not in kept
+
+
+def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "run"]
+    sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 200}.items()]
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--recipe=quick", "--data=sample", *sets], stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("epoch   2"):
+                assert [run["status"] for run in board.board(every=True)] == ["running"]
+                refused = subprocess.run([*command, "--resume=last"], env=environment, capture_output=True, text=True)
+                assert "another process" in refused.stderr
+                process.send_signal(signal.SIGKILL)
+    assert [run["status"] for run in board.board(every=True)] == ["interrupted"]
+    run = board.board(every=True)[0]["run"]
+    with np.load(Path("submissions", run, "checkpoint.npz")) as checkpoint:
+        assert '"epoch": 2' in str(checkpoint["history"])
+
+
+def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*options):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["run", "--resume", *options])
+        return " ".join(capsys.readouterr().err.split())
+
+    assert "the ledger is empty" in refused("last")
+    row = interrupted(monkeypatch, ONE, 2)
+    assert "leave out --epochs" in refused("last", "--epochs", "5")
+    assert "leave out --name" in refused("last", "--name", "other")
+    assert "leave out --set" in refused("last", "--set", "shift=2")
+
+    Path("elsewhere").mkdir()
+    for name in ("train", "test"):
+        lines = Path("data/sample", f"{name}.csv").read_bytes().splitlines(keepends=True)
+        Path("elsewhere", f"{name}.csv").write_bytes(b"".join(lines[:-1]))
+    assert "other files than" in refused("last", "--data", "elsewhere")
+
+    checkpoint = Path("submissions", row["name"], "checkpoint.npz")
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+    assert "checkpoint.npz" in refused("last")
+    checkpoint.write_bytes(content)
+    with bookkeeping.ledger() as book:
+        book.update_run(row["id"], recipe=asdict(change(ONE, {"seed": 5})))
+    assert "of another recipe" in refused("last")
+    assert sha256(checkpoint.read_bytes()).digest() == sha256(content).digest()
+
+
+def test_a_finished_run_and_a_blend_are_not_resumed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    facts = {"recipe_name": "x", "recipe": {}, "data": "", "source": "sample", "train_hash": "", "test_hash": ""}
+    with bookkeeping.ledger() as book:
+        for kind in ("run", "blend"):
+            with bookkeeping.entered(book, kind, kind=kind, **facts) as entry:
+                book.finish_run(entry.number, "done")
+    for number, reason in (("1", "is finished"), ("2", "is a blend")):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["run", "--resume", number])
+        assert reason in " ".join(capsys.readouterr().err.split())
+
+
+def test_history_is_read_back_exactly(tmp_path):
+    recipe, kept = change(ONE, {"epochs": 2}), []
+    images, labels = np.zeros((20, 32, 32, 1), np.float32), np.repeat(np.arange(10), 2)
+    history = fit(recipe, images, labels, keep=kept.append).history
+    runs._write_history(tmp_path / "history.csv", history)
+    runs.write_arrays(tmp_path / "weights.npz", {"a/b": np.ones(3)})
+    runs.write_probabilities(tmp_path, np.arange(2), np.zeros((2, 10)), np.zeros((3, 10)))
+    row = {"train_n": 9, "train_accuracy": 0.7, "train_loss": 0.1, "n": None, "seconds": 3.0, "seconds_predict": 1.0}
+    found = resuming.finished(tmp_path, row)
+    assert found.history == history
+    assert found.history[0].seconds == history[0].seconds
+    assert set(found.fits) == {"train"}
