@@ -1,0 +1,36 @@
+"""Another backend than TensorFlow, in a process of its own, as Keras chooses one for good when it is imported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from digit_recognizer import cli, runs
+
+# TensorFlow counts as absent: who imports it gets an ImportError.
+_PROGRAM = """
+import sys
+sys.modules["tensorflow"] = None
+from digit_recognizer.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_jax_trains_predicts_and_teaches_without_tensorflow(tmp_path):
+    def run(*options):
+        command = [sys.executable, "-c", _PROGRAM, "run", "--recipe", "quick", "--data", "sample", "--json", *options]
+        environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    distorted = [f"--set={setting}" for setting in ("rotate=10", "elastic=0.3", "dropout=0.1")]
+    teacher = run("--epochs", "12", *distorted)
+    assert teacher["validation"]["accuracy"] > 0.9
+    run("--epochs", "1", f"--set=teacher={teacher['run']}")
+    rows, log_p, test_log_p = runs.read_probabilities(tmp_path / "submissions" / teacher["run"])
+    assert len(rows) == len(log_p) == 120
+    np.testing.assert_allclose(np.exp(test_log_p).sum(axis=1), 1, rtol=1e-5)
