@@ -36,3 +36,18 @@ def test_the_network_is_shown_the_distorted_images():
     coefficients, rows = draw(Distortion(rotate=20), 8, 3, 1), np.arange(8, dtype=np.int32)
     seen = Presented(network, IMAGES).predict_on_batch({"rows": rows, "distortions": coefficients})
     np.testing.assert_allclose(seen.reshape(8, 9, 9, 1), distorted(IMAGES[:8], coefficients), atol=2e-5)
+
+
+def test_the_training_program_is_fit_for_a_gpu_where_keras_has_xla_compile_it():
+    network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    labels = np.eye(10, dtype=np.float32)[np.arange(60) % 10]
+    inputs = {"rows": np.arange(60, dtype=np.int32), "distortions": draw(Distortion(rotate=9, elastic=0.5), 60, 0, 1)}
+    losses = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        presented = Presented(keras.models.clone_model(network), IMAGES)
+        presented.compile("adam", "mse", jit_compile=jit_compile, steps_per_execution=2)
+        losses += presented.fit(inputs, labels, batch_size=20, shuffle=False, verbose=0).history["loss"]
+        # The program could not use a variable of int32: TensorFlow keeps it off the GPU.
+        assert "int32" not in {variable.dtype for variable in (*presented.variables, *presented.optimizer.variables)}
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -13,6 +13,8 @@ from keras import ops
 from .augment import sources
 
 _BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
+# TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
+_FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
 _TEACHERS_WEIGHT = 9.0  # of their cross-entropy beside 1 of the labels'; our guess
 
 
@@ -29,7 +31,7 @@ class Presented(keras.Model):  # type: ignore[misc]
         self.network, self.teachers = network, list(teachers)
         frames = framed(images)
         self.frames = self.add_weight(
-            frames.shape, lambda shape, dtype: frames, "int32", trainable=False, autocast=False, name="frames"
+            frames.shape, lambda shape, dtype: frames, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
         )
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
@@ -59,7 +61,7 @@ def _cut(images: Any, side: int) -> Any:
 
 
 def framed(images: np.ndarray) -> np.ndarray:
-    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32, paper around: what `warp` reads.
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, paper around: what `warp` reads.
 
     Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
     all that lies around a point. 256 levels, as the CSV has them; a resized image is rounded to them.
@@ -67,7 +69,7 @@ def framed(images: np.ndarray) -> np.ndarray:
     around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
     pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
     four = [pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:]]
-    return np.stack(four, axis=-1).view("<i4")[..., 0]
+    return np.stack(four, axis=-1).view(_FOUR_BYTES)[..., 0]
 
 
 def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
@@ -90,5 +92,5 @@ def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
 
 
 def _ink(four: Any, which: int) -> Any:
-    """One of the four pixels in an int32, 0 to 255, as float32."""
+    """One of the four pixels in four bytes, 0 to 255, as float32."""
     return ops.cast(ops.bitwise_and(ops.right_shift(four, 8 * which), 255), "float32")
