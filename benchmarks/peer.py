@@ -1,4 +1,4 @@
-"""One training as public notebooks do it, beside which the recipes are measured: re-built from published facts.
+"""One public training, beside which the recipes are measured.
 
     python benchmarks/peer.py NAME --data PATH [--seed 0]
 
@@ -11,8 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import pi, prod
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,145 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from digit_recognizer.predict import average, fitness, log_probabilities  # noqa: E402
+from public import PEERS, Images, Peer  # noqa: E402
 
-Images = np.ndarray
 Said = Callable[[Images], np.ndarray]  # log-probabilities of images
-
-
-@dataclass(frozen=True)
-class Peer:
-    """What is known of a public training."""
-
-    source: str
-    epochs: int
-    batch_size: int
-    build: Callable[[], Any] | None = None  # a Keras model; None for PyTorch's example
-    optimizer: Callable[[int], Any] | None = None  # of the number of all steps; Adam 1e-3 by default
-    rate: Callable[[int], float] | None = None  # of the epoch, from 0
-    shown: Callable[[Images, int, int], Images] | None = None  # of images, seed and epoch
-    side: int = 28
-    published: str = ""  # accuracy on MNIST's 10,000 test images, after training on its 60,000
-    seeds: int = 5  # how many are measured, unless fewer are asked for
-
-
-def tutorial_lenet5() -> Any:
-    from digit_recognizer.models import MODELS
-
-    return MODELS["lenet5"].build()
-
-
-def keras_convnet() -> Any:
-    from keras import Sequential, layers
-
-    return Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10),
-        ]
-    )
-
-
-def one_epoch_net() -> Any:
-    from keras import Sequential, layers
-
-    return Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Normalization(mean=0.1307, variance=0.3081**2),
-            layers.Conv2D(24, 5),
-            layers.MaxPooling2D(2),
-            layers.ReLU(),
-            layers.Conv2D(32, 3),
-            layers.MaxPooling2D(2),
-            layers.ReLU(),
-            layers.Flatten(),
-            layers.Dense(256, activation="relu"),
-            layers.Dense(10),
-        ]
-    )
-
-
-def one_cycle(n_steps: int) -> Any:
-    """Adam, by cosines up to 1e-2 from a 25th of it in 30 % of the steps, and down to nearly 0: PyTorch's defaults."""
-    from keras import ops, optimizers
-
-    class OneCycle(optimizers.schedules.LearningRateSchedule):
-        def __call__(self, step: Any) -> Any:
-            up = 0.3 * n_steps
-            step = ops.cast(step, "float32")
-            rising = 0.04 + 0.96 * (1 - ops.cos(pi * step / up)) / 2
-            falling = 4e-6 + (1 + ops.cos(pi * (step - up) / (n_steps - up))) / 2
-            return 1e-2 * ops.where(step < up, rising, falling)
-
-    return optimizers.Adam(OneCycle(), beta_1=0.7, beta_2=0.9)
-
-
-def kernel_member() -> Any:
-    from keras import Sequential, layers
-
-    def block(filters: int) -> list[Any]:
-        convolutions = [(3, 1, "valid"), (3, 1, "valid"), (5, 2, "same")]
-        made = [layers.Conv2D(filters, k, s, padding=p, activation="relu") for k, s, p in convolutions]
-        return [layer for conv in made for layer in (conv, layers.BatchNormalization())]
-
-    return Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            *block(32),
-            layers.Dropout(0.4),
-            *block(64),
-            layers.Dropout(0.4),
-            layers.Conv2D(128, 4, activation="relu"),
-            layers.BatchNormalization(),
-            layers.Flatten(),
-            layers.Dropout(0.4),
-            layers.Dense(10),
-        ]
-    )
-
-
-def distorted(images: Images, seed: int, epoch: int) -> Images:
-    """Rotation by 10 degrees, zoom 0.1, shift by 0.1: by our gather, which is faster than what notebooks call."""
-    from digit_recognizer.augment import Distortion, draw
-    from digit_recognizer.presented import framed, warp
-
-    coefficients = draw(Distortion(rotate=10, zoom=0.1, shift=3), len(images), seed, epoch)
-    parts = np.array_split(np.arange(len(images), dtype=np.int32), 40)
-    return np.concatenate(
-        [np.asarray(warp(framed(images[p]), np.arange(len(p), dtype=np.int32), coefficients[p])) for p in parts]
-    )
-
-
-PEERS = {
-    "tutorial LeNet-5": Peer("tutorials: average pooling, ReLU, Adam 1e-3", 10, 128, tutorial_lenet5, side=32),
-    "Keras convnet": Peer("Keras's example, Simple MNIST convnet", 15, 128, keras_convnet),
-    "one-epoch net, 1 epoch": Peer(
-        "tuomaso/train_mnist_fast, a PyTorch program, in Keras: one-cycle Adam",
-        1,
-        256,
-        one_epoch_net,
-        one_cycle,
-        published="0.9904",
-    ),
-    "one-epoch net, 2 epochs": Peer("the same, twice as long", 2, 256, one_epoch_net, one_cycle, published="0.99245"),
-    "PyTorch example": Peer("PyTorch's example: Adadelta, rate 1 x 0.7^epoch", 14, 64, seeds=2, published="0.99185"),
-    "15-network kernel, a member": Peer(
-        "the best honest public kernel, 0.99757 with 15 of these",
-        45,
-        64,
-        kernel_member,
-        rate=lambda epoch: 1e-3 * 0.95**epoch,
-        shown=distorted,
-        seeds=1,
-        published="0.99641",
-    ),
-}
 
 
 def main() -> None:

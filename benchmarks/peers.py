@@ -39,7 +39,7 @@ from figures import (  # noqa: E402
     unpacked,
     write_between,
 )
-from peer import PEERS  # noqa: E402
+from public import PEERS  # noqa: E402
 
 FIGURES = DOCS / "benchmarks.json"
 N_FITTED = 37_800  # rows of train.csv without the holdout

@@ -5,7 +5,7 @@ import pytest
 
 import peers
 from digit_recognizer import sample
-from peer import PEERS
+from public import PEERS
 
 RATE = 100
 ENDS = [{"seconds": 2.0, "accuracy": 0.97}, {"seconds": 3.0, "accuracy": 0.985}, {"seconds": 5.0, "accuracy": 0.9}]
