@@ -12,6 +12,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from digit_recognizer import sources  # noqa: E402
+from digit_recognizer.errors import InputError  # noqa: E402
+
 DOCS = ROOT / "docs"
 
 
@@ -62,9 +67,14 @@ def write_between(file: Path, name: str, text: str) -> None:
 
 
 def unpacked(data: Path, folder: Path) -> Path:
-    """The folder with the CSVs: `data` itself, or where its zip was unpacked."""
+    """The folder with the CSVs: `data` itself, or where its zip was unpacked. Ends the program where there are none."""
+    try:
+        sources.find(data)
+    except InputError as error:
+        raise SystemExit(f"Error: {error}") from None
     if data.is_dir():
         return data
     with zipfile.ZipFile(data) as archive:
-        archive.extractall(folder)
+        for name in ("train.csv", "test.csv"):
+            archive.extract(name, folder)
     return folder

@@ -1,20 +1,19 @@
 """Runs that are interrupted, in this process or by a kill, and go on to the same bits."""
 
+import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from digit_recognizer import board, bookkeeping, cli, pipeline, resuming, runs, terminal
-from digit_recognizer.errors import InputError
+from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
-from digit_recognizer.train import fit
+from digit_recognizer.train import Checkpoint, Epoch, fit
 
 NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
 ONE = change(RECIPES["quick"], NOISY)
@@ -88,24 +87,86 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path,
     assert ".training" not in kept
 
 
-def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process(tmp_path, monkeypatch):
+def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "run"]
-    sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 200}.items()]
+    recipe = change(ONE, {"epochs": 9})
+    sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 9}.items()]
     environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    whole = pipeline.run(pipeline.Job("mine", recipe, Path("sample")))
     with subprocess.Popen(
         [*command, "--recipe=quick", "--data=sample", *sets], stdout=subprocess.PIPE, env=environment, text=True
     ) as process:
         for line in process.stdout:
-            if line.startswith("epoch   2"):
-                assert [run["status"] for run in board.board(every=True)] == ["running"]
-                refused = subprocess.run([*command, "--resume=last"], env=environment, capture_output=True, text=True)
-                assert "another process" in refused.stderr
-                process.send_signal(signal.SIGKILL)
-    assert [run["status"] for run in board.board(every=True)] == ["interrupted"]
-    run = board.board(every=True)[0]["run"]
-    with np.load(Path("submissions", run, "checkpoint.npz")) as checkpoint:
+            if line.startswith("epoch 2"):
+                process.kill()
+    assert sorted(run["status"] for run in board.board(every=True)) == ["done", "interrupted"]
+    with bookkeeping.ledger() as book:
+        killed = book.run("last")
+    folder = Path("submissions", killed["name"])
+    Path(folder, ".checkpoint.npz.abc.tmp").write_bytes(b"torn")
+    with np.load(folder / "checkpoint.npz") as checkpoint:
         assert '"epoch": 2' in str(checkpoint["history"])
+        assert '"epoch": 9' not in str(checkpoint["history"])
+
+    resumed = subprocess.run([*command, "--resume=last"], env=environment, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on after" in resumed.stdout
+    result = json.loads((folder / "result.json").read_text())
+    assert {**result, "run": "", "submission": "", "seconds": {}} == {
+        **json.loads(json.dumps(whole)),
+        "run": "",
+        "submission": "",
+        "seconds": {},
+        "recipe": "quick",
+    }
+    assert result["seconds"]["total"] > result["seconds"]["train"]
+    with np.load(folder / "weights.npz") as ours, np.load(Path("submissions", whole["run"], "weights.npz")) as others:
+        for name in ours:
+            np.testing.assert_array_equal(ours[name], others[name])
+    assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "checkpoint"))]
+
+
+def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    row = interrupted(monkeypatch, ONE, 2)
+    with bookkeeping.ledger() as book:
+        book.update_run(row["id"], status="running")
+        with bookkeeping.entered_again(book, row):
+            assert board.board(every=True)[0]["status"] == "running"
+            with pytest.raises(SystemExit, match="2"):
+                cli.main(["run", "--resume", "last"])
+            assert "another process" in " ".join(capsys.readouterr().err.split())
+            with pytest.raises(RunError, match="another process"), bookkeeping.entered_again(book, row):
+                pass
+            book.finish_run(row["id"], "done")
+        with pytest.raises(RunError, match="was finished"), bookkeeping.entered_again(book, row):
+            pass
+        assert book.run("last")["status"] == "done"
+
+
+def test_a_student_that_was_interrupted_goes_on_with_its_teacher(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pipeline.run(pipeline.Job("mine", change(ONE, {"epochs": 1}), Path("sample"), run_name="tutor"))
+    student = change(ONE, {"teacher": "tutor"})
+    whole = pipeline.run(pipeline.Job("mine", student, Path("sample")))
+    interrupted(monkeypatch, student, 2)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["run", "--resume", "last"])
+    with bookkeeping.ledger() as book:
+        assert book.run("last")["submission_hash"] == whole["submission_sha256"]
+
+
+def test_what_is_other_than_when_the_run_began_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    row = interrupted(monkeypatch, ONE, 2)
+    with bookkeeping.ledger() as book:
+        book.update_run(row["id"], threads=99)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["run", "--resume", "last"])
+    assert "Warning: other than when the run began: threads 99 -> " in " ".join(capsys.readouterr().out.split())
+    with bookkeeping.ledger() as book:
+        assert book.run("last")["threads"] == row["threads"]
 
 
 def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, monkeypatch, capsys):
@@ -136,7 +197,43 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, mon
     with bookkeeping.ledger() as book:
         book.update_run(row["id"], recipe=asdict(change(ONE, {"seed": 5})))
     assert "of another recipe" in refused("last")
-    assert sha256(checkpoint.read_bytes()).digest() == sha256(content).digest()
+    assert checkpoint.read_bytes() == content
+    with bookkeeping.ledger() as book:
+        book.update_run(row["id"], recipe=asdict(ONE))
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert "another backend" in refused("last")
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    assert "expected one of tensorflow, jax, torch" in refused("last")
+    assert "there is no run ''" in refused("")
+
+
+@pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "epoch,loss\n1,what\n"])
+def test_a_damaged_history_of_a_network_that_is_done_is_refused(tmp_path, content):
+    row = {"train_n": 9, "train_accuracy": 0.7, "train_loss": 0.1, "n": None, "seconds": 3.0, "seconds_predict": None}
+    runs.write_probabilities(tmp_path, np.arange(2), np.zeros((2, 10)), np.zeros((3, 10)))
+    Path(tmp_path, "history.csv").write_text(content)
+    with pytest.raises(InputError, match=r"history\.csv.*--like"):
+        resuming.finished(tmp_path, row)
+
+
+def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
+    kept = Checkpoint((Epoch(1, 0.5, 0.9, None, None, 1.0),), (np.arange(6, dtype=np.float32),))
+    resuming.keep(tmp_path, "me", kept)
+    path = tmp_path / "checkpoint.npz"
+    content, refusals = path.read_bytes(), []
+    for position in range(0, 8 * len(content), 5):
+        damaged = bytearray(content)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            found = resuming.begun(tmp_path, "me")
+        except InputError as error:
+            refusals.append(str(error))
+        else:  # a bit that means nothing, or one that names another entry
+            assert found.history == kept.history
+            assert all((one == np.arange(6)).all() for one in found.variables)
+    assert len(refusals) > 100
+    assert all("Remove it" in refusal for refusal in refusals)
 
 
 def test_a_finished_run_and_a_blend_are_not_resumed(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """A run's place in the ledger and on the disk: both are begun before the training and closed whatever happens."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import runs, submission, surroundings
+from .errors import RunError
 from .files import read_bytes
 from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
@@ -18,6 +20,7 @@ from .predict import fitness
 from .score import wilson_interval
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
+_DECIDING = ("code", "cpu", "threads", "python", "numpy", "scikit-learn", "keras", "tensorflow", "jax", "torch")
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
@@ -52,39 +55,51 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     What the body raises closes the run as failed, interrupted or pruned, and an empty folder is removed.
     """
     folder = runs.new_run(name, datetime.now())
-    try:
-        with alive(folder / _SIGN):
-            number = book.start_run(
-                name=folder.name,
-                code=surroundings.code(),
-                versions=surroundings.versions(),
-                cpu=surroundings.cpu(),
-                threads=surroundings.threads(),
-                **facts,
-            )
-            with _closed_whatever_happens(book, number):
-                yield Entry(book, number, folder)
-    except BaseException:
-        with suppress(OSError):
-            folder.rmdir()  # only when nothing was written
-        raise
+    with _at_work(folder):
+        number = book.start_run(name=folder.name, **surroundings.facts(), **facts)
+        with _closed_whatever_happens(book, number):
+            yield Entry(book, number, folder)
 
 
 @contextmanager
 def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
-    """Open a run of the ledger that did not come to its end. Raises RunError while another process is at it."""
-    folder = runs.SUBMISSIONS / str(run["name"])
-    folder.mkdir(parents=True, exist_ok=True)  # removed if nothing had been written
-    with alive(folder / _SIGN, f"run {run['name']} is being trained by another process. Wait for it."):
-        book.update_run(run["id"], status="running", finished=None, error="")
+    """Open a run of the ledger that did not come to its end.
+
+    Raises RunError while another process is at it, or when that one has finished it.
+    """
+    folder = runs.same_run(run["name"])
+    with _at_work(folder):
+        if book.run(run["name"])["status"] == "done":
+            raise RunError(f"run {run['name']} was finished by another process meanwhile.")
+        for leftover in folder.rglob(".*.tmp"):  # of a kill while a file was being written
+            leftover.unlink()
+        book.update_run(run["id"], status="running", finished=None, error="", **surroundings.facts())
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)
+
+
+def changes_since(run: Row) -> list[str]:
+    """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15"."""
+    then, now = {**run, **json.loads(run["versions"])}, {**surroundings.facts(), **surroundings.versions()}
+    return [f"{key} {then.get(key)} -> {now.get(key)}" for key in _DECIDING if then.get(key) != now.get(key)]
 
 
 def status(run: Row) -> str:
     """The status of a run of the ledger; one that was killed could not say so itself."""
     is_dead = run["status"] == "running" and not is_alive(runs.SUBMISSIONS / str(run["name"]) / _SIGN)
     return "interrupted" if is_dead else str(run["status"])
+
+
+@contextmanager
+def _at_work(folder: Path) -> Iterator[None]:
+    """Keep other processes off a run's folder, which is removed if something is raised and nothing was written."""
+    try:
+        with alive(folder / _SIGN, f"run {folder.name} is being trained by another process. Wait for it."):
+            yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -101,13 +101,15 @@ class Ledger:
         rows = self.runs()
         exact = [row for row in rows if word in (row["name"], str(row["id"]))]
         named = [row for row in rows if row["name"].endswith(f"-{word}") and row["name"][: -len(word)].count("-") == 2]
-        found = exact or (rows[:1] if word == "last" else named or [row for row in rows if word in row["name"]])
+        found = exact or (
+            rows[:1] if word == "last" else named or [row for row in rows if word and word in row["name"]]
+        )
         if len(found) == 1:
             return found[0]
         if not rows:
             raise InputError(f"there is no run {word!r}: the ledger is empty. `digits run` makes one.")
         if not found:
-            raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard` lists them.")
+            raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard --all` lists them.")
         some = ", ".join(f"{row['id']} ({row['name']})" for row in found[:4]) + (", ..." if len(found) > 4 else "")
         raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the number of one.")
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Any
 
+from . import surroundings
 from .models import MODELS
 from .recipe_text import in_words, models_in_words, plain
 from .recipes import RECIPES, Recipe, choose
@@ -28,6 +29,7 @@ def models() -> list[dict[str, Any]]:
 def layers(name: str) -> list[dict[str, Any]]:
     """A row for each layer of the network `name`, built for the purpose. Raises InputError on an unknown name."""
     _, recipe = choose(None, name)
+    surroundings.backend()
     with quietly("Loading Keras and its backend"):
         from .models.layers import layer_table
         from .train import start_backend

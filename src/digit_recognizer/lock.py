@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import RunError
 
@@ -36,19 +37,21 @@ def alone(name: str, otherwise: str) -> Iterator[None]:
 
 
 @contextmanager
-def alive(path: Path, otherwise: str = "") -> Iterator[None]:
+def alive(path: Path, otherwise: str) -> Iterator[None]:
     """Tell other processes by the lock file `path` that this one lives; however it dies, the system lifts the lock.
 
     Raises RunError(otherwise) when another process holds it.
     """
-    with held(path) as is_ours:
-        if not is_ours:
-            raise RunError(otherwise)
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no open file
-                path.unlink()
+    try:
+        with held(path) as is_ours:
+            if not is_ours:
+                raise RunError(otherwise)
+            try:
+                yield
+            finally:
+                _remove(path, while_open=True)
+    finally:
+        _remove(path, while_open=False)
 
 
 def is_alive(path: Path) -> bool:
@@ -56,10 +59,9 @@ def is_alive(path: Path) -> bool:
     if not path.exists():
         return False
     with held(path) as is_ours:
-        pass
-    if is_ours:
-        with suppress(OSError):
-            path.unlink()
+        if is_ours:
+            _remove(path, while_open=True)
+    _remove(path, while_open=False)
     return not is_ours
 
 
@@ -83,10 +85,28 @@ def in_turn(path: Path, patience: float = 60) -> Iterator[None]:
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Hold the lock file `path`, made if need be, unless another does; yields whether it is ours."""
-    with path.open("ab") as file:
-        try:
-            _lock(file.fileno())
-            is_ours = True
-        except OSError:
-            is_ours = False
-        yield is_ours
+    while True:
+        with path.open("ab") as file:
+            try:
+                _lock(file.fileno())
+                is_ours = True
+            except OSError:
+                is_ours = False
+            if not is_ours or _is_at(file, path):
+                yield is_ours
+                return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether the open file is still the one of that name; who held the lock before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path, while_open: bool) -> None:
+    """Remove a lock file that is held, before another can hold it; Windows removes it only once nobody has it open."""
+    if while_open == (sys.platform != "win32"):
+        with suppress(OSError):
+            path.unlink()

@@ -70,24 +70,27 @@ def run(job: Job) -> dict[str, Any]:
                 f"{source.place}: other files than run {job.resumed['name']} was begun with. Name those with --data."
             )
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
+    if job.resumed and (changes := bookkeeping.changes_since(job.resumed)):
+        say(f"Warning: other than when the run began: {', '.join(changes)}. The bits may be others.", style="yellow")
 
     data = training.Data(source, train_table, test_table)
-    members = training.plan(job.recipe, data)
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
+        members = training.plan(recipe, data)
         teaching.check(members, teachers)
-        facts = training.facts("run", job.recipe_name, recipe, data)
-        with (
-            bookkeeping.entered_again(book, job.resumed)
-            if job.resumed
-            else bookkeeping.entered(book, run_name, **facts)
-        ) as entry:
-            together = _train(entry, members, data, teachers)
+        if job.resumed:
+            opened = bookkeeping.entered_again(book, job.resumed)
+        else:
+            facts = training.facts("run", job.recipe_name, recipe, data)
+            opened = bookkeeping.entered(book, run_name, **facts)
+        with opened as entry:
+            seconds_before = training.seconds_before(entry, members, data)
+            together = _train(entry, members, data, teachers, seconds_before)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
-            seconds |= {**together.seconds, "total": time.perf_counter() - start}
+            seconds |= {**together.seconds, "total": time.perf_counter() - start + seconds_before}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
                 entry.book.add_score(
@@ -121,10 +124,14 @@ def _after_the_last_epoch(recipe: Recipe) -> list[str]:
 
 
 def _train(
-    entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
+    entry: Entry,
+    members: "Sequence[Member]",
+    data: training.Data,
+    teachers: Sequence[teaching.Teacher],
+    seconds_before: float,
 ) -> "Together":
-    """Train all networks, and tell of each."""
-    first, n_done = members[0], len(entry.book.members(entry.number))
+    """Train all networks, and tell of each; `seconds_before` is how long other processes trained for this run."""
+    first = members[0]
     many = f"{len(members)} networks, the first " if len(members) > 1 else ""
     judged = (
         f"{len(first.held_out):,} are held out for validation."
@@ -132,8 +139,8 @@ def _train(
         else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
-    if n_done:
-        say(f"{n_done} of them are done already.")
+    if seconds_before:
+        say(f"Going on after {seconds_before:.0f} seconds of training.")
     try:
         with progress([member.recipe.epochs for member in members]) as lines:
             return training.train(
@@ -144,10 +151,11 @@ def _train(
                 lambda member, epoch: lines.on_epoch(epoch),
                 lines.on_member,
                 teachers,
+                resumable=True,
             )
     except (KeyboardInterrupt, RunError) as error:
         if not isinstance(error, Diverged):
-            say(f"To go on at the last whole epoch: digits run --resume {entry.name}", style="bold")
+            say(f"To go on where it stopped: digits run --resume {entry.name}", style="bold")
         raise
 
 

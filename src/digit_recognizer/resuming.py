@@ -1,46 +1,52 @@
-"""What an interrupted run left of a network: a checkpoint while it was trained, all that it leaves once it was done.
+"""What an interrupted run left of its networks: all of those that were done, a checkpoint of the one in training.
 
-Files in the network's folder, numbers in its row of the ledger. Loads Keras, as only who trains needs this.
+Files in a network's folder, numbers in its row of the ledger. Loads Keras, as only who trains needs this.
 """
 
+import csv
 import json
-from csv import DictReader
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
-from . import runs
+from . import runs, surroundings
+from .bookkeeping import Entry
 from .crossval import Member, Outcome
 from .errors import InputError
+from .files import read_bytes
 from .ledger import Row
 from .predict import Fitness
 from .train import Checkpoint, Epoch
 
 _FILE = "checkpoint.npz"
+_REPEAT = "Repeat the run with --like."
+_FROM_THE_START = "Remove it to train this network from the start."
 
 
-def keep(folder: Path, member: Member, train_hash: str, checkpoint: Checkpoint) -> None:
-    """Write checkpoint.npz in place of the last epoch's. Raises RunError when that fails; the old one is untouched."""
+def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
+    """Write checkpoint.npz in place of the last epoch's. Raises RunError when it fails; the old one is untouched."""
     history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
-    told = {"training": np.array(_identity(member, train_hash)), "history": np.array(history)}
-    runs.write_arrays(folder / _FILE, told | variables)
+    runs.write_arrays(folder / _FILE, {"training": np.array(identity), "history": np.array(history)} | variables)
 
 
-def begun(folder: Path, member: Member, train_hash: str) -> Checkpoint | None:
-    """The checkpoint of the network's training, None without any. Raises InputError on a damaged or another's."""
+def begun(folder: Path, identity: str) -> Checkpoint | None:
+    """The checkpoint of a network's training, None without any. Raises InputError on a damaged or another's."""
     path = folder / _FILE
     if not path.exists():
         return None
-    arrays = runs.read_arrays(path, ("training", "history"))
-    if str(arrays.pop("training")) != _identity(member, train_hash):
-        raise InputError(
-            f"{path}: of another recipe, or of other rows. Remove it to train this network from the start."
-        )
-    history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
-    return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))))
+    arrays = runs.read_arrays(path, ("training", "history"), _FROM_THE_START)
+    if str(arrays.pop("training")) != identity:
+        raise InputError(f"{path}: of another recipe, other rows or another backend of Keras. {_FROM_THE_START}")
+    try:
+        history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
+        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint ({error!r}). {_FROM_THE_START}") from error
 
 
 def forget(folder: Path) -> None:
@@ -51,17 +57,42 @@ def forget(folder: Path) -> None:
 def finished(folder: Path, row: Row) -> Outcome:
     """What a network left that the ledger knows to be done. Raises InputError when its files are gone or damaged."""
     _, held_out_log_p, test_log_p = runs.read_probabilities(folder)
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-        history = tuple(_epoch(cells) for cells in DictReader(file))
     fits = {"train": _fitness(row["train_n"], row["train_accuracy"], row["train_loss"])}
     if row["n"]:
         fits["validation"] = _fitness(row["n"], row["accuracy"], row["loss"])
-    seconds = {"train": row["seconds"], "predict": row["seconds_predict"]}
+    seconds = {"train": row["seconds"], "predict": row["seconds_predict"] or 0.0}
+    history = _history(folder / "history.csv")
     return Outcome(runs.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds)
 
 
-def _fitness(n: int, accuracy: float, loss: float) -> Fitness:
-    return Fitness(n, accuracy, loss, 1 - accuracy)
+def seconds_before(entry: Entry, members: Sequence[Member], train_hash: str) -> float:
+    """How long earlier processes trained and predicted for this run. Raises InputError as `begun` does."""
+    done = {row["name"]: row for row in entry.book.members(entry.number)}
+    seconds = sum(row["seconds"] + (row["seconds_predict"] or 0.0) for row in done.values())
+    for member in members:
+        if member.name not in done:
+            folder = runs.member_folder(entry.folder, member.name, len(members))
+            checkpoint = begun(folder, identity(member, train_hash))
+            seconds += checkpoint.history[-1].seconds if checkpoint else 0.0
+    return float(seconds)
+
+
+def identity(member: Member, train_hash: str) -> str:
+    """What decides each step of a network's training, recipe, data, rows, backend, as 64 hexadecimal digits."""
+    rows = [member.fitted.tolist(), member.held_out.tolist()]
+    text = json.dumps([asdict(member.recipe), train_hash, rows, surroundings.backend()])
+    return sha256(text.encode()).hexdigest()
+
+
+def _history(path: Path) -> tuple[Epoch, ...]:
+    try:
+        table = list(csv.DictReader(StringIO(read_bytes(path).decode())))
+        history = tuple(_epoch(cells) for cells in table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a history ({error!r}). {_REPEAT}") from error
+    if not history:
+        raise InputError(f"{path}: it has no epochs. {_REPEAT}")
+    return history
 
 
 def _epoch(cells: dict[str, str]) -> Epoch:
@@ -69,7 +100,5 @@ def _epoch(cells: dict[str, str]) -> Epoch:
     return Epoch(**{**numbers, "epoch": int(cells["epoch"])})  # type: ignore[arg-type]  # None only where it may be
 
 
-def _identity(member: Member, train_hash: str) -> str:
-    """What decides each step of a network's training: recipe, data, rows."""
-    text = json.dumps([asdict(member.recipe), train_hash, member.fitted.tolist(), member.held_out.tolist()])
-    return sha256(text.encode()).hexdigest()
+def _fitness(n: int, accuracy: float, loss: float) -> Fitness:
+    return Fitness(n, accuracy, loss, 1 - accuracy)

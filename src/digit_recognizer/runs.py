@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SUBMISSIONS = Path("submissions")
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
+# What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
+_DAMAGED = (EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -77,6 +79,21 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
         raise RunError(
             f"{submissions}: no folder can be made there ({error.strerror}). Work where you may write, and try again."
         ) from error
+
+
+def same_run(name: str, submissions: Path = SUBMISSIONS) -> Path:
+    """The folder of a run that goes on, made anew if it was removed for being empty. Raises RunError when it can't."""
+    folder = submissions / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: not a folder, and none can be made there ({error.strerror}).") from error
+    return folder
+
+
+def member_folder(folder: Path, name: str, n_networks: int) -> Path:
+    """Where the files of one of a run's `n_networks` networks lie; `folder` is the run's."""
+    return folder if n_networks == 1 else folder / "members" / name
 
 
 def write_member(folder: Path, outcome: "Outcome", held_out: np.ndarray) -> None:
@@ -143,17 +160,20 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_arrays(path: Path, names: Collection[str] = ()) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote. Raises InputError when it is missing, damaged or without one of `names`."""
+def read_arrays(
+    path: Path, names: Collection[str] = (), cure: str = "Repeat that run with --like."
+) -> dict[str, np.ndarray]:
+    """What `write_arrays` wrote. Raises InputError with the `cure` when it is gone, damaged or lacks one of `names`."""
     if not path.exists():
-        raise InputError(f"{path} is gone, and with it what can be said of that run. Repeat it with --like.")
+        raise InputError(f"{path} is gone, and with it what can be said of that run. {cure}")
+    content = read_bytes(path)
     try:
-        with np.load(BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+        with np.load(BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: it cannot be read ({error}). Repeat that run with --like.") from error
+    except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged, it cannot be read ({type(error).__name__}). {cure}") from error
     if missing := sorted(set(names) - set(found)):
-        raise InputError(f"{path}: {missing[0]} is missing in it. Repeat that run with --like.")
+        raise InputError(f"{path}: {missing[0]} is missing in it. {cure}")
     return found
 
 

@@ -74,7 +74,7 @@ def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Ite
     pruners = require_optuna().pruners
     study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED + 1, n_min_trials=_STARTUP)
     worker = uuid4().hex
-    with alive(_sign_of(chosen.name, worker)):
+    with alive(_sign_of(chosen.name, worker), f"{worker} is another's."):
         yield Study(study, chosen, book, worker)
 
 

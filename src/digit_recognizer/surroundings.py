@@ -6,24 +6,43 @@ import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+from .errors import InputError
 
 PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "scipy", "joblib"),
     *("kaggle", "click", "rich", "matplotlib", "jinja2"),
 )
+_BACKENDS = ("tensorflow", "jax", "torch")
 _HERE = Path(__file__).resolve().parent
 
 
+def facts() -> dict[str, Any]:
+    """All that stands here, by the names of the ledger's columns."""
+    return {"code": code(), "versions": versions(), "cpu": cpu(), "threads": threads()}
+
+
 def versions() -> dict[str, str | None]:
-    """The version of Python, of each package, and of another backend of Keras; None for one that is not installed."""
+    """The version of Python, of each package, and of another backend of Keras; None for one that is not installed.
+
+    Raises InputError as `backend` does.
+    """
     found: dict[str, str | None] = {"python": platform.python_version()}
-    backend = os.environ.get("KERAS_BACKEND", PACKAGES[0])
-    for package in (*PACKAGES, *([] if backend in PACKAGES else [backend])):
+    for package in dict.fromkeys((*PACKAGES, backend())):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = None
     return found
+
+
+def backend() -> str:
+    """The package by which Keras computes. Raises InputError when KERAS_BACKEND names none that trains."""
+    name = os.environ.get("KERAS_BACKEND") or _BACKENDS[0]  # as Keras reads it
+    if name not in _BACKENDS:
+        raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(_BACKENDS)}.")
+    return name
 
 
 @cache  # what runs is what was loaded at the start

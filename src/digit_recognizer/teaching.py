@@ -63,7 +63,7 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
     if any(own.fit != "pad" for one in (recipe, taught) for own in networks(one)):
         raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
     folder = folder_of(run)
-    folders = [folder] if len(members) == 1 else [folder / "members" / member["name"] for member in members]
+    folders = [runs.member_folder(folder, member["name"], len(members)) for member in members]
     teachers = tuple(
         Teacher(member["model"], own, runs.read_probabilities(own)[0], runs.read_arrays(own / "weights.npz"))
         for member, own in zip(members, folders, strict=True)

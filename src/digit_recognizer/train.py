@@ -23,6 +23,7 @@ from .recipes import Recipe
 
 # Batches per call of the compiled program. 1 is a third slower for LeNet-5 on TensorFlow; Keras allows PyTorch 1 only.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
+_WORKERS = 2  # threads that cut batches; for more than one Keras switches off what holds up the end of an epoch
 _MEASURED, _AT_ONCE = 8_000, 1_000  # images for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
 
@@ -102,14 +103,9 @@ def fit(
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         order = order_of(epoch)
         distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
-        logs = presented.fit(
-            {"rows": order.astype(np.int32), "distortions": draw(distortion, len(order), recipe.seed, epoch)},
-            one_hot[order],
-            batch_size=batch_size,
-            shuffle=False,
-            verbose=0,
-            callbacks=[_Steps(on_batch, n_steps)],
-        ).history
+        distortions = draw(distortion, len(order), recipe.seed, epoch)
+        batches = _Batches(order.astype(np.int32), distortions, one_hot[order], batch_size)
+        logs = presented.fit(batches, shuffle=False, verbose=0, callbacks=[_Steps(on_batch, n_steps)]).history
         held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
         record = Epoch(
             epoch,
@@ -121,7 +117,7 @@ def fit(
         )
         if not np.isfinite(logs["loss"][0]) or not np.isfinite(record.validation_loss or 0):
             raise Diverged(
-                f"Training diverged in epoch {epoch}: the loss is not a number. Nothing was written; "
+                f"Training diverged in epoch {epoch}: the loss is not a number. No submission was written; "
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
         history.append(record)
@@ -134,6 +130,25 @@ def fit(
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
         model = batch_norm.fold(model, plain)
     return Trained(model, tuple(history))
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """An epoch's rows, distortions and labels, in their order, in batches of `size`.
+
+    From plain arrays Keras makes a pipeline of tf.data, whose tuning thread sleeps ever longer and is waited for when
+    the epoch ends: a quarter of a long training.
+    """
+
+    def __init__(self, rows: np.ndarray, distortions: np.ndarray, labels: np.ndarray, size: int) -> None:
+        super().__init__(workers=_WORKERS)
+        self.rows, self.distortions, self.labels, self.size = rows, distortions, labels, size
+
+    def __len__(self) -> int:
+        return len(self.rows) // self.size
+
+    def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        batch = slice(number * self.size, (number + 1) * self.size)
+        return {"rows": self.rows[batch], "distortions": self.distortions[batch]}, self.labels[batch]
 
 
 def _restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:

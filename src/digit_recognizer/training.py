@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, runs
+from . import bookkeeping, runs, surroundings
 from .bookkeeping import Entry
+from .errors import Diverged
 from .recipe_text import models_in_words
 from .recipes import Recipe
 from .sources import Source
@@ -49,7 +50,11 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, 
 
 
 def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
-    """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split."""
+    """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split.
+
+    And RunError when Keras or its backend is not installed.
+    """
+    surroundings.backend()
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         from . import crossval, train
 
@@ -65,34 +70,35 @@ def train(
     on_epoch: "Callable[[Member, Epoch], None]" = lambda member, epoch: None,
     on_member: "Callable[[str, Fitness | None], None]" = lambda name, fit: None,
     teachers: Sequence[Teacher] = (),
+    resumable: bool = False,
 ) -> "Together":
     """Train all `members`, each written and entered as soon as it is done.
 
-    What an interrupted process left of the run is taken over: networks that are done, and the checkpoint of the one it
-    was at. Raises Diverged when one does, InputError when what was left is damaged; what the callbacks raise ends the
-    training.
+    What another process left of the run is taken over: networks that are done and, when it is `resumable`, the
+    checkpoint of the one it was at. Raises Diverged when one does, InputError when what was left is damaged; what the
+    callbacks raise ends the training.
     """
     from . import crossval, resuming
 
     done = {row["name"]: row for row in entry.book.members(entry.number)}
     outcomes = []
     for member in members:
-        folder = entry.folder if len(members) == 1 else entry.folder / "members" / member.name
+        folder = runs.member_folder(entry.folder, member.name, len(members))
         if member.name in done:
             outcome = resuming.finished(folder, done[member.name])
         else:
-            outcome = crossval.train_member(
-                member,
-                data.train,
-                data.test,
-                on_batch,
-                partial(on_epoch, member),
-                [teacher.network() for teacher in teachers_of(member, teachers)],
-                resuming.begun(folder, member, data.train.fingerprint),
-                partial(resuming.keep, folder, member, data.train.fingerprint),
-            )
+            own = [teacher.network() for teacher in teachers_of(member, teachers)]
+            identity = resuming.identity(member, data.train.fingerprint)
+            begun = resuming.begun(folder, identity)
+            keep = partial(resuming.keep, folder, identity) if resumable else lambda checkpoint: None
+            to_tell = partial(on_epoch, member)
+            try:
+                outcome = crossval.train_member(member, data.train, data.test, on_batch, to_tell, own, begun, keep)
+            except Diverged:
+                resuming.forget(folder)  # it would only diverge again
+                raise
             _enter(entry, member, outcome, folder)
-            resuming.forget(folder)
+        resuming.forget(folder)
         outcomes.append(outcome)
         on_member(member.name, outcome.fits.get("validation"))
     return crossval.together(members, outcomes)
@@ -118,6 +124,13 @@ def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> 
         seconds=outcome.seconds["train"],
         seconds_predict=outcome.seconds["predict"],
     )
+
+
+def seconds_before(entry: Entry, members: "Sequence[Member]", data: Data) -> float:
+    """How long other processes trained and predicted for this run. Raises InputError when they left what is damaged."""
+    from . import resuming
+
+    return resuming.seconds_before(entry, members, data.train.fingerprint)
 
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:

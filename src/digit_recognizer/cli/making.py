@@ -30,7 +30,7 @@ def run(**options: Any) -> None:
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
     news_to_stderr(options["as_json"])
-    resumed = run_to_resume(options) if options["resume"] else None
+    resumed = run_to_resume(options) if options["resume"] is not None else None
     name, recipe = recipe_like(resumed) if resumed else recipe_of(options)
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
     result = pipeline.run(

@@ -76,7 +76,7 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
 
     Raises InputError when there is none, when it is finished or no run of its own, or when an option would change it.
     """
-    from ..bookkeeping import ledger
+    from ..bookkeeping import ledger, status
 
     changing = ("recipe", "recipe_file", "model", *_SHORT, "settings", "like", "name")
     if given := [key for key in changing if options[key]]:
@@ -86,6 +86,8 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
         run = book.run(options["resume"])
     if run["kind"] != "run":
         raise InputError(f"run {run['name']} is a {run['kind']}; only what `digits run` began can be resumed.")
+    if status(run) == "running":
+        raise InputError(f"run {run['name']} is being trained by another process. Wait for it.")
     if run["status"] == "done":
         raise InputError(f"run {run['name']} is finished. Repeat it with --like, or send it with `digits submit`.")
     return run
