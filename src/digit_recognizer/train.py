@@ -23,7 +23,6 @@ from .recipes import Recipe
 
 # Batches per call of the compiled program. 1 is a third slower for LeNet-5 on TensorFlow; Keras allows PyTorch 1 only.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
-_WORKERS = 2  # threads that cut batches; for more than one Keras switches off what holds up the end of an epoch
 _MEASURED, _AT_ONCE = 8_000, 1_000  # images for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
 
@@ -104,8 +103,12 @@ def fit(
         order = order_of(epoch)
         distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
         distortions = draw(distortion, len(order), recipe.seed, epoch)
-        batches = _Batches(order.astype(np.int32), distortions, one_hot[order], batch_size)
-        logs = presented.fit(batches, shuffle=False, verbose=0, callbacks=[_Steps(on_batch, n_steps)]).history
+        logs = presented.fit(
+            **_fed({"rows": order.astype(np.int32), "distortions": distortions}, one_hot[order], batch_size),
+            shuffle=False,
+            verbose=0,
+            callbacks=[_Steps(on_batch, n_steps)],
+        ).history
         held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
         record = Epoch(
             epoch,
@@ -132,23 +135,20 @@ def fit(
     return Trained(model, tuple(history))
 
 
-class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """An epoch's rows, distortions and labels, in their order, in batches of `size`.
+def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, Any]:
+    """How `fit` is given an epoch of whole batches, in their order.
 
-    From plain arrays Keras makes a pipeline of tf.data, whose tuning thread sleeps ever longer and is waited for when
-    the epoch ends: a quarter of a long training.
+    On TensorFlow ready cut: from plain arrays Keras makes a pipeline of tf.data, whose tuning thread sleeps ever longer
+    and is waited for when the epoch ends.
     """
+    if keras.backend.backend() != "tensorflow":
+        return {"x": inputs, "y": labels, "batch_size": batch_size}
+    import tensorflow as tf
 
-    def __init__(self, rows: np.ndarray, distortions: np.ndarray, labels: np.ndarray, size: int) -> None:
-        super().__init__(workers=_WORKERS)
-        self.rows, self.distortions, self.labels, self.size = rows, distortions, labels, size
-
-    def __len__(self) -> int:
-        return len(self.rows) // self.size
-
-    def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        batch = slice(number * self.size, (number + 1) * self.size)
-        return {"rows": self.rows[batch], "distortions": self.distortions[batch]}, self.labels[batch]
+    batches = keras.tree.map_structure(lambda array: array.reshape(-1, batch_size, *array.shape[1:]), (inputs, labels))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return {"x": tf.data.Dataset.from_tensor_slices(batches).with_options(options)}
 
 
 def _restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
