@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from digit_recognizer import cli, runs
 
@@ -17,6 +18,27 @@ sys.modules["tensorflow"] = None
 from digit_recognizer.cli import main
 main(sys.argv[1:])
 """
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_distortions_are_scipys_by_each_backend(backend):
+    pytest.importorskip(backend)
+    test = Path(__file__).with_name("test_presented.py")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(test),
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "scipy or undistorted",
+    ]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_jax_trains_predicts_and_teaches_without_tensorflow(tmp_path):

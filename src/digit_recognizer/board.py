@@ -135,6 +135,8 @@ def show_details(run: dict[str, Any]) -> None:
     say(f"{run['name']} (#{run['id']}): {run['status']}", style="bold")
     if run["error"]:
         say(run["error"], style="yellow")
+    if run["kind"] == "run" and run["status"] == "interrupted":
+        say(f"To go on with it: digits run --resume {run['name']}")
     judged = ""
     if found := estimate(run):
         low, high = found["interval"]

@@ -66,9 +66,8 @@ def run(job: Job) -> dict[str, Any]:
     show_input(inspect(train_table, test_table))
     if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
         if job.resumed:
-            raise InputError(
-                f"{source.place}: other files than run {job.resumed['name']} was begun with. Name those with --data."
-            )
+            cure = "Remove them: they are made anew." if source.kind == "sample" else "Name those with --data."
+            raise InputError(f"{source.place}: other files than run {job.resumed['name']} was begun with. {cure}")
         say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
     if job.resumed and (changes := bookkeeping.changes_since(job.resumed)):
         say(f"Warning: other than when the run began: {', '.join(changes)}. The bits may be others.", style="yellow")

@@ -90,10 +90,10 @@ def _member_in_words(own: Recipe, recipe: Recipe) -> str:
 
 
 def plain(value: Any) -> str:
-    """A field's value as one reads it: on, off, 0.003, pad."""
+    """A field's value as one reads it: on, off, 0.003, pad; none for an empty word."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 def _toml_lines(settings: dict[str, Any]) -> str:
