@@ -17,7 +17,7 @@ from digit_recognizer.train import Checkpoint, Epoch, fit
 
 NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
 ONE = change(RECIPES["quick"], NOISY)
-SEVERAL = change(RECIPES["quick"], {**NOISY, "folds": 2, "members": [{}, {"model": "lenet-28"}]})
+SEVERAL = change(RECIPES["quick"], {**NOISY, "members": [{}, {"model": "lenet-28"}]})
 
 
 @pytest.mark.parametrize("changes", [{"ema": 0.9}, {"batch_norm": False}])
