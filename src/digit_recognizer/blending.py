@@ -14,7 +14,7 @@ from .ledger import Ledger, Row
 from .predict import average
 from .summaries import show_result
 from .terminal import say, show_table
-from .versus import check_finished, folder_of, held_out_together, train_table_of
+from .versus import check_finished, held_out_together, train_table_of
 
 _ALONE = 0.999  # of the weight
 WEIGH = {"greedy": committee.greedy, "equal": committee.equal}
@@ -38,7 +38,7 @@ def blend(
         _check(chosen)
         table = train_table_of(chosen, data)
         rows, shares, honest = _weigh(chosen, weights, table.labels)
-        test_log_p = average([runs.read_probabilities(folder_of(run))[2] for run in chosen], shares)
+        test_log_p = average([runs.read_probabilities(runs.folder_of(run))[2] for run in chosen], shares)
         record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
         first = chosen[0]
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}

@@ -67,7 +67,7 @@ def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
 
     Raises RunError while another process is at it, or when that one has finished it.
     """
-    folder = runs.same_run(run["name"])
+    folder = runs.same_run(run)
     with _at_work(folder):
         if book.run(run["name"])["status"] == "done":
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
@@ -86,7 +86,7 @@ def changes_since(run: Row) -> list[str]:
 
 def status(run: Row) -> str:
     """The status of a run of the ledger; one that was killed could not say so itself."""
-    is_dead = run["status"] == "running" and not is_alive(runs.SUBMISSIONS / str(run["name"]) / _SIGN)
+    is_dead = run["status"] == "running" and not is_alive(runs.folder_of(run) / _SIGN)
     return "interrupted" if is_dead else str(run["status"])
 
 

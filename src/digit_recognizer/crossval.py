@@ -108,7 +108,7 @@ def train_member(
 
     fitted, held_out = (images(train_table, rows) for rows in (member.fitted, member.held_out))
     validation = (held_out, labels[member.held_out]) if len(held_out) else None
-    start = time.perf_counter() - (begun.history[-1].seconds if begun else 0)
+    start = time.perf_counter() - (begun.seconds if begun else 0)
     trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch, teachers, begun, keep)
     seconds = {"train": time.perf_counter() - start}
     start = time.perf_counter()

@@ -87,10 +87,10 @@ def _versions() -> list[Finding]:
     wrong = [needed for needed in _needed() if not needed.specifier.contains(found.get(needed.name) or "0")]
     installed = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items() if name != "python")
     findings = [Finding("python", True, python), Finding("packages", True, installed)]
-    if not found[surroundings.backend()]:
-        name = surroundings.backend()
-        cure = f"pip install {name}, or do without KERAS_BACKEND"
-        findings.append(Finding("packages", False, f"{name}, by which Keras is to compute, is missing", cure))
+    backend = surroundings.backend()
+    if not found[backend]:
+        cure = f"pip install {backend}, or do without KERAS_BACKEND"
+        findings.append(Finding("packages", False, f"{backend}, by which Keras is to compute, is missing", cure))
     elif wrong:
         names = ", ".join(needed.name for needed in wrong)
         cure = "pip install " + " ".join(f'"{needed}"' for needed in wrong)

@@ -83,7 +83,7 @@ def run(job: Job) -> dict[str, Any]:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry:
-            seconds_before = training.seconds_before(entry, members, data)
+            seconds_before = training.seconds_before(entry, members, data) if job.resumed else 0.0
             together = _train(entry, members, data, teachers, seconds_before)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)

@@ -17,7 +17,7 @@ from .files import read_bytes
 from .kaggle_call import find_credentials
 from .ledger import Ledger, Row
 from .terminal import say, show_table, waiting
-from .versus import PUBLIC_ROWS, folder_of, public_error
+from .versus import PUBLIC_ROWS, public_error
 
 LOST_SECONDS = 600  # after which an upload that Kaggle does not list never arrived
 N_PROPOSED = 3  # at once: then look at what came of them
@@ -188,7 +188,7 @@ def _promise(run: Row) -> int:
 
 
 def _file_of(run: Row) -> Path:
-    return folder_of(run) / "submission.csv"
+    return runs.folder_of(run) / "submission.csv"
 
 
 def _labels(file: Path) -> Labels | None:

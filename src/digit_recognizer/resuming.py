@@ -73,7 +73,7 @@ def seconds_before(entry: Entry, members: Sequence[Member], train_hash: str) -> 
         if member.name not in done:
             folder = runs.member_folder(entry.folder, member.name, len(members))
             checkpoint = begun(folder, identity(member, train_hash))
-            seconds += checkpoint.history[-1].seconds if checkpoint else 0.0
+            seconds += checkpoint.seconds if checkpoint else 0.0
     return float(seconds)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from .errors import InputError, RunError
 from .files import read_bytes, write_atomically
 from .images import to_images
+from .ledger import Row
 from .score import score
 from .tables import LabelledTable
 
@@ -81,9 +82,14 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
         ) from error
 
 
-def same_run(name: str, submissions: Path = SUBMISSIONS) -> Path:
+def folder_of(run: Row) -> Path:
+    """Where the files of a run of the ledger lie."""
+    return SUBMISSIONS / str(run["name"])
+
+
+def same_run(run: Row) -> Path:
     """The folder of a run that goes on, made anew if it was removed for being empty. Raises RunError when it can't."""
-    folder = submissions / name
+    folder = folder_of(run)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ from .errors import InputError
 from .ledger import Ledger
 from .models import restored
 from .recipes import Recipe, from_record, networks
-from .versus import check_finished, folder_of
+from .versus import check_finished
 
 if TYPE_CHECKING:
     from .crossval import Member
@@ -62,7 +62,7 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
     taught = from_record(json.loads(run["recipe"]))
     if any(own.fit != "pad" for one in (recipe, taught) for own in networks(one)):
         raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
-    folder = folder_of(run)
+    folder = runs.folder_of(run)
     folders = [runs.member_folder(folder, member["name"], len(members)) for member in members]
     teachers = tuple(
         Teacher(member["model"], own, runs.read_probabilities(own)[0], runs.read_arrays(own / "weights.npz"))

@@ -46,6 +46,11 @@ class Checkpoint:
     history: tuple[Epoch, ...]  # of the epochs that are done
     variables: tuple[np.ndarray, ...]  # of network, dropout's noise and optimizer, in Keras's order
 
+    @property
+    def seconds(self) -> float:
+        """How long it took until here."""
+        return self.history[-1].seconds
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -82,7 +87,7 @@ def fit(
     Diverged when the loss is no longer a number, InputError when the checkpoint is not of such a network.
     """
     history = list(begun.history) if begun else []
-    start = time.perf_counter() - (history[-1].seconds if history else 0)
+    start = time.perf_counter() - (begun.seconds if begun else 0)
     keras.backend.clear_session()  # what the network before left in memory
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)

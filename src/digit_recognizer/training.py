@@ -74,9 +74,9 @@ def train(
 ) -> "Together":
     """Train all `members`, each written and entered as soon as it is done.
 
-    What another process left of the run is taken over: networks that are done and, when it is `resumable`, the
-    checkpoint of the one it was at. Raises Diverged when one does, InputError when what was left is damaged; what the
-    callbacks raise ends the training.
+    What another process left of the run is taken over: networks that are done, and the checkpoint of the one it was at.
+    Checkpoints are kept when the run is `resumable`. Raises Diverged when one does, InputError when what was left is
+    damaged; what the callbacks raise ends the training.
     """
     from . import crossval, resuming
 

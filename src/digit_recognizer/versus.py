@@ -91,7 +91,7 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
     """
     for run in chosen:
         check_finished(run)
-    parts = [runs.read_probabilities(folder_of(run)) for run in chosen]
+    parts = [runs.read_probabilities(runs.folder_of(run)) for run in chosen]
     rows = parts[0][0]
     for own, _, _ in parts[1:]:
         rows = np.intersect1d(rows, own)
@@ -106,11 +106,6 @@ def check_finished(run: Row) -> None:
     """Raise InputError for a run that left no probabilities because it did not come to its end."""
     if run["status"] != "done":
         raise InputError(f"run {run['name']} is {status(run)}; only a finished run can be used.")
-
-
-def folder_of(run: Row) -> Path:
-    """Where the files of a run lie."""
-    return runs.SUBMISSIONS / str(run["name"])
 
 
 def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:

@@ -23,7 +23,7 @@ from ..ledger import Row
 from ..recipes import from_record, networks
 from ..score import score
 from ..tables import LabelledTable, Table, read_test
-from ..versus import folder_of, source_of, train_table_of
+from ..versus import source_of, train_table_of
 from .charts import Line, chart
 
 N_GALLERY = 48  # images: of each kind
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 def about(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
-    folder = folder_of(run)
+    folder = runs.folder_of(run)
     record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted"))
     record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
     record["missing"] = []
@@ -159,7 +159,7 @@ def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     if run["kind"] == "blend":
         folders = [runs.SUBMISSIONS / name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
     else:
-        folders = [file.parent for file in sorted(folder_of(run).glob("members/*/probabilities.npz"))]
+        folders = [file.parent for file in sorted(runs.folder_of(run).glob("members/*/probabilities.npz"))]
     found = []
     for folder in folders:
         try:
