@@ -1,6 +1,5 @@
 """What the benchmarks share: the machine they ran on, its matrix rate, and how tables get into the documents."""
 
-import os
 import platform
 import sys
 import time
@@ -14,8 +13,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer import sources  # noqa: E402
+from digit_recognizer import sources, surroundings  # noqa: E402
 from digit_recognizer.errors import InputError  # noqa: E402
+from digit_recognizer.files import write_atomically  # noqa: E402
 
 DOCS = ROOT / "docs"
 
@@ -44,10 +44,12 @@ def installed(package: str) -> str | None:
 
 
 def machine() -> str:
-    packages = ", ".join(
-        f"{name} {found}" for name in ("tensorflow", "keras", "torch", "numpy") if (found := installed(name))
-    )
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+    """What the seconds depend on."""
+    backend = surroundings.backend()
+    words = [f"{surroundings.threads()} CPU cores ({surroundings.cpu()})", f"Python {platform.python_version()}"]
+    words.append(f"keras {installed('keras')} on {backend} {installed(backend)}")
+    words += [f"{name} {found}" for name in ("torch", "numpy") if name != backend and (found := installed(name))]
+    return ", ".join(words)
 
 
 def today() -> str:
@@ -59,11 +61,13 @@ def head(columns: list[str]) -> str:
 
 
 def write_between(file: Path, name: str, text: str) -> None:
-    """Replace what stands in `file` between the two comments of that name."""
-    begin, end = f"<!-- {name}: written by benchmarks/{Path(sys.argv[0]).name} -->", f"<!-- end of {name} -->"
-    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    """Replace what stands in `file` between the two comments of that name. Ends the program where they are not."""
+    begin, end = f"<!-- {name}: written by benchmarks/{name}.py -->", f"<!-- end of {name} -->"
+    before, *rest = file.read_text(encoding="utf-8").split(begin)
+    _, *after = rest[0].split(end) if len(rest) == 1 else ("",)
+    if len(after) != 1:
+        raise SystemExit(f"{file}: expected {begin} once, and then {end} once.")
+    write_atomically(file, f"{before}{begin}\n{text}\n{end}{after[0]}".encode())
 
 
 def unpacked(data: Path, folder: Path) -> Path:

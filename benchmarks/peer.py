@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from digit_recognizer.models.layers import layer_table  # noqa: E402
 from digit_recognizer.predict import average, fitness, log_probabilities  # noqa: E402
 from public import PEERS, Images, Peer  # noqa: E402
 
@@ -103,13 +103,7 @@ def by_keras(
             callbacks=callbacks,
             verbose=0,
         )
-    return said, model.count_params(), multiply_adds(model)
-
-
-def multiply_adds(model: Any) -> int:
-    """Of one image, through everything that has a kernel."""
-    kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    return sum(prod(layer.kernel.shape) * prod(layer.output.shape[1:-1]) for layer in kernels)
+    return said, model.count_params(), sum(layer.multiply_adds for layer in layer_table(model))
 
 
 def by_pytorch(

@@ -58,6 +58,13 @@ def test_a_distortion_stays_within_its_limits():
     grown = 1 / np.hypot(matrix[:, 0, 0], matrix[:, 0, 1])
     assert 0.8 <= grown.min() < 0.801
     assert 1.199 < grown.max() <= 1.2
+    along = matrix[:, 0] * grown[:, None]
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    height = (matrix[:, 1] * across).sum(axis=1)
+    assert 0.8 <= 1 / height.max() < 0.801
+    assert 1.199 < 1 / height.min() <= 1.2
+    slid = np.abs((matrix[:, 1] * along).sum(axis=1) / height)
+    assert ALL.shear - 0.001 < slid.max() <= ALL.shear + 1e-6
     assert values[:, :, 3:].std() == pytest.approx(0.8, rel=0.01)
 
 

@@ -41,10 +41,13 @@ def test_distortions_are_scipys_by_each_backend(backend):
     assert "3 passed" in done.stdout
 
 
-def test_jax_trains_predicts_and_teaches_without_tensorflow(tmp_path):
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_trains_predicts_and_teaches_without_tensorflow(tmp_path, backend):
+    pytest.importorskip(backend)
+
     def run(*options):
         command = [sys.executable, "-c", _PROGRAM, "run", "--recipe", "quick", "--data", "sample", "--json", *options]
-        environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping
+from digit_recognizer import bookkeeping, doctor, surroundings
 from digit_recognizer.doctor import examine, examine_leaks
 from digit_recognizer.errors import InputError
 from digit_recognizer.sample import write_sample
@@ -60,6 +60,27 @@ def test_damaged_data_is_a_problem(workplace):
 def test_a_folder_that_cannot_be_written_is_a_problem(workplace):
     Path("submissions").write_text("a file in its place")
     assert found(f"folder submissions{os.sep}").ok is False
+
+
+def test_tensorflow_is_needed_only_where_keras_computes_by_it(workplace, monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda name: ["tensorflow>=99", "keras>=3.13", 'jax>=99; extra == "dev"'])
+    [wrong] = [finding for finding in examine() if finding.what == "packages" and not finding.ok]
+    assert "tensorflow" in wrong.found
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(surroundings, "version", lambda name: "3.15.1")
+    assert all(finding.ok for finding in examine() if finding.what == "packages")
+
+
+def test_the_backend_is_found_as_keras_finds_it(workplace, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(workplace))
+    assert surroundings.backend() == "tensorflow"
+    for content, backend in [('{"backend": "jax"}', "jax"), ("[]", "tensorflow"), ("{", "tensorflow")]:
+        Path("keras.json").write_text(content)
+        assert surroundings.backend() == backend
+    Path("keras.json").write_text('{"backend": "theano"}')
+    with pytest.raises(InputError, match=r"theano.*expected one of"):
+        surroundings.backend()
 
 
 def leaks(folder):

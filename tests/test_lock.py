@@ -1,5 +1,10 @@
 """Locks that tell who lives, and are lifted whatever happens."""
 
+import errno
+import os
+import threading
+import time
+
 import pytest
 
 from digit_recognizer import lock
@@ -15,6 +20,32 @@ def test_who_holds_the_lock_is_alive_and_nobody_else_gets_it(tmp_path):
             pass
         assert lock.is_alive(path)
     assert not path.exists()
+
+
+def test_who_looks_for_a_moment_keeps_nobody_from_the_lock(tmp_path):
+    path, begun = tmp_path / "sign", threading.Event()
+
+    def look():
+        with lock.held(path):
+            begun.set()
+            time.sleep(0.1)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    begun.wait()
+    with lock.alive(path, "taken"):
+        looker.join()
+
+
+def test_where_files_cannot_be_locked_nobody_is_said_to_hold_the_lock(tmp_path, monkeypatch):
+    def unsupported(descriptor):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_lock", unsupported)
+    path = tmp_path / "sign"
+    path.touch()
+    with pytest.raises(RunError, match="sign: files there cannot be locked"):
+        lock.is_alive(path)
 
 
 def test_the_sign_of_a_dead_process_is_removed(tmp_path):

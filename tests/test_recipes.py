@@ -76,12 +76,13 @@ def test_settings_are_converted_to_their_fields_types():
         ("fit=pat", "Did you mean pad"),
         ("schedule=cosine", "constant, triangle"),
         ("seed=-1", "from 0"),
+        ("seed=4294967295 seeds=2", "seed . seeds"),
         ("epochs", "key=value"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_was_expected(setting, message):
     with pytest.raises(InputError, match=message):
-        change(RECIPES["lenet5"], parse_settings((setting,)))
+        change(RECIPES["lenet5"], parse_settings(tuple(setting.split())))
 
 
 @pytest.mark.parametrize(

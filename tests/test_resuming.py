@@ -196,8 +196,12 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, mon
     checkpoint.write_bytes(content)
     with bookkeeping.ledger() as book:
         book.update_run(row["id"], recipe=asdict(change(ONE, {"seed": 5})))
+        book.update_run(row["id"], versions=json.dumps({"keras": "3.0"}))
     assert "of another recipe" in refused("last")
     assert checkpoint.read_bytes() == content
+    with bookkeeping.ledger() as book:
+        kept = book.run("last")
+    assert (kept["status"], json.loads(kept["versions"])) == ("interrupted", {"keras": "3.0"})
     with bookkeeping.ledger() as book:
         book.update_run(row["id"], recipe=asdict(ONE))
     monkeypatch.setenv("KERAS_BACKEND", "torch")

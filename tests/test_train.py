@@ -32,7 +32,7 @@ def weights(trained):
     return np.concatenate([np.ravel(w) for w in trained.model.get_weights()])
 
 
-def test_default_recipe_learns_and_leaves_a_network_of_61706_weights():
+def test_a_short_training_learns_and_leaves_a_network_of_61706_weights():
     trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
     assert trained.model.count_params() == 61_706
     assert fitness(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95

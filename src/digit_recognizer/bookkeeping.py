@@ -63,7 +63,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
 
 @contextmanager
 def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
-    """Open a run of the ledger that did not come to its end.
+    """Open a run of the ledger that did not come to its end; its row keeps the surroundings in which it began.
 
     Raises RunError while another process is at it, or when that one has finished it.
     """
@@ -73,7 +73,7 @@ def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
         for leftover in folder.rglob(".*.tmp"):  # of a kill while a file was being written
             leftover.unlink()
-        book.update_run(run["id"], status="running", finished=None, error="", **surroundings.facts())
+        book.update_run(run["id"], status="running", finished=None, error="")
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)
 

@@ -99,11 +99,12 @@ def _versions() -> list[Finding]:
 
 
 def _needed() -> list[Requirement]:
-    """What pyproject.toml asks for; nothing where the package lies uninstalled in a folder."""
+    """What pyproject.toml asks for, TensorFlow only where Keras computes by it; nothing of a package not installed."""
     try:
-        return [Requirement(line) for line in requires("digit-recognizer") or [] if "extra ==" not in line]
+        found = [Requirement(line) for line in requires("digit-recognizer") or [] if "extra ==" not in line]
     except PackageNotFoundError:
         return []
+    return [needed for needed in found if needed.name != "tensorflow" or surroundings.backend() == "tensorflow"]
 
 
 def _data() -> Finding:

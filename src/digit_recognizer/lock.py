@@ -1,5 +1,6 @@
 """One process at a time: a lock that the system lifts when its holder dies, however it dies."""
 
+import errno
 import os
 import sys
 import tempfile
@@ -26,6 +27,8 @@ else:
 
     _USER = str(os.getuid())
 
+_TAKEN = {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # what the systems say of a lock that another holds
+
 
 @contextmanager
 def alone(name: str, otherwise: str) -> Iterator[None]:
@@ -43,7 +46,7 @@ def alive(path: Path, otherwise: str) -> Iterator[None]:
     Raises RunError(otherwise) when another process holds it.
     """
     try:
-        with held(path) as is_ours:
+        with held(path, patience=0.5) as is_ours:  # `is_alive` holds it for a moment
             if not is_ours:
                 raise RunError(otherwise)
             try:
@@ -71,30 +74,38 @@ def in_turn(path: Path, patience: float = 60) -> Iterator[None]:
 
     Raises RunError when it does not come free for `patience` seconds.
     """
-    end = time.monotonic() + patience
-    while True:
-        with held(path) as is_ours:
-            if is_ours:
-                yield
-                return
-        if time.monotonic() > end:
+    with held(path, patience) as is_ours:
+        if not is_ours:
             raise RunError(f"{path}: another process has held this lock for {patience:g} seconds. Stop it, or wait.")
-        time.sleep(0.02)
+        yield
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path`, made if need be, unless another does; yields whether it is ours."""
+def held(path: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Hold the lock file `path`, made if need be, unless another does for `patience` seconds; yields whether we do.
+
+    Raises RunError where files cannot be locked.
+    """
+    end = time.monotonic() + patience
     while True:
         with path.open("ab") as file:
-            try:
-                _lock(file.fileno())
-                is_ours = True
-            except OSError:
-                is_ours = False
-            if not is_ours or _is_at(file, path):
+            is_ours = _is_locked(file)
+            if _is_at(file, path) if is_ours else time.monotonic() >= end:
                 yield is_ours
                 return
+        time.sleep(0.02)
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Lock the open file, unless another does."""
+    try:
+        _lock(file.fileno())
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            where = f"{file.name}: files there cannot be locked ({error.strerror})"
+            raise RunError(f"{where}. Work in a folder on a disk of this machine.") from error
+        return False
+    return True
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

@@ -77,13 +77,14 @@ def run(job: Job) -> dict[str, Any]:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
         members = training.plan(recipe, data)
         teaching.check(members, teachers)
+        seconds_before = 0.0
         if job.resumed:
+            seconds_before = training.seconds_before(book, job.resumed, members, data)
             opened = bookkeeping.entered_again(book, job.resumed)
         else:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry:
-            seconds_before = training.seconds_before(entry, members, data) if job.resumed else 0.0
             together = _train(entry, members, data, teachers, seconds_before)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)

@@ -15,7 +15,6 @@ from .augment import sources
 _BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
 # TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
 _FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
-_TEACHERS_WEIGHT = 9.0  # of their cross-entropy beside 1 of the labels'; our guess
 
 
 class Presented(keras.Model):  # type: ignore[misc]
@@ -23,12 +22,14 @@ class Presented(keras.Model):  # type: ignore[misc]
 
     Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
     learns what the `teachers`, networks for the same digits that are not trainable, say of the same distorted images
-    (Hinton et al. 2015).
+    (Hinton, Vinyals, Dean 2015): their cross-entropy counts `teacher_weight` times as much as the label's.
     """
 
-    def __init__(self, network: Any, images: np.ndarray, teachers: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, network: Any, images: np.ndarray, teachers: Sequence[Any] = (), teacher_weight: float = 0.0
+    ) -> None:
         super().__init__(name="presented")
-        self.network, self.teachers = network, list(teachers)
+        self.network, self.teachers, self.teacher_weight = network, list(teachers), teacher_weight
         frames = framed(images)
         self.frames = self.add_weight(
             frames.shape, lambda shape, dtype: frames, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
@@ -40,7 +41,7 @@ class Presented(keras.Model):  # type: ignore[misc]
         if training and self.teachers:
             targets = opinion(self.teachers, images)
             losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
-            self.add_loss(_TEACHERS_WEIGHT * ops.mean(losses))
+            self.add_loss(self.teacher_weight * ops.mean(losses))
         return logits
 
 

@@ -21,21 +21,22 @@ class Recipe:
     epochs: int = 10
     batch_size: int = 128  # at most: all batches of an epoch are equal
     learning_rate: float = 1e-3  # the highest of the schedule
-    schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0
+    schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0 (after Smith 2017)
     warm_up: float = 0.0  # part of all steps, in [0, 1)
-    weight_decay: float = 0.0  # AdamW's; 0 is plain Adam
+    weight_decay: float = 0.0  # AdamW's (Loshchilov, Hutter 2019); 0 is plain Adam
     loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
-    label_smoothing: float = 0.0  # probability shared out among all ten digits, in [0, 1)
+    label_smoothing: float = 0.0  # probability shared out among all digits (Szegedy et al. 2016), in [0, 1)
     batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
-    dropout: float = 0.0  # in [0, 1)
+    dropout: float = 0.0  # (Srivastava et al. 2014), in [0, 1)
     shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see `augment`
     rotate: float = 0.0  # and turns by up to so many degrees
     zoom: float = 0.0  # and grows or shrinks by up to this part
     shear: float = 0.0  # and slants by up to so many columns for each row
     elastic: float = 0.0  # and is bent by a smooth field of so many pixels
     clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
-    ema: float = 0.0  # momentum of the moving average of the weights that is kept in the end; 0 keeps the last ones
+    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) that is kept; 0 keeps the last
     teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
+    teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's; a guess
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
     folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
@@ -58,6 +59,8 @@ class Recipe:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
             raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
+        if self.seed + self.seeds - 1 > _RANGES["seed"][1]:
+            raise InputError(f"seed + seeds must be at most {_RANGES['seed'][1] + 1}: the networks' seeds follow on.")
         if self.members:
             networks(self)
 
@@ -74,7 +77,7 @@ _CHOICES = {
     "fit": ("pad", "resize"),
     "tta": ("none", "shift", "rotate"),
 }
-OF_THE_RUN = {"teacher", "validation", "folds", "full", "seeds", "seed", "tta", "members"}
+OF_THE_RUN = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),
@@ -91,6 +94,7 @@ _RANGES = {
     "elastic": (0, 4),
     "clean": (0, 100_000),
     "ema": (0, _ALMOST_1),
+    "teacher_weight": (0, 1000),
     "validation": (0, 0.9),
     "folds": (0, 50),
     "seeds": (1, 1000),

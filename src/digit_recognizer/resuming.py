@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from . import runs, surroundings
-from .bookkeeping import Entry
 from .crossval import Member, Outcome
 from .errors import InputError
 from .files import read_bytes
-from .ledger import Row
+from .ledger import Ledger, Row
 from .predict import Fitness
 from .train import Checkpoint, Epoch
 
@@ -65,13 +64,13 @@ def finished(folder: Path, row: Row) -> Outcome:
     return Outcome(runs.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds)
 
 
-def seconds_before(entry: Entry, members: Sequence[Member], train_hash: str) -> float:
+def seconds_before(book: Ledger, run: Row, members: Sequence[Member], train_hash: str) -> float:
     """How long earlier processes trained and predicted for this run. Raises InputError as `begun` does."""
-    done = {row["name"]: row for row in entry.book.members(entry.number)}
+    done = {row["name"]: row for row in book.members(run["id"])}
     seconds = sum(row["seconds"] + (row["seconds_predict"] or 0.0) for row in done.values())
     for member in members:
         if member.name not in done:
-            folder = runs.member_folder(entry.folder, member.name, len(members))
+            folder = runs.member_folder(runs.folder_of(run), member.name, len(members))
             checkpoint = begun(folder, identity(member, train_hash))
             seconds += checkpoint.seconds if checkpoint else 0.0
     return float(seconds)

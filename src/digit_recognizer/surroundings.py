@@ -1,5 +1,6 @@
 """What a run's bits depend on besides recipe and data: the code, the packages, the CPU, its threads."""
 
+import json
 import os
 import platform
 import subprocess
@@ -38,11 +39,22 @@ def versions() -> dict[str, str | None]:
 
 
 def backend() -> str:
-    """The package by which Keras computes. Raises InputError when KERAS_BACKEND names none that trains."""
-    name = os.environ.get("KERAS_BACKEND") or _BACKENDS[0]  # as Keras reads it
+    """The package by which Keras computes, as Keras finds it: KERAS_BACKEND, else its keras.json, else TensorFlow.
+
+    Raises InputError when that is none which trains.
+    """
+    name = os.environ.get("KERAS_BACKEND") or _in_keras_json() or _BACKENDS[0]
     if name not in _BACKENDS:
         raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(_BACKENDS)}.")
     return name
+
+
+def _in_keras_json() -> Any:
+    folder = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    try:
+        return json.loads(Path(folder, "keras.json").read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 @cache  # what runs is what was loaded at the start

@@ -17,11 +17,12 @@ from keras import ops
 from .augment import Distortion, draw
 from .errors import Diverged, InputError
 from .models import MODELS, batch_norm
-from .predict import fitness, log_probabilities
+from .predict import Fitness, fitness, log_probabilities
 from .presented import Presented
 from .recipes import Recipe
 
-# Batches per call of the compiled program. 1 is a third slower for LeNet-5 on TensorFlow; Keras allows PyTorch 1 only.
+# Batches until Python hears of them, on TensorFlow in one compiled program: 1 is a third slower for LeNet-5 there.
+# Keras compiles a single step on JAX, and allows PyTorch 1 only.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
 _MEASURED, _AT_ONCE = 8_000, 1_000  # images for the final statistics of batch normalisation
 _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
@@ -64,6 +65,8 @@ def start_backend() -> None:
     """Set what a user's Keras configuration may have changed; the first operation then looks for devices."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the compiling that each network needs
     keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
     ops.zeros(1)
 
 
@@ -94,7 +97,7 @@ def fit(
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
     batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
-    presented = Presented(model, images, teachers)
+    presented = Presented(model, images, teachers, recipe.teacher_weight)
     optimizer = _compile(presented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
     if begun:
@@ -115,15 +118,8 @@ def fit(
             callbacks=[_Steps(on_batch, n_steps)],
         ).history
         held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
-        record = Epoch(
-            epoch,
-            float(logs["log_loss"][0]),
-            float(logs["accuracy"][0]),
-            held_out.loss if held_out else None,
-            held_out.accuracy if held_out else None,
-            round(time.perf_counter() - start, 3),
-        )
-        if not np.isfinite(logs["loss"][0]) or not np.isfinite(record.validation_loss or 0):
+        record = _record(epoch, {name: values[0] for name, values in logs.items()}, held_out, start)
+        if not np.isfinite([logs["loss"][0], record.validation_loss or 0]).all():
             raise Diverged(
                 f"Training diverged in epoch {epoch}: the loss is not a number. No submission was written; "
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
@@ -156,10 +152,25 @@ def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> 
     return {"x": tf.data.Dataset.from_tensor_slices(batches).with_options(options)}
 
 
+def _record(epoch: int, logs: dict[str, Any], held_out: Fitness | None, start: float) -> Epoch:
+    """An epoch by what `fit` logs of it and by its fitness to held-out rows; `start` is a time of the clock."""
+    return Epoch(
+        epoch,
+        float(logs["log_loss"]),
+        float(logs["accuracy"]),
+        held_out.loss if held_out else None,
+        held_out.accuracy if held_out else None,
+        round(time.perf_counter() - start, 3),
+    )
+
+
 def _restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
     expected, received = ([(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, values))
     if expected != received:
-        raise InputError("the checkpoint is not of this network: its variables have other shapes or types.")
+        raise InputError(
+            "the checkpoint is not of this network: its variables have other shapes or types, as another version of "
+            "Keras may give them. Remove checkpoint.npz from the network's folder to train it from the start."
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import bookkeeping, runs, surroundings
 from .bookkeeping import Entry
 from .errors import Diverged
+from .ledger import Ledger, Row
 from .recipe_text import models_in_words
 from .recipes import Recipe
 from .sources import Source
@@ -126,11 +127,11 @@ def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> 
     )
 
 
-def seconds_before(entry: Entry, members: "Sequence[Member]", data: Data) -> float:
+def seconds_before(book: Ledger, run: Row, members: "Sequence[Member]", data: Data) -> float:
     """How long other processes trained and predicted for this run. Raises InputError when they left what is damaged."""
     from . import resuming
 
-    return resuming.seconds_before(entry, members, data.train.fingerprint)
+    return resuming.seconds_before(book, run, members, data.train.fingerprint)
 
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:

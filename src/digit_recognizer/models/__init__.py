@@ -40,7 +40,11 @@ MODELS = {
     ),
     "simple-cnn": Model(convnets.simple_cnn, 28, 607_394, 777_328, "one convolution and a dense layer, tutorials"),
     "strided-cnn": Model(
-        convnets.strided_cnn, 28, 325_578, 15_162_752, "seven convolutions, two of stride 2, the best public kernel's"
+        convnets.strided_cnn,
+        28,
+        325_578,
+        15_162_752,
+        "seven convolutions, two of stride 2, Chris Deotte's public kernel",
     ),
     "vgg-small": Model(
         convnets.vgg_small, 28, 140_138, 21_903_104, "pairs of 3x3 convolutions and a global maximum, after VGG"
