@@ -21,7 +21,7 @@ from ..files import read_bytes
 from ..images import SIDE, to_images
 from ..ledger import Row
 from ..models import MODELS
-from ..recipes import from_record, networks
+from ..recipes import Recipe, from_record, networks
 from ..score import score
 from ..tables import LabelledTable, Table, read_test
 from ..versus import source_of, train_table_of
@@ -141,17 +141,24 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
         recipe = from_record(json.loads(run["recipe"]))
     except InputError:  # of another version
         return []
-    ways: dict[tuple[Distortion, int, str], list[str]] = {}
+    ways: dict[Distortion, list[Recipe]] = {}
     for own in networks(recipe):
         if own.distortion != Distortion() and own.clean < own.epochs:
-            ways.setdefault((own.distortion, MODELS[own.model].side, own.fit), []).append(own.model)
+            ways.setdefault(own.distortion, []).append(own)
     rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
     found = []
-    for (way, side, fit), models in ways.items():
-        images = to_images(table.pixels[rows], side, fit)
+    for way, owns in ways.items():
+        side = max(MODELS[own.model].side for own in owns)
+        images = to_images(table.pixels[rows], side, owns[0].fit)
         shown = [distorted(images, draw(way, len(rows), recipe.seed, epoch)) for epoch in range(1, N_DISTORTED + 1)]
         sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_DISTORTED) * side)
-        found.append({"models": ", ".join(dict.fromkeys(models)), "image": _png(255 * sheet), "way": asdict(way)})
+        found.append(
+            {
+                "models": ", ".join(dict.fromkeys(own.model for own in owns)),
+                "image": _png(255 * sheet),
+                "way": asdict(way),
+            }
+        )
     return found
 
 
