@@ -5,6 +5,7 @@
 PATH is the folder or zip with the real CSVs. Prints the rows of docs/benchmarks.md.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from digit_recognizer import bookkeeping, runs, sources  # noqa: E402
+from digit_recognizer.errors import InputError  # noqa: E402
 from finished_runs import finish_run, said  # noqa: E402
 
 N_RUNS, N_FOLDS, N = 200, 10, 5
@@ -28,7 +30,12 @@ COMMANDS = (["leaderboard"], ["show", "last"], ["compare", "run199", "run198"], 
 
 
 def main() -> None:
-    source = sources.find(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, metavar="PATH", help="folder or zip with the real CSVs")
+    try:
+        source = sources.find(parser.parse_args().data.resolve())
+    except InputError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("data").mkdir()

@@ -33,7 +33,7 @@ FIRST_SEED = 5  # the recipes were chosen on the holdouts of the seeds 0 to 4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder or zip with the real CSVs; needed but for --seeds 0")
+    parser.add_argument("--data", type=Path, help="folder or zip with the real CSVs; not needed with --seeds 0")
     parser.add_argument("--seeds", type=int, default=5, help="how many, the first being 5; 0 only writes the tables")
     parser.add_argument("--only", nargs="*", help="names of recipes and peers; all but committees by default")
     parser.add_argument("--again", action="store_true", help="make those runs, too, that are there already")
@@ -41,9 +41,11 @@ def main() -> None:
     if options.seeds < 0:
         parser.error("--seeds cannot be negative")
     if options.seeds and not options.data:
-        parser.error("--data is missing")
+        parser.error("--data is missing: the folder or zip with train.csv and test.csv")
     if unknown := set(options.only or ()) - {*RECIPES, *PEERS}:
         parser.error(f"--only {min(unknown)!r} is none of: {'; '.join((*RECIPES, *PEERS))}")
+    if not installed("torch") and any(name in PEERS and not PEERS[name].build for name in options.only or ()):
+        parser.error("--only: PyTorch's example needs PyTorch; `pip install torch`")
     single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
     runs = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}

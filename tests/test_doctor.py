@@ -79,8 +79,18 @@ def test_the_backend_is_found_as_keras_finds_it(workplace, monkeypatch):
         Path("keras.json").write_text(content)
         assert surroundings.backend() == backend
     Path("keras.json").write_text('{"backend": "theano"}')
-    with pytest.raises(InputError, match=r"theano.*expected one of"):
+    with pytest.raises(InputError, match=r"keras\.json: expected one of .* received 'theano'"):
         surroundings.backend()
+
+
+def test_a_backend_that_is_not_there_is_told_with_its_cure(workplace, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(surroundings, "find_spec", lambda name: None)
+    [wrong] = [finding for finding in examine() if finding.what == "packages" and not finding.ok]
+    assert "pip install jax" in wrong.found
+    monkeypatch.setenv("KERAS_BACKEND", "nonsense")
+    [wrong] = [finding for finding in examine() if finding.what == "packages"]
+    assert "KERAS_BACKEND: expected one of tensorflow" in wrong.found
 
 
 def leaks(folder):

@@ -103,6 +103,11 @@ def test_a_recipe_without_members_is_its_only_network():
     assert recipes.networks(RECIPES["lenet5"]) == (RECIPES["lenet5"],)
 
 
+def test_several_networks_keep_their_models():
+    with pytest.raises(InputError, match="several networks"):
+        recipes.choose("committee", "wide-cnn")
+
+
 def test_a_setting_holds_for_all_members():
     committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"]})
     assert {own.epochs for own in recipes.networks(committee)} == {RECIPES["lenet5"].epochs, 10}

@@ -204,7 +204,7 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, mon
     assert (kept["status"], json.loads(kept["versions"])) == ("interrupted", {"keras": "3.0"})
     with bookkeeping.ledger() as book:
         book.update_run(row["id"], recipe=asdict(ONE))
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert "another backend" in refused("last")
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
     assert "expected one of tensorflow, jax, torch" in refused("last")

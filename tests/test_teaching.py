@@ -48,7 +48,7 @@ def held_out(rows):
 
 
 def teacher(rows):
-    return teaching.Teacher("lenet5", Path("nowhere"), np.asarray(rows, int), {})
+    return teaching.Teacher("lenet5", Path("nowhere"), np.asarray(rows, int), "--seed 0 --folds 3", {})
 
 
 def test_a_run_keeps_its_teachers_full_name(taught):

@@ -83,15 +83,19 @@ def show(findings: list[Finding]) -> None:
 
 def _versions() -> list[Finding]:
     python = f"{platform.python_version()} on {platform.platform(terse=True)}"
-    found = surroundings.versions()
+    try:
+        found = surroundings.versions()
+    except InputError as error:
+        return [Finding("python", True, python), Finding("packages", False, str(error))]
     wrong = [needed for needed in _needed() if not needed.specifier.contains(found.get(needed.name) or "0")]
     installed = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items() if name != "python")
     findings = [Finding("python", True, python), Finding("packages", True, installed)]
-    backend = surroundings.backend()
-    if not found[backend]:
-        cure = f"pip install {backend}, or do without KERAS_BACKEND"
-        findings.append(Finding("packages", False, f"{backend}, by which Keras is to compute, is missing", cure))
-    elif wrong:
+    try:
+        surroundings.require_backend()
+    except InputError as error:
+        findings.append(Finding("packages", False, str(error)))
+        return findings
+    if wrong:
         names = ", ".join(needed.name for needed in wrong)
         cure = "pip install " + " ".join(f'"{needed}"' for needed in wrong)
         findings.append(Finding("packages", False, f"missing or too old: {names}", cure))
@@ -132,7 +136,7 @@ def _ledger() -> list[Finding]:
         return []
     try:
         with bookkeeping.ledger() as book:
-            return [Finding("ledger", True, f"{len(book.runs()):,} runs in {bookkeeping.LEDGER}")]
+            return [Finding("ledger", True, f"runs in {bookkeeping.LEDGER}: {len(book.runs()):,}")]
     except RunError as error:
         return [Finding("ledger", False, str(error))]
 

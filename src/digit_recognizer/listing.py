@@ -29,7 +29,7 @@ def models() -> list[dict[str, Any]]:
 def layers(name: str) -> list[dict[str, Any]]:
     """A row for each layer of the network `name`, built for the purpose. Raises InputError on an unknown name."""
     _, recipe = choose(None, name)
-    surroundings.backend()
+    surroundings.require_backend()
     with quietly("Loading Keras and its backend"):
         from .models.layers import layer_table
         from .train import start_backend

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import bookkeeping, fetching, runs, sending, sources, submission, teaching, training
+from .augment import Distortion
 from .bookkeeping import Entry
 from .errors import Diverged, InputError, RunError
 from .files import read_bytes
@@ -19,10 +20,11 @@ from .inspection import inspect
 from .kaggle_call import require_credentials
 from .ledger import Row
 from .predict import fitness
-from .recipes import Recipe
+from .recipes import Recipe, networks
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
+from .surroundings import require_backend
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def run(job: Job) -> dict[str, Any]:
     submitted; RunError when training, writing or Kaggle fails.
     """
     start = time.perf_counter()
+    require_backend()
     run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
     if job.submit:
         require_credentials()
@@ -85,7 +88,8 @@ def run(job: Job) -> dict[str, Any]:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry:
-            together = _train(entry, members, data, teachers, seconds_before)
+            _announce(recipe, members, teachers, seconds_before if job.resumed else None)
+            together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
@@ -123,14 +127,13 @@ def _after_the_last_epoch(recipe: Recipe) -> list[str]:
     return [words for words, done in changes.items() if done]
 
 
-def _train(
-    entry: Entry,
+def _announce(
+    recipe: Recipe,
     members: "Sequence[Member]",
-    data: training.Data,
     teachers: Sequence[teaching.Teacher],
-    seconds_before: float,
-) -> "Together":
-    """Train all networks, and tell of each; `seconds_before` is how long other processes trained for this run."""
+    seconds_before: float | None,
+) -> None:
+    """Tell what is to be trained; `seconds_before` is how long it was already, None when it begins."""
     first = members[0]
     many = f"{len(members)} networks, the first " if len(members) > 1 else ""
     judged = (
@@ -139,8 +142,23 @@ def _train(
         else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
-    if seconds_before:
-        say(f"Going on after {seconds_before:.0f} seconds of training.")
+    if teachers:
+        say(f"Taught by networks of {recipe.teacher} that never saw these rows.")
+    for own in networks(recipe):
+        if own.distortion != Distortion() and own.clean >= own.epochs:
+            text = f"Warning: {own.model} sees no distorted image, as clean, {own.clean}, spares all its epochs."
+            say(text, style="yellow")
+    if seconds_before is not None:
+        before = (
+            f"Going on after {seconds_before:.0f} seconds" if seconds_before else "Nothing is left of the first try"
+        )
+        say(f"{before} of training.")
+
+
+def _train(
+    entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
+) -> "Together":
+    """Train all networks, and tell of each."""
     try:
         with progress([member.recipe.epochs for member in members]) as lines:
             return training.train(

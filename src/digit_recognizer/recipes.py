@@ -60,7 +60,8 @@ class Recipe:
         if self.schedule == "constant" and self.warm_up:
             raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
         if self.seed + self.seeds - 1 > _RANGES["seed"][1]:
-            raise InputError(f"seed + seeds must be at most {_RANGES['seed'][1] + 1}: the networks' seeds follow on.")
+            highest = _RANGES["seed"][1] + 1
+            raise InputError(f"seed + seeds must be at most {highest}: each further network's seed is one higher.")
         if self.members:
             networks(self)
 
@@ -142,6 +143,8 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     `settings` that come with it. Raises InputError on a wrong key or value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
+    if recipe.members and "model" in values and "members" not in values:
+        raise InputError("model: this recipe trains several networks, each of its own model. Leave model out.")
     given = settings.get("members", [""] * len(recipe.members))
     told = [isinstance(own, dict) for own in given]
     members = zip(values.get("members", recipe.members), told, strict=True)

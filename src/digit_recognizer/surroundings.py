@@ -6,6 +6,7 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,31 @@ def backend() -> str:
 
     Raises InputError when that is none which trains.
     """
-    name = os.environ.get("KERAS_BACKEND") or _in_keras_json() or _BACKENDS[0]
+    name, where = _backend()
     if name not in _BACKENDS:
-        raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(_BACKENDS)}.")
+        raise InputError(f"{where}: expected one of {', '.join(_BACKENDS)} as Keras's backend, received {name!r}.")
     return name
 
 
-def _in_keras_json() -> Any:
-    folder = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+def require_backend() -> None:
+    """Raise InputError when the package by which Keras computes is none that trains, or is not installed."""
+    if find_spec(backend()) is None:
+        name, where = _backend()
+        raise InputError(
+            f"{where}: Keras is to compute with {name}, which is not installed. `pip install {name}`, or name another "
+            f"of {', '.join(_BACKENDS)} there."
+        )
+
+
+def _backend() -> tuple[str, str]:
+    """The name of the backend, and where that stands."""
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name, "KERAS_BACKEND"
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
     try:
-        return json.loads(Path(folder, "keras.json").read_text(encoding="utf-8"))["backend"]
+        return str(json.loads(file.read_text(encoding="utf-8"))["backend"]), str(file)
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return _BACKENDS[0], "KERAS_BACKEND"
 
 
 @cache  # what runs is what was loaded at the start

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import runs
 from .errors import InputError
-from .ledger import Ledger
+from .ledger import Ledger, Row
 from .models import restored
 from .recipes import Recipe, from_record, networks
 from .versus import check_finished
@@ -29,6 +29,7 @@ class Teacher:
     model: str
     folder: Path
     held_out: np.ndarray  # (n,) int: the rows of train.csv it never saw
+    split: str  # the options that held them out
     weights: dict[str, np.ndarray]
 
     def network(self) -> Any:
@@ -63,12 +64,20 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
     if any(own.fit != "pad" for one in (recipe, taught) for own in networks(one)):
         raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
     folder = runs.folder_of(run)
-    folders = [runs.member_folder(folder, member["name"], len(members)) for member in members]
-    teachers = tuple(
-        Teacher(member["model"], own, runs.read_probabilities(own)[0], runs.read_arrays(own / "weights.npz"))
-        for member, own in zip(members, folders, strict=True)
-    )
+    part = f"--folds {taught.folds}" if taught.folds else f"--validation {taught.validation:g}"
+    try:
+        teachers = tuple(
+            _teacher(member, runs.member_folder(folder, member["name"], len(members)), f"--seed {taught.seed} {part}")
+            for member in members
+        )
+    except InputError as error:
+        raise InputError(f"teacher {run['name']}: {error} Then name the new run as teacher.") from error
     return replace(recipe, teacher=run["name"]), teachers
+
+
+def _teacher(member: Row, folder: Path, split: str) -> Teacher:
+    rows = runs.read_probabilities(folder)[0]
+    return Teacher(member["model"], folder, rows, split, runs.read_arrays(folder / "weights.npz"))
 
 
 def check(members: Sequence["Member"], teachers: Sequence[Teacher]) -> None:
@@ -89,8 +98,8 @@ def teachers_of(member: "Member", teachers: Sequence[Teacher]) -> list[Teacher]:
     fit = [teacher for teacher in teachers if np.isin(member.held_out, teacher.held_out).all()]
     if teachers and not fit:
         raise InputError(
-            f"no network of the teacher has left out all rows that {member.name} is judged by. Train it with the "
-            "teacher's --seed, and with its --folds or its validation part; a teacher that held out none teaches only "
-            "with --full or validation = 0."
+            f"no network of the teacher has left out all rows that {member.name} is judged by. Use the options "
+            f"that the teacher was trained with, {teachers[0].split}; one that held out no rows teaches only with "
+            "--full or validation = 0."
         )
     return fit

@@ -55,7 +55,7 @@ def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
 
     And RunError when Keras or its backend is not installed.
     """
-    surroundings.backend()
+    surroundings.require_backend()
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         from . import crossval, train
 

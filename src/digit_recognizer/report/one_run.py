@@ -38,7 +38,7 @@ def about(run: Row, members: list[Row], data: Path | None) -> Record:
     folder = runs.folder_of(run)
     record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted"))
     record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
-    record["missing"] = []
+    record["missing"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
     try:
         rows, log_p, test_log_p = runs.read_probabilities(folder)
         train_table, test_table = _tables(run, data)
