@@ -125,12 +125,13 @@ def picture(runs: dict[str, list[Run]]) -> bytes:
         spread = 100 * stdev(run["accuracy"] for run in runs[name]) if len(runs[name]) > 1 else 0
         colour = "C7" if name in PEERS else "C1" if name.startswith("plain-") else "C0"
         axis.errorbar(x, y, yerr=spread, fmt="o", color=colour, elinewidth=0.8)
-        crowded = any(x < other_x < 2 * x and 0.95 < other_y / y < 1.05 for other_x, other_y in points.values())
+        beside = [other_x / x for other_x, other_y in points.values() if 0.93 < other_y / y < 1.07]
+        to_right, to_left = any(1 < ratio < 2 for ratio in beside), any(0.5 < ratio < 1 for ratio in beside)
         axis.annotate(
             name,
             (x, y),
-            xytext=(-5 if crowded else 5, 4),
-            ha="right" if crowded else "left",
+            xytext=(0, -12) if to_right and to_left else (-5 if to_right else 5, 4),
+            ha="center" if to_right and to_left else "right" if to_right else "left",
             textcoords="offset points",
             fontsize=8,
             color=colour,
@@ -140,7 +141,7 @@ def picture(runs: dict[str, list[Run]]) -> bytes:
     axis.set_yticks(errors, [f"{1 - error / 100:.4g}" for error in errors])
     axis.set_yticks([], minor=True)
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.set_xlim(right=2 * axis.get_xlim()[1])  # room for the names
+    axis.set_xlim(right=5 * axis.get_xlim()[1])  # room for the names
     axis.invert_yaxis()
     axis.grid(alpha=0.3, which="both")
     buffer = BytesIO()
