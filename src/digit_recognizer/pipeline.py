@@ -80,7 +80,7 @@ def run(job: Job) -> dict[str, Any]:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
         members = training.plan(recipe, data)
         teaching.check(members, teachers)
-        seconds_before = 0.0
+        seconds_before = None  # of a new run
         if job.resumed:
             seconds_before = training.seconds_before(book, job.resumed, members, data)
             opened = bookkeeping.entered_again(book, job.resumed)
@@ -88,13 +88,13 @@ def run(job: Job) -> dict[str, Any]:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry:
-            _announce(recipe, members, teachers, seconds_before if job.resumed else None)
+            _announce(recipe, members, teachers, seconds_before)
             together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
-            seconds |= {**together.seconds, "total": time.perf_counter() - start + seconds_before}
+            seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
                 entry.book.add_score(

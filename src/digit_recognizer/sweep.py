@@ -16,6 +16,7 @@ from .recipe_text import plain
 from .recipes import change
 from .space import Space
 from .studies import Study
+from .surroundings import require_backend
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | No
     if chosen.recipe.teacher:
         raise InputError(f"{file}: teacher: a sweep trains without one. Leave it out, and have the best recipe taught.")
     require_optuna()
+    require_backend()
     source = fetching.find_data(data)
     read = training.Data(source, *sources.read(source))
     if not studies.journal_of(chosen.name).exists():

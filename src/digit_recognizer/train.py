@@ -118,7 +118,7 @@ def fit(
             callbacks=[_Steps(on_batch, n_steps)],
         ).history
         held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
-        record = _record(epoch, {name: values[0] for name, values in logs.items()}, held_out, start)
+        record = _record(epoch, logs, held_out, time.perf_counter() - start)
         if not np.isfinite([logs["loss"][0], record.validation_loss or 0]).all():
             raise Diverged(
                 f"Training diverged in epoch {epoch}: the loss is not a number. No submission was written; "
@@ -152,15 +152,15 @@ def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> 
     return {"x": tf.data.Dataset.from_tensor_slices(batches).with_options(options)}
 
 
-def _record(epoch: int, logs: dict[str, Any], held_out: Fitness | None, start: float) -> Epoch:
-    """An epoch by what `fit` logs of it and by its fitness to held-out rows; `start` is a time of the clock."""
+def _record(epoch: int, logs: dict[str, list[float]], held_out: Fitness | None, seconds: float) -> Epoch:
+    """An epoch by the history of its `fit`, its fitness to held-out rows, and the seconds since the training began."""
     return Epoch(
         epoch,
-        float(logs["log_loss"]),
-        float(logs["accuracy"]),
+        float(logs["log_loss"][0]),
+        float(logs["accuracy"][0]),
         held_out.loss if held_out else None,
         held_out.accuracy if held_out else None,
-        round(time.perf_counter() - start, 3),
+        round(seconds, 3),
     )
 
 

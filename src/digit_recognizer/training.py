@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, runs, surroundings
+from . import bookkeeping, runs
 from .bookkeeping import Entry
 from .errors import Diverged
 from .ledger import Ledger, Row
@@ -55,7 +55,6 @@ def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
 
     And RunError when Keras or its backend is not installed.
     """
-    surroundings.require_backend()
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         from . import crossval, train
 
