@@ -40,15 +40,9 @@ def test_a_short_training_learns_and_leaves_a_network_of_61706_weights():
     assert trained.history[-1].validation_accuracy > 0.9
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "ema": 0.9, "clean": 1},
-        {"schedule": "constant", "warm_up": 0, "batch_norm": False},
-    ],
-)
-def test_two_identical_trainings_agree_bit_for_bit_and_another_seed_does_not(changes):
-    recipe = change(QUICK, {"epochs": 2, **changes})
+def test_two_identical_trainings_agree_bit_for_bit_and_another_seed_does_not():
+    noisy = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "ema": 0.9, "clean": 1}
+    recipe = change(QUICK, {"epochs": 2, **noisy})
     first = weights(fit(recipe, IMAGES, LABELS))
     assert (first == weights(fit(recipe, IMAGES, LABELS))).all()
     assert (first != weights(fit(dataclasses.replace(recipe, seed=1), IMAGES, LABELS))).any()

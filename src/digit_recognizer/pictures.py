@@ -9,19 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 COLUMNS = 8  # digits beside each other
+_BESIDE = 4  # pixels between them
 
 
 def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     """Eight images of each digit, a row a digit, from (n, side, side, 1) images and (n,) labels."""
-    rows = [np.flatnonzero(labels == digit)[:COLUMNS] for digit in range(10)]
+    side = images.shape[1]
+    digits = np.zeros((10, COLUMNS, side, side))
+    for digit in range(10):
+        found = images[labels == digit][:COLUMNS, ..., 0]
+        digits[digit, : len(found)] = found
     figure = Figure(figsize=(COLUMNS * 0.8, 8.4), layout="constrained")
-    axes = figure.subplots(10, COLUMNS)
-    for axis in axes.flat:
-        axis.axis("off")
-    for digit, members in enumerate(rows):
-        for column, member in enumerate(members):
-            _draw_digit(axes[digit, column], images[member])
-    figure.suptitle("Training images")
+    axis = figure.subplots()
+    _draw_digits(axis, digits, gap=4)
+    axis.set_title("Training images")
     return _png(figure)
 
 
@@ -84,24 +85,35 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
 def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
     """The 40 images whose true label got the least probability: true label, prediction and its confidence."""
     given = probabilities[np.arange(len(labels)), labels]
-    figure = Figure(figsize=(COLUMNS * 1.15, 8.2), layout="constrained")
-    axes = figure.subplots(5, COLUMNS)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, row in zip(axes.flat, np.argsort(given, kind="stable"), strict=False):
+    worst = np.argsort(given, kind="stable")[: 5 * COLUMNS]
+    side, gap = images.shape[1], 10  # room for two lines
+    digits = np.zeros((5 * COLUMNS, side, side))
+    digits[: len(worst)] = images[worst, ..., 0]
+    figure = Figure(figsize=(COLUMNS * 1.15, 7.2), layout="constrained")
+    axis = figure.subplots()
+    _draw_digits(axis, digits.reshape(5, COLUMNS, side, side), gap)
+    for place, row in enumerate(worst):
         prediction = probabilities[row].argmax()
-        _draw_digit(axis, images[row])
-        axis.set_title(
+        axis.text(
+            (place % COLUMNS + 0.5) * (side + _BESIDE),
+            (place // COLUMNS) * (gap + side) + gap - 1,
             f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}",
+            ha="center",
+            va="bottom",
             fontsize=9,
             color="firebrick" if prediction != labels[row] else "black",
         )
-    figure.suptitle("The most challenging validation images: true label, prediction, confidence")
+    axis.set_title("The most challenging validation images: true label, prediction, confidence")
     return _png(figure)
 
 
-def _draw_digit(axis: Any, image: np.ndarray) -> None:
-    axis.imshow(image[..., 0], cmap="gray_r", vmin=0, vmax=1)
+def _draw_digits(axis: Any, digits: np.ndarray, gap: int) -> None:
+    """Draw (rows, columns, side, side) images, `gap` pixels above each, as one: axes for each take a second more."""
+    apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
+    n_rows, n_columns, height, width = apart.shape
+    sheet = apart.swapaxes(1, 2).reshape(n_rows * height, n_columns * width)
+    axis.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axis.axis("off")
 
 
 def _png(figure: Figure) -> bytes:
