@@ -246,7 +246,7 @@ _FAST = Recipe(
     batch_norm=True,
 )
 _LONG = replace(_FAST, weight_decay=0.01, rotate=12.0, zoom=0.12, shear=0.12, shift=2, elastic=0.5, clean=1)
-_LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, dropout=0.2)
+_LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, label_smoothing=0.0, dropout=0.2)
 # The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
 RECIPES = {
     "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
@@ -262,7 +262,14 @@ RECIPES = {
         members=(
             {},
             {"model": "strided-cnn", "epochs": 20},
-            {"model": "lenet5", "epochs": 26, "batch_size": 256, "learning_rate": 1e-2, "dropout": 0.0},
+            {
+                "model": "lenet5",
+                "epochs": 26,
+                "batch_size": 256,
+                "learning_rate": 1e-2,
+                "label_smoothing": 0.1,
+                "dropout": 0.0,
+            },
         ),
     ),
     "plain-lenet5": Recipe("lenet5"),
