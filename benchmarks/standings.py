@@ -83,7 +83,11 @@ def table(runs: dict[str, list[Run]], columns: list[str]) -> str:
     rows = [cells(name, own, rate) for name, own in runs.items()]
     lines = [head(columns)]
     lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
-    made = sorted({f"{run['machine']}; {run['date']}" for own in runs.values() for run in own})
+    dates: dict[str, set[str]] = {}
+    for own in runs.values():
+        for run in own:
+            dates.setdefault(run["machine"], set()).add(run["date"])
+    made = (f"{machine}; {', '.join(sorted(dates[machine]))}" for machine in sorted(dates))
     return "\n".join([*lines, "", f"{' / '.join(made)}."])
 
 
