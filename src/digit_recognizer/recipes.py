@@ -261,7 +261,7 @@ RECIPES = {
         tta="shift",
         members=(
             {},
-            {"model": "strided-cnn", "epochs": 20},
+            {"model": "strided-cnn", "epochs": 20, "label_smoothing": 0.1},
             {
                 "model": "lenet5",
                 "epochs": 26,
