@@ -53,7 +53,7 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, 
 def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
     """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split.
 
-    And RunError when Keras or its backend is not installed.
+    Its caller has made sure that Keras and its backend are installed.
     """
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         from . import crossval, train
