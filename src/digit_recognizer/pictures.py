@@ -20,9 +20,7 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
         found = images[labels == digit][:COLUMNS, ..., 0]
         digits[digit, : len(found)] = found
     figure = Figure(figsize=(COLUMNS * 0.8, 8.4), layout="constrained")
-    axis = figure.subplots()
-    _draw_digits(axis, digits, gap=4)
-    axis.set_title("Training images")
+    _draw_digits(figure, "Training images", digits, gap=4)
     return _png(figure)
 
 
@@ -86,34 +84,38 @@ def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np
     """The 40 images whose true label got the least probability: true label, prediction and its confidence."""
     given = probabilities[np.arange(len(labels)), labels]
     worst = np.argsort(given, kind="stable")[: 5 * COLUMNS]
-    side, gap = images.shape[1], 10  # room for two lines
+    side = images.shape[1]
     digits = np.zeros((5 * COLUMNS, side, side))
     digits[: len(worst)] = images[worst, ..., 0]
-    figure = Figure(figsize=(COLUMNS * 1.15, 7.2), layout="constrained")
-    axis = figure.subplots()
-    _draw_digits(axis, digits.reshape(5, COLUMNS, side, side), gap)
-    for place, row in enumerate(worst):
+    captions = []
+    for row in worst:
         prediction = probabilities[row].argmax()
-        axis.text(
-            (place % COLUMNS + 0.5) * (side + _BESIDE),
-            (place // COLUMNS) * (gap + side) + gap - 1,
-            f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}",
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            color="firebrick" if prediction != labels[row] else "black",
-        )
-    axis.set_title("The most challenging validation images: true label, prediction, confidence")
+        text = f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}"
+        captions.append((text, "firebrick" if prediction != labels[row] else "black"))
+    figure = Figure(figsize=(COLUMNS * 1.15, 7.2), layout="constrained")
+    title = "The most challenging validation images: true label, prediction, confidence"
+    _draw_digits(figure, title, digits.reshape(5, COLUMNS, side, side), gap=10, captions=captions)
     return _png(figure)
 
 
-def _draw_digits(axis: Any, digits: np.ndarray, gap: int) -> None:
-    """Draw (rows, columns, side, side) images, `gap` pixels above each, as one: axes for each take a second more."""
+def _draw_digits(
+    figure: Figure, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
+) -> None:
+    """Draw (rows, columns, side, side) images as one, as axes for each take a second more.
+
+    Above each are `gap` pixels, where its caption stands, a text and its colour.
+    """
     apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
     n_rows, n_columns, height, width = apart.shape
     sheet = apart.swapaxes(1, 2).reshape(n_rows * height, n_columns * width)
+    axis = figure.subplots()
     axis.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axis.axis("off")
+    for place, (text, colour) in enumerate(captions):
+        row, column = divmod(place, n_columns)
+        x, y = (column + 0.5) * width, row * height + gap - 1
+        axis.text(x, y, text, ha="center", va="bottom", fontsize=9, color=colour)
+    axis.set_title(title)
 
 
 def _png(figure: Figure) -> bytes:
