@@ -8,13 +8,12 @@ Alternating, median (lowest to highest) of seven after one warm-up.
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
-N = 7
+sys.path[:0] = [str(Path(__file__).parent)]
+
+from figures import ROOT, in_turn, spread  # noqa: E402
+
 QUICK = (["--help"], ["models"], ["score", "a.csv", "--answers", "a.csv"], ["submit", "short.csv"])
 
 
@@ -24,7 +23,7 @@ def main() -> None:
         (Path(folder) / "a.csv").write_text(submission)
         (Path(folder) / "short.csv").write_text("ImageId,Label\n1,7\n")  # refused, with exit code 2
         command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
-        times = measure(
+        times = in_turn(
             {
                 f"digits {' '.join(words)}": lambda words=words: subprocess.run(
                     [*command, *words],
@@ -38,21 +37,6 @@ def main() -> None:
         )
     for name, seconds in times.items():
         print(f"| {name} | {spread(seconds)} |")
-
-
-def spread(seconds: list[float]) -> str:
-    return f"{median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
-
-
-def measure(jobs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(N + 1):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
 
 
 if __name__ == "__main__":

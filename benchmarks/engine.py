@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -26,14 +25,26 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
-from commands import measure, spread  # noqa: E402
 from digit_recognizer import predict, train  # noqa: E402
 from digit_recognizer.augment import draw  # noqa: E402
 from digit_recognizer.models import MODELS  # noqa: E402
 from digit_recognizer.presented import Presented  # noqa: E402
 from digit_recognizer.recipes import RECIPES, Recipe, networks  # noqa: E402
 from digit_recognizer.tables import CsvFile, read_train  # noqa: E402
-from figures import DOCS, ROOT, gflops, head, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
+from figures import (  # noqa: E402
+    DOCS,
+    ROOT,
+    gflops,
+    head,
+    in_turn,
+    machine,
+    matrix_rate,
+    seconds_of,
+    spread,
+    today,
+    unpacked,
+    write_between,
+)
 
 N_TRAIN, N_TEST = 37_800, 28_000
 N = 5  # repetitions, but of training: epochs after the first, which compiles
@@ -76,7 +87,7 @@ def reading(file: Path) -> dict[str, list[float]]:
             shutil.rmtree(cache, ignore_errors=True)
             read_train(CsvFile(file), cache)
 
-        return measure(
+        return in_turn(
             {
                 "`pandas.read_csv(dtype=uint8)` alone": lambda: pd.read_csv(file, dtype=np.uint8),
                 "`read_train`, cold: all checks, and the cache written": cold,
@@ -89,7 +100,7 @@ def starting() -> dict[str, list[float]]:
     """A process that imports what trains, and ends."""
     command = [sys.executable, "-c", "from digit_recognizer.train import start_backend; start_backend()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    return measure({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
+    return in_turn({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
 
 
 def training_row(name: str, recipe: Recipe, rate: int) -> str:
@@ -132,7 +143,7 @@ def predicting_row(name: str) -> str:
     model = MODELS[name]
     images = RNG.random((N_TEST, model.side, model.side, 1), np.float32)
     network = model.build(dropout=0.0)
-    first = timed(lambda: predict.log_probabilities(network, images), 0)[0]
+    first = seconds_of(lambda: predict.log_probabilities(network, images))
     ours = timed(lambda: predict.log_probabilities(network, images))
     keras = timed(lambda: network.predict(images, batch_size=1000, verbose=0))
     ratio = median(keras) / median(ours)
@@ -140,14 +151,8 @@ def predicting_row(name: str) -> str:
     return f"| {name} | {N_TEST / median(ours):,.0f} | {N_TEST / median(keras):,.0f} | {ratio:.1f} | {first:.2f} |"
 
 
-def timed(job: Callable[[], Any], n: int = N) -> list[float]:
-    """Seconds of `n` repetitions after a first one; with n = 0 of the first one."""
-    seconds = []
-    for _ in range(n + 1):
-        start = time.perf_counter()
-        job()
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:] if n else seconds
+def timed(job: Callable[[], Any]) -> list[float]:
+    return in_turn({"": job}, N)[""]
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ import platform
 import sys
 import time
 import zipfile
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -20,15 +22,33 @@ from digit_recognizer.files import write_atomically  # noqa: E402
 DOCS = ROOT / "docs"
 
 
-def matrix_rate() -> float:
+def matrix_rate() -> int:
     """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the best of ten."""
     a = np.random.default_rng(0).random((2048, 2048), np.float32)
-    seconds = []
-    for _ in range(10):
-        start = time.perf_counter()
-        a @ a
-        seconds.append(time.perf_counter() - start)
+    seconds = [seconds_of(lambda: a @ a) for _ in range(10)]
     return round(2 * 2048**3 / min(seconds) / 1e9)
+
+
+def in_turn(jobs: dict[str, Callable[[], object]], n: int = 7) -> dict[str, list[float]]:
+    """Seconds of `n` repetitions of each job, one after the other in turn, after a warm-up."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(n + 1):
+        for name, job in jobs.items():
+            took = seconds_of(job)
+            if turn:
+                seconds[name].append(took)
+    return seconds
+
+
+def seconds_of(job: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+def spread(seconds: list[float]) -> str:
+    """Median, lowest and highest."""
+    return f"{median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
 def gflops(multiply_adds: int, images_per_second: float) -> float:
@@ -56,7 +76,7 @@ def today() -> str:
     return str(date.today())
 
 
-def head(columns: list[str]) -> str:
+def head(columns: Sequence[str]) -> str:
     return f"| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}"
 
 

@@ -11,20 +11,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("src", "tests", "benchmarks")]
 
 from digit_recognizer import bookkeeping, runs, sources  # noqa: E402
 from digit_recognizer.errors import InputError  # noqa: E402
+from figures import in_turn, spread  # noqa: E402
 from finished_runs import finish_run, said  # noqa: E402
 
-N_RUNS, N_FOLDS, N = 200, 10, 5
+N_RUNS, N_FOLDS = 200, 10
 MEMBER = {"model": "lenet5", "weights": 61_706, "train_n": 37_800, "train_accuracy": 0.999, "train_loss": 0.01}
 COMMANDS = (["leaderboard"], ["show", "last"], ["compare", "run199", "run198"], ["report"])
 
@@ -42,15 +41,15 @@ def main() -> None:
         (Path("data") / source.place.name).symlink_to(source.place)
         build(source)
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        for words in COMMANDS:
-            command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *words]
-            seconds = []
-            for _ in range(N + 1):
-                start = time.perf_counter()
-                subprocess.run(command, env=environment, capture_output=True, check=True)
-                seconds.append(time.perf_counter() - start)
-            kept = seconds[1:]
-            print(f"| `digits {' '.join(words)}` | {median(kept):.2f} ({min(kept):.2f} to {max(kept):.2f}) |")
+        command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
+        looks = {
+            f"`digits {' '.join(words)}`": lambda words=words: subprocess.run(
+                [*command, *words], env=environment, capture_output=True, check=True
+            )
+            for words in COMMANDS
+        }
+        for name, seconds in in_turn(looks, n=5).items():
+            print(f"| {name} | {spread(seconds)} |")
 
 
 def build(source: sources.Source) -> None:

@@ -3,8 +3,8 @@
     python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...] [--again]
 
 Keeps every run in docs/benchmarks.json and makes only those that are not there from this machine, so that a long
-benchmark may be made in parts; prints the short table, writes those of README.md and docs/benchmarks.md and the picture
-from all. With --seeds 0 it only writes.
+benchmark may be made in parts. Writes a table for each machine into docs/benchmarks.md, and of the machine with the
+most runs a short one into README.md, which it prints, and the picture. With --seeds 0 it only writes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
 from digit_recognizer.surroundings import code  # noqa: E402
 from figures import DOCS, ROOT, installed, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
 from public import PEERS  # noqa: E402
-from standings import Run, full_table, picture, short_table  # noqa: E402
+from standings import Run, by_machine, full_tables, picture, short_table  # noqa: E402
 
 FIGURES = DOCS / "benchmarks.json"
 FIRST_SEED = 5  # the recipes were chosen on the holdouts of the seeds 0 to 4
@@ -48,33 +48,35 @@ def main() -> None:
         parser.error("--only: PyTorch's example needs PyTorch; `pip install torch`")
     single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
-    runs = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    runs: list[Run] = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         data = options.data and unpacked(options.data.resolve(), Path(folder))
-        here = {name: [run for run in runs[name] if run["machine"] == machine()] for name in runs}
-        for seed, name in to_make(names, options.seeds, {} if options.again else here):
+        made = [run for run in runs if run["machine"] == machine() and not options.again]
+        for seed, name in to_make(names, options.seeds, made):
             facts = {"matrix_gflops": matrix_rate(), "machine": machine(), "date": today(), "code": code()}
-            run = measure(name, seed, data) | facts
-            others = [other for other in here.get(name, []) if other["seed"] != seed]
-            runs[name] = here[name] = sorted([*others, run], key=lambda run: run["seed"])
+            run = {"name": name} | measure(name, seed, data) | facts
+            runs = [*(other for other in runs if identity(other) != identity(run)), run]
             write_atomically(FIGURES, as_text(runs).encode())
             print(f"{name}, seed {seed}: {run['accuracy']:.4f} in {run['train']:.1f} s", flush=True)
-    runs = {name: runs[name] for name in (*RECIPES, *PEERS) if name in runs}
-    write_between(DOCS / "benchmarks.md", "peers", full_table(runs))
-    write_between(ROOT / "README.md", "peers", short_table(runs))
-    (DOCS / "benchmarks.svg").write_bytes(picture(runs))
-    print(short_table(runs))
+    shown = by_machine(runs)[0]
+    write_between(DOCS / "benchmarks.md", "peers", full_tables(runs))
+    write_between(ROOT / "README.md", "peers", short_table(shown))
+    (DOCS / "benchmarks.svg").write_bytes(picture(shown))
+    print(short_table(shown))
 
 
-def as_text(runs: dict[str, list[Run]]) -> str:
+def identity(run: Run) -> tuple[str, str, int]:
+    return run["machine"], run["name"], run["seed"]
+
+
+def as_text(runs: list[Run]) -> str:
     """As JSON, a run a line."""
-    own = [f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, runs[name])) + "\n]" for name in runs]
-    return "{\n" + ",\n".join(own) + "\n}\n"
+    return "[\n" + ",\n".join(json.dumps(run) for run in sorted(runs, key=identity)) + "\n]\n"
 
 
-def to_make(names: list[str], n_seeds: int, made: dict[str, list[Run]]) -> list[tuple[int, str]]:
+def to_make(names: list[str], n_seeds: int, made: list[Run]) -> list[tuple[int, str]]:
     """A round of all names for each seed, without what is made and the later seeds of slow peers."""
-    there = {(run["seed"], name) for name in made for run in made[name]}
+    there = {(run["seed"], run["name"]) for run in made}
     rounds = [(n, name) for n in range(n_seeds) for name in names if name in RECIPES or n < PEERS[name].seeds]
     rounds = [(FIRST_SEED + number, name) for number, name in rounds]
     return [one for one in rounds if one not in there]
@@ -104,7 +106,7 @@ def measure(name: str, seed: int, data: Path) -> Run:
                 "train": result["seconds"]["train"],
                 "epochs": epochs_of(Path(folder, result["submission"]).parent),
             }
-            result |= {"multiply_adds": MODELS[RECIPES[name].model].multiply_adds}
+            result |= {"multiply_adds": sum(MODELS[own.model].multiply_adds for own in networks(RECIPES[name]))}
     return {
         "seed": seed,
         "weights": result["weights"],

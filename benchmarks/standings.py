@@ -3,7 +3,7 @@
 Comes in: records as docs/benchmarks.json holds them. Goes out: Markdown and SVG. Refuses to know files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from statistics import mean, median, stdev
 from typing import Any
@@ -73,32 +73,47 @@ def cells(name: str, runs: list[Run], rate: float) -> dict[str, str]:
     }
 
 
-def highest_rate(runs: dict[str, list[Run]]) -> float:
+def by_machine(runs: list[Run]) -> list[list[Run]]:
+    """The runs of each machine, those of the one with the most first."""
+    machines = sorted({run["machine"] for run in runs})
+    apart = [[run for run in runs if run["machine"] == machine] for machine in machines]
+    return sorted(apart, key=len, reverse=True)
+
+
+def by_name(runs: list[Run]) -> dict[str, list[Run]]:
+    """The runs of each recipe and peer that there is, in the order of their tables."""
+    apart = {name: [run for run in runs if run["name"] == name] for name in (*RECIPES, *PEERS)}
+    return {name: own for name, own in apart.items() if own}
+
+
+def highest_rate(runs: list[Run]) -> int:
     """The machine's own matrix rate: less was measured when something else kept it busy."""
-    return max(run["matrix_gflops"] for own in runs.values() for run in own)
+    rate: int = max(run["matrix_gflops"] for run in runs)
+    return rate
 
 
-def table(runs: dict[str, list[Run]], columns: list[str]) -> str:
+def table(runs: list[Run], columns: Sequence[str] = ()) -> str:
+    """Of one machine's runs; all columns, unless some are named."""
     rate = highest_rate(runs)
-    rows = [cells(name, own, rate) for name, own in runs.items()]
-    lines = [head(columns)]
-    lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
-    dates: dict[str, set[str]] = {}
-    for own in runs.values():
-        for run in own:
-            dates.setdefault(run["machine"], set()).add(run["date"])
-    made = (f"{machine}; {', '.join(sorted(dates[machine]))}" for machine in sorted(dates))
-    return "\n".join([*lines, "", f"{' / '.join(made)}."])
+    rows = [cells(name, own, rate) for name, own in by_name(runs).items()]
+    columns = columns or list(rows[0])
+    lines = [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
+    dates = ", ".join(sorted({run["date"] for run in runs}))
+    return "\n".join([head(columns), *lines, "", f"{runs[0]['machine']}; {dates}."])
 
 
-def full_table(runs: dict[str, list[Run]]) -> str:
-    every = list(cells(*next(iter(runs.items())), rate=1))
-    sources = "\n".join(f"- *{name}*: {PEERS[name].source}." for name in PEERS if name in runs)
-    said = f"Matrix rate: {highest_rate(runs):.0f} GFLOP/s, the highest that was measured."
-    return f"{table(runs, every)} {said}\n\n{sources}"
+def full_tables(runs: list[Run]) -> str:
+    """A table for each machine, and what the public trainings are."""
+    tables = [
+        f"{table(own)} Matrix rate: {highest_rate(own)} GFLOP/s, the highest that was measured."
+        for own in by_machine(runs)
+    ]
+    sources = "\n".join(f"- *{name}*: {PEERS[name].source}." for name in by_name(runs) if name in PEERS)
+    return "\n\n".join([*tables, sources])
 
 
-def short_table(runs: dict[str, list[Run]]) -> str:
+def short_table(runs: list[Run]) -> str:
+    """Of one machine's runs, without the plain recipes."""
     columns = [
         "recipe",
         "model",
@@ -110,10 +125,10 @@ def short_table(runs: dict[str, list[Run]]) -> str:
         "training, s",
         "start to submission, s",
     ]
-    return table({name: own for name, own in runs.items() if not name.startswith("plain-")}, columns)
+    return table([run for run in runs if not run["name"].startswith("plain-")], columns)
 
 
-def picture(runs: dict[str, list[Run]]) -> bytes:
+def picture(runs: list[Run]) -> bytes:
     """Accuracy against seconds of training, a point for each; SVG, the same bytes for the same figures."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -121,12 +136,13 @@ def picture(runs: dict[str, list[Run]]) -> bytes:
     mpl.rcParams |= {"svg.hashsalt": "peers", "svg.fonttype": "none", "font.family": "sans-serif"}
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     axis = figure.subplots()
+    named = by_name(runs)
     points = {
         name: (median(run["train"] for run in own), 100 * (1 - mean(run["accuracy"] for run in own)))
-        for name, own in runs.items()
+        for name, own in named.items()
     }
     for name, (x, y) in points.items():
-        spread = 100 * stdev(run["accuracy"] for run in runs[name]) if len(runs[name]) > 1 else 0
+        spread = 100 * stdev(run["accuracy"] for run in named[name]) if len(named[name]) > 1 else 0
         colour = "C7" if name in PEERS else "C1" if name.startswith("plain-") else "C0"
         axis.errorbar(x, y, yerr=spread, fmt="o", color=colour, elinewidth=0.8)
         beside = [other_x / x for other_x, other_y in points.values() if 0.93 < other_y / y < 1.07]

@@ -14,6 +14,7 @@ from public import PEERS
 RATE = 100
 ENDS = [{"seconds": 2.0, "accuracy": 0.97}, {"seconds": 3.0, "accuracy": 0.985}, {"seconds": 5.0, "accuracy": 0.9}]
 RUN = {
+    "name": "quick",
     "seed": 5,
     "weights": 61_706,
     "multiply_adds": 1_000,
@@ -53,7 +54,7 @@ def test_runs_of_several_networks_have_no_speed_of_one():
 
 def test_only_what_is_not_there_is_made_and_slow_peers_less_often():
     slow = next(name for name in PEERS if PEERS[name].seeds == 1)
-    assert peers.to_make(["quick", slow], 2, {"quick": [RUN]}) == [(5, slow), (6, "quick")]
+    assert peers.to_make(["quick", slow], 2, [RUN]) == [(5, slow), (6, "quick")]
 
 
 def test_a_table_goes_between_its_comments_or_nowhere(tmp_path):
@@ -70,9 +71,22 @@ def test_a_table_goes_between_its_comments_or_nowhere(tmp_path):
 
 
 def test_the_file_of_runs_holds_one_a_line():
-    runs = {"quick": [RUN, RUN | {"seed": 6}], "lenet5": [RUN]}
+    runs = [RUN | {"name": "lenet5"}, RUN, RUN | {"seed": 6}]
     assert json.loads(peers.as_text(runs)) == runs
-    assert len(peers.as_text(runs).splitlines()) == 2 + 3 + 2 * len(runs)
+    assert len(peers.as_text(runs).splitlines()) == 2 + len(runs)
+
+
+def test_each_machine_has_a_table_of_its_own_and_the_one_with_most_runs_comes_first():
+    faster = [RUN | {"machine": "1 machine", "matrix_gflops": 10 * RATE, "accuracy": 0.5}]
+    runs = [*faster, RUN, RUN | {"name": "lenet5"}]
+    own, other = (standings.table(of_one) for of_one in standings.by_machine(runs))
+    assert own.endswith("2 cores; 2026-11-21.")
+    assert other.endswith("1 machine; 2026-11-21.")
+    assert own.index("`quick`") < own.index("`lenet5`")
+    assert "`lenet5`" not in other
+    both = standings.full_tables(runs)
+    assert both.startswith(f"{own} Matrix rate: {RATE} GFLOP/s")
+    assert f"{other} Matrix rate: {10 * RATE} GFLOP/s" in both
 
 
 @pytest.mark.slow
@@ -80,6 +94,6 @@ def test_the_file_of_runs_holds_one_a_line():
 def test_recipes_and_peers_are_measured_alike(name, workplace):
     sample.write_sample(workplace / "sample")
     found = peers.measure(name, 5, workplace / "sample")
-    assert set(found) == set(RUN) - {"matrix_gflops", "machine", "date"}
+    assert set(found) == set(RUN) - {"name", "matrix_gflops", "machine", "date"}
     assert 0 < found["accuracy"] <= 1
     assert found["epochs"][-1]["seconds"] <= found["train"] < found["to_submission"]

@@ -143,7 +143,8 @@ def _announce(
     )
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
     if teachers:
-        say(f"Taught by networks of {recipe.teacher} that never saw these rows.")
+        unseen = " that never saw the rows it is judged by" if len(first.held_out) else ""
+        say(f"Taught by networks of {recipe.teacher}{unseen}.")
     for own in networks(recipe):
         if own.distortion != Distortion() and own.clean >= own.epochs:
             text = f"Warning: {own.model} sees no distorted image, as clean, {own.clean}, spares all its epochs."
