@@ -25,9 +25,21 @@ def size(png):
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
+def test_digits_lie_side_by_side_each_below_its_caption():
+    digits = np.zeros((2, 3, 5, 5))
+    digits[1, 2, 0, 0] = 1  # the first pixel of the last digit
+    sheet, places = pictures.side_by_side(digits, gap=4)
+    assert sheet.shape == (2 * 9, 3 * 9)
+    assert np.argwhere(sheet).tolist() == [[9 + 4, 2 * 9 + 2]]
+    assert places[0] == (4.5, 3)
+    assert places[-1] == (2 * 9 + 4.5, 9 + 3)
+
+
 def test_sample_digits_need_not_hold_every_digit():
     only_sevens = pictures.sample_digits(IMAGES, np.full(50, 7))
-    assert size(only_sevens) == size(pictures.sample_digits(IMAGES, np.arange(50) % 10))
+    every_digit = pictures.sample_digits(IMAGES, np.arange(50) % 10)
+    assert size(only_sevens) == size(every_digit)
+    assert only_sevens != every_digit
 
 
 @pytest.mark.parametrize("n_epochs", [1, 30])
@@ -51,4 +63,7 @@ def test_confusion_matrix_shows_where_the_mistakes_are():
 
 def test_fewer_images_than_places_leave_places_empty():
     labels = RNG.integers(0, 10, 5)
-    size(pictures.challenging_digits(IMAGES[:5], labels, RNG.dirichlet(np.ones(10), 5)))
+    said = RNG.dirichlet(np.ones(10), 5)
+    five, four = (pictures.challenging_digits(IMAGES[:n], labels[:n], said[:n]) for n in (5, 4))
+    assert size(five) == size(four)
+    assert five != four

@@ -105,17 +105,23 @@ def _draw_digits(
 
     Above each are `gap` pixels, where its caption stands, a text and its colour.
     """
-    apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
-    n_rows, n_columns, height, width = apart.shape
-    sheet = apart.swapaxes(1, 2).reshape(n_rows * height, n_columns * width)
+    sheet, places = side_by_side(digits, gap)
     axis = figure.subplots()
     axis.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axis.axis("off")
-    for place, (text, colour) in enumerate(captions):
-        row, column = divmod(place, n_columns)
-        x, y = (column + 0.5) * width, row * height + gap - 1
+    for (x, y), (text, colour) in zip(places, captions, strict=False):
         axis.text(x, y, text, ha="center", va="bottom", fontsize=9, color=colour)
     axis.set_title(title)
+
+
+def side_by_side(digits: np.ndarray, gap: int) -> tuple[np.ndarray, list[tuple[float, int]]]:
+    """(rows, columns, side, side) images as one, `gap` pixels above each, and the (x, y) in the middle of each gap's
+    lower edge, row by row.
+    """
+    apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
+    n_rows, n_columns, height, width = apart.shape
+    sheet = apart.swapaxes(1, 2).reshape(n_rows * height, n_columns * width)
+    return sheet, [((c + 0.5) * width, r * height + gap - 1) for r in range(n_rows) for c in range(n_columns)]
 
 
 def _png(figure: Figure) -> bytes:
