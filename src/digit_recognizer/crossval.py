@@ -44,7 +44,7 @@ class Outcome:
     history: tuple[train.Epoch, ...]
     held_out_log_p: np.ndarray  # (n_held_out, 10) log-probabilities
     test_log_p: np.ndarray  # (n_test, 10); (0, 10) for a member without a voice in the submission
-    fits: dict[str, Fitness]  # "train" and, when rows are held out, "validation"
+    fits: dict[str, Fitness]  # "train", without test-time augmentation, and, with it, "validation" if rows are held out
     seconds: dict[str, float]  # "train" and "predict" (test.csv)
 
     @property
@@ -122,12 +122,9 @@ def train_member(
     if not all(np.isfinite(part).all() for part in (test_log_p, *log_p.values())):
         raise Diverged(f"Network {member.name} predicts values that are no numbers. Try another seed.")
     rows = {"train": member.fitted, "validation": member.held_out}
+    named = [(layer, weight) for layer in trained.model.layers for weight in layer.weights]
     return Outcome(
-        {
-            f"{layer.name}/{weight.name}": np.asarray(weight)
-            for layer in trained.model.layers
-            for weight in layer.weights
-        },
+        {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named},
         trained.history,
         log_p["validation"],
         test_log_p,

@@ -1,6 +1,7 @@
 """A network with its training images on the device: told rows and distortions, it looks them up in its own program.
 
-Comes in: a network, images, coefficients of `augment.draw`, maybe teachers. Pure Keras: the same on every backend.
+Comes in: a network, images, coefficients of `augment.draw`, maybe teachers. Pure Keras: every backend sees the same
+images.
 """
 
 from collections.abc import Sequence

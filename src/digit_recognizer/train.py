@@ -58,7 +58,7 @@ class Trained:
     """A trained network, normalisations folded away, and how it got there."""
 
     model: Any
-    history: tuple[Epoch, ...]
+    history: tuple[Epoch, ...]  # of all epochs, with those before a checkpoint
 
 
 def start_backend() -> None:
@@ -132,8 +132,8 @@ def fit(
     if recipe.batch_norm:
         measured = images[order_of(recipe.epochs)[:_MEASURED]]
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
-        model = batch_norm.fold(model, plain)
-    return Trained(model, tuple(history))
+        batch_norm.fold(model, plain)
+    return Trained(plain, tuple(history))
 
 
 def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def insert(model: Any) -> Any:
 
 
 def measure(normalised: Any, batches: Iterable[np.ndarray]) -> None:
-    """Set all means and variances anew to their averages over `batches`, as the final weights make them.
+    """Set all means and variances anew to their averages over `batches`, each (n, side, side, 1) float32 in [0, 1],
+    as the final weights make them.
 
     The moving ones lag behind the weights, most of all in a short training, and have seen dropout's noise.
     """
@@ -85,7 +86,7 @@ def measure(normalised: Any, batches: Iterable[np.ndarray]) -> None:
             batch = layer(batch, training=True) if is_ours else layer(batch)
 
 
-def fold(normalised: Any, plain: Any) -> Any:
+def fold(normalised: Any, plain: Any) -> None:
     """Give `plain` the weights of `normalised` = insert(plain) after training, the normalisations folded in."""
     names = {layer.name for layer in normalised.layers}
     for layer in plain.layers:
@@ -97,4 +98,3 @@ def fold(normalised: Any, plain: Any) -> Any:
             (kernel,) = weights  # its output channels come last
             weights = [kernel * scale, beta - mean * scale]
         layer.set_weights(weights)
-    return plain
