@@ -36,7 +36,7 @@ class Recipe:
     clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
     ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) that is kept; 0 keeps the last
     teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
-    teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's; a guess
+    teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
     folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
