@@ -101,7 +101,7 @@ def test_the_ledger_holds_the_run_whole(finished, monkeypatch):
     assert (run["status"], run["estimate"], run["source"]) == ("done", "holdout", "sample")
     assert (run["n"], run["correct"]) == (120, result["validation"]["correct"])
     assert run["seconds_train"] == result["seconds"]["train"]
-    assert set(json.loads(run["versions"])) >= {"python", "tensorflow", "keras", "numpy"}
+    assert set(json.loads(run["versions"])) >= {"backend", "python", "tensorflow", "keras", "numpy"}
     assert run["threads"] >= 1
     assert (member["name"], member["accuracy"]) == ("lenet5-seed0", result["validation"]["accuracy"])
     assert (scored["correct"], scored["n"]) == (result["score"]["correct"], 597)
@@ -162,6 +162,16 @@ def test_a_run_repeated_on_other_files_is_warned_of(finished, monkeypatch, capfd
     with pytest.raises(SystemExit):
         cli.main(["run", "--like", result["run"], "--data", "other", "--epochs", "1"])
     assert "other files than the run" in " ".join(capfd.readouterr().out.split())
+
+
+def test_a_run_repeated_with_another_backend_is_warned_of_and_one_that_goes_on_refused(workplace, capfd):
+    of_jax, of_old = ({"name": "old", "versions": text} for text in ('{"backend": "jax"}', "{}"))
+    pipeline._compare_backend(of_jax, resumes=False)
+    assert "Warning: run old was trained by Keras with jax" in capfd.readouterr().out
+    with pytest.raises(InputError, match="Set KERAS_BACKEND=jax to go on"):
+        pipeline._compare_backend(of_jax, resumes=True)
+    pipeline._compare_backend(of_old, resumes=True)
+    assert not capfd.readouterr().out
 
 
 def test_nothing_held_out_trains_on_all_rows(workplace):

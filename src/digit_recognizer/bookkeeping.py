@@ -20,7 +20,7 @@ from .predict import fitness
 from .score import wilson_interval
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
-_DECIDING = ("code", "cpu", "threads", "python", "numpy", "scikit-learn", "keras", "tensorflow", "jax", "torch")
+_DECIDING = ("code", "cpu", "threads", "python", "numpy", "scikit-learn", "keras")  # and the backend
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
@@ -80,8 +80,16 @@ def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
 
 def changes_since(run: Row) -> list[str]:
     """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15"."""
-    then, now = {**run, **json.loads(run["versions"])}, {**surroundings.facts(), **surroundings.versions()}
-    return [f"{key} {then.get(key)} -> {now.get(key)}" for key in _DECIDING if then.get(key) != now.get(key)]
+    facts = surroundings.facts()
+    then, now = {**run, **json.loads(run["versions"])}, {**facts, **facts["versions"]}
+    keys = (*_DECIDING, surroundings.backend())
+    return [f"{key} {then.get(key)} -> {now.get(key)}" for key in keys if then.get(key) != now.get(key)]
+
+
+def backend_of(run: Row) -> str | None:
+    """The package by which Keras computed a run; None where it was not written down."""
+    name: str | None = json.loads(run["versions"]).get("backend")
+    return name
 
 
 def status(run: Row) -> str:

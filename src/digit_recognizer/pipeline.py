@@ -24,7 +24,7 @@ from .recipes import Recipe, networks
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
-from .surroundings import require_backend
+from .surroundings import backend, require_backend
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Job:
     submit: bool = False
     message: str = ""
     again: bool = False
-    hashes: tuple[str, str] | None = None  # of train.csv and test.csv, when a run is repeated
-    resumed: Row | None = None  # the run of the ledger that goes on; recipe and hashes are its own
+    origin: Row | None = None  # the run of the ledger that is repeated or, if `resumes`, goes on; the recipe is its own
+    resumes: bool = False
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def run(job: Job) -> dict[str, Any]:
     """
     start = time.perf_counter()
     require_backend()
+    if job.origin:
+        _compare_backend(job.origin, job.resumes)
     run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
     if job.submit:
         require_credentials()
@@ -67,23 +69,20 @@ def run(job: Job) -> dict[str, Any]:
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
-    if job.hashes and job.hashes != (train_table.fingerprint, test_table.fingerprint):
-        if job.resumed:
-            cure = "Remove them: they are made anew." if source.kind == "sample" else "Name those with --data."
-            raise InputError(f"{source.place}: other files than run {job.resumed['name']} was begun with. {cure}")
-        say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
-    if job.resumed and (changes := bookkeeping.changes_since(job.resumed)):
+    data = training.Data(source, train_table, test_table)
+    if job.origin:
+        _compare_files(job.origin, job.resumes, data)
+    if job.origin and job.resumes and (changes := bookkeeping.changes_since(job.origin)):
         say(f"Warning: other than when the run began: {', '.join(changes)}. The bits may be others.", style="yellow")
 
-    data = training.Data(source, train_table, test_table)
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
         members = training.plan(recipe, data)
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
-        if job.resumed:
-            seconds_before = training.seconds_before(book, job.resumed, members, data)
-            opened = bookkeeping.entered_again(book, job.resumed)
+        if job.origin and job.resumes:
+            seconds_before = training.seconds_before(book, job.origin, members, data)
+            opened = bookkeeping.entered_again(book, job.origin)
         else:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
@@ -115,6 +114,27 @@ def run(job: Job) -> dict[str, Any]:
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
             runs.write_record(entry.folder, "result", result)
     return result
+
+
+def _compare_backend(origin: Row, resumes: bool) -> None:
+    """Raise InputError when a run would go on with another backend than it began with; warn when it is repeated so."""
+    then, now = bookkeeping.backend_of(origin), backend()
+    if then in (None, now):
+        return
+    text = f"run {origin['name']} was trained by Keras with {then}, and Keras now has {now}. Set KERAS_BACKEND={then}"
+    if resumes:
+        raise InputError(f"{text} to go on with it.")
+    say(f"Warning: {text} to repeat it with that.", style="yellow")
+
+
+def _compare_files(origin: Row, resumes: bool, data: training.Data) -> None:
+    """Raise InputError when a run would go on with other files than it began with; warn when it is repeated so."""
+    if (origin["train_hash"], origin["test_hash"]) == (data.train.fingerprint, data.test.fingerprint):
+        return
+    if resumes:
+        cure = "Remove them: they are made anew." if data.source.kind == "sample" else "Name those with --data."
+        raise InputError(f"{data.source.place}: other files than run {origin['name']} was begun with. {cure}")
+    say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
 
 
 def _after_the_last_epoch(recipe: Recipe) -> list[str]:

@@ -40,7 +40,7 @@ def begun(folder: Path, identity: str) -> Checkpoint | None:
         return None
     arrays = runs.read_arrays(path, ("training", "history"), _FROM_THE_START)
     if str(arrays.pop("training")) != identity:
-        raise InputError(f"{path}: of another recipe, other rows or another backend of Keras. {_FROM_THE_START}")
+        raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
     try:
         history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
         return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))))

@@ -22,7 +22,7 @@ _HERE = Path(__file__).resolve().parent
 
 def facts() -> dict[str, Any]:
     """All that stands here, by the names of the ledger's columns."""
-    return {"code": code(), "versions": versions(), "cpu": cpu(), "threads": threads()}
+    return {"code": code(), "versions": {"backend": backend(), **versions()}, "cpu": cpu(), "threads": threads()}
 
 
 def versions() -> dict[str, str | None]:
