@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import bookkeeping, runs
 from .bookkeeping import Entry
 from .errors import Diverged
+from .interrupts import remembered
 from .ledger import Ledger, Row
 from .recipe_text import models_in_words
 from .recipes import Recipe
@@ -76,32 +77,52 @@ def train(
 
     What another process left of the run is taken over: networks that are done, and the checkpoint of the one it was at.
     Checkpoints are kept when the run is `resumable`. Raises Diverged when one does, InputError when what was left is
-    damaged; what the callbacks raise ends the training.
+    damaged; what the callbacks raise ends the training, and so does Ctrl-C, after any batch.
     """
     from . import crossval, resuming
 
     done = {row["name"]: row for row in entry.book.members(entry.number)}
     outcomes = []
-    for member in members:
-        folder = runs.member_folder(entry.folder, member.name, len(members))
-        if member.name in done:
-            outcome = resuming.finished(folder, done[member.name])
-        else:
-            own = [teacher.network() for teacher in teachers_of(member, teachers)]
-            identity = resuming.identity(member, data.train.fingerprint)
-            begun = resuming.begun(folder, identity)
-            keep = partial(resuming.keep, folder, identity) if resumable else lambda checkpoint: None
-            to_tell = partial(on_epoch, member)
-            try:
-                outcome = crossval.train_member(member, data.train, data.test, on_batch, to_tell, own, begun, keep)
-            except Diverged:
-                resuming.forget(folder)  # it would only diverge again
-                raise
-            _enter(entry, member, outcome, folder)
-        resuming.forget(folder)
-        outcomes.append(outcome)
-        on_member(member.name, outcome.fits.get("validation"))
+    with remembered() as check_for_ctrl_c:
+
+        def after_batch(step: int, n_steps: int) -> None:
+            check_for_ctrl_c()
+            on_batch(step, n_steps)
+
+        for member in members:
+            folder = runs.member_folder(entry.folder, member.name, len(members))
+            if member.name in done:
+                outcome = resuming.finished(folder, done[member.name])
+            else:
+                own = [teacher.network() for teacher in teachers_of(member, teachers)]
+                outcome = _train_one(member, data, folder, after_batch, partial(on_epoch, member), own, resumable)
+                _enter(entry, member, outcome, folder)
+            resuming.forget(folder)
+            outcomes.append(outcome)
+            on_member(member.name, outcome.fits.get("validation"))
     return crossval.together(members, outcomes)
+
+
+def _train_one(
+    member: "Member",
+    data: Data,
+    folder: Path,
+    on_batch: Callable[[int, int], None],
+    on_epoch: "Callable[[Epoch], None]",
+    teachers: Sequence[Any],
+    resumable: bool,
+) -> "Outcome":
+    """Train a network from the checkpoint in its folder, if there is one."""
+    from . import crossval, resuming
+
+    identity = resuming.identity(member, data.train.fingerprint)
+    begun = resuming.begun(folder, identity)
+    keep = partial(resuming.keep, folder, identity) if resumable else lambda checkpoint: None
+    try:
+        return crossval.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
+    except Diverged:
+        resuming.forget(folder)  # it would only diverge again
+        raise
 
 
 def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> None:
