@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 import kaggle_stand_in  # noqa: E402
 from digit_recognizer import sources  # noqa: E402
 from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS  # noqa: E402
+from digit_recognizer.errors import InputError  # noqa: E402
 from digit_recognizer.tables import read_train  # noqa: E402
 
 DOC = ROOT / "docs" / "iterating.md"
@@ -33,7 +34,10 @@ SESSION = re.compile(r"```sh\n(?P<commands>.*?)```\n\n```text\n.*?```", re.DOTAL
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder or zip with the real CSVs")
-    table = read_train(sources.find(parser.parse_args().data).train)
+    try:
+        table = read_train(sources.find(parser.parse_args().data).train)
+    except InputError as error:
+        parser.error(str(error))
     train, test = train_test_split(
         np.arange(len(table.labels)), test_size=N_TEST, stratify=table.labels, random_state=0
     )

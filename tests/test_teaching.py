@@ -111,7 +111,7 @@ def test_a_teacher_must_be_known_finished_and_of_the_same_data(taught, monkeypat
     with ledger() as book:
         run = book.run("old")
         for name, data, message in (
-            ("nobody", run["train_hash"], "nobody"),
+            ("nobody", run["train_hash"], "teacher: there is no run 'nobody'"),
             ("old", "other", "another train.csv"),
         ):
             with pytest.raises(InputError, match=message):

@@ -40,7 +40,8 @@ def examine_leaks(path: Path | None = None) -> list[Finding]:
     source = sources.find(path)
     if source is None:
         raise InputError(
-            "no data found to look at. Name it with --data, or get it with `digits download`; `sample` is known."
+            "no data found to look at. Name it with --data (`--data sample` is the built-in one), or get it with "
+            "`digits download`."
         )
     found = inspect(*sources.read(source))
     most = round(competition.TRAIN_ROWS * _FAR_MORE)

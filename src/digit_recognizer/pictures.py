@@ -38,7 +38,7 @@ def learning_curves(histories: Sequence[Sequence[Any]]) -> bytes:
         lowest = np.inf
         for name, points in curves:
             values = [point[position] for point in points]
-            marker = "." if len(histories) == 1 else ""
+            marker = "." if len(histories) == 1 or len(points) == 1 else ""  # one point makes no line
             axis.plot([point[0] for point in points], values, marker=marker, color=colours[name], label=name)
             lowest = min(lowest, *values, np.inf)
         axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # no mistake has no logarithm

@@ -167,8 +167,8 @@ def _announce(
         say(f"Taught by networks of {recipe.teacher}{unseen}.")
     for own in networks(recipe):
         if own.distortion != Distortion() and own.clean >= own.epochs:
-            text = f"Warning: {own.model} sees no distorted image, as clean, {own.clean}, spares all its epochs."
-            say(text, style="yellow")
+            text = f"with epochs {own.epochs} and clean {own.clean}, each epoch is a clean one"
+            say(f"Warning: {own.model} sees no distorted image: {text}.", style="yellow")
     if seconds_before is not None:
         before = (
             f"Going on after {seconds_before:.0f} seconds" if seconds_before else "Nothing is left of the first try"

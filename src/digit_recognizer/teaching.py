@@ -50,8 +50,11 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
     """
     if not recipe.teacher:
         return recipe, ()
-    run = book.run(recipe.teacher)
-    check_finished(run)
+    try:
+        run = book.run(recipe.teacher)
+        check_finished(run)
+    except InputError as error:
+        raise InputError(f"teacher: {error}") from error
     if run["train_hash"] != train_hash:
         raise InputError(
             f"teacher {run['name']} was trained on another train.csv and may know the rows that are held out here. "
