@@ -242,6 +242,12 @@ def test_ticks_are_round_and_hold_all_values(values, texts):
     assert all(drawn.top <= place <= drawn.bottom for place in places)
 
 
+def test_a_single_epoch_is_a_dash_as_a_line_of_one_point_is_not_seen():
+    [line] = charts.chart("epoch", "loss", [charts.Line("train", [(1, 0.5)])], whole_x=True).lines
+    (left, height), (right, same) = (map(float, place.split(",")) for place in line.path.split())
+    assert (right - left, same) == (6, height)
+
+
 def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
     line = charts.Line("train", [(1, 2.0), (2, 0.02)])
     drawn = charts.chart("epoch", "loss", [line], whole_x=True, log_y=True)

@@ -114,4 +114,7 @@ def _logarithmic(values: Sequence[float]) -> _Axis:
 
 
 def _path(place: Callable[[float, float], Point], points: Sequence[Point]) -> str:
-    return " ".join("{},{}".format(*place(x, y)) for x, y in points)
+    places = [place(x, y) for x, y in points]
+    if len(places) == 1:  # of which no line would be drawn
+        places = [(x + aside, y) for x, y in places for aside in (-3, 3)]
+    return " ".join(f"{x},{y}" for x, y in places)
