@@ -10,9 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent)]
-
-from figures import ROOT, in_turn, spread  # noqa: E402
+from figures import ROOT, in_turn, spread
 
 QUICK = (["--help"], ["models"], ["score", "a.csv", "--answers", "a.csv"], ["submit", "short.csv"])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("src", "tests", "benchmarks")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from digit_recognizer import bookkeeping, runs, sources  # noqa: E402
 from digit_recognizer.errors import InputError  # noqa: E402

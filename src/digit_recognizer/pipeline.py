@@ -72,8 +72,9 @@ def run(job: Job) -> dict[str, Any]:
     data = training.Data(source, train_table, test_table)
     if job.origin:
         _compare_files(job.origin, job.resumes, data)
-    if job.origin and job.resumes and (changes := bookkeeping.changes_since(job.origin)):
-        say(f"Warning: other than when the run began: {', '.join(changes)}. The bits may be others.", style="yellow")
+        if job.resumes and (changes := bookkeeping.changes_since(job.origin)):
+            words = ", ".join(changes)
+            say(f"Warning: other than when the run began: {words}. The bits may be others.", style="yellow")
 
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
