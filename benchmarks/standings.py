@@ -25,6 +25,7 @@ PUBLISHED = {
     "plain-simple-cnn": "0.9839",
     "plain-wide-cnn": "0.9919",
 }
+_BESIDE = (((7, 0), "left"), ((-7, 0), "right"), ((0, 9), "center"), ((0, -9), "center"))  # of a point, in points
 Run = dict[str, Any]
 
 
@@ -143,19 +144,7 @@ def picture(runs: list[Run]) -> bytes:
     }
     for name, (x, y) in points.items():
         spread = 100 * stdev(run["accuracy"] for run in named[name]) if len(named[name]) > 1 else 0
-        colour = "C7" if name in PEERS else "C1" if name.startswith("plain-") else "C0"
-        axis.errorbar(x, y, yerr=spread, fmt="o", color=colour, elinewidth=0.8)
-        beside = [other_x / x for other_x, other_y in points.values() if 0.93 < other_y / y < 1.07]
-        to_right, to_left = any(1 < ratio < 2 for ratio in beside), any(0.5 < ratio < 1 for ratio in beside)
-        axis.annotate(
-            name,
-            (x, y),
-            xytext=(0, -12) if to_right and to_left else (-5 if to_right else 5, 4),
-            ha="center" if to_right and to_left else "right" if to_right else "left",
-            textcoords="offset points",
-            fontsize=8,
-            color=colour,
-        )
+        axis.errorbar(x, y, yerr=spread, fmt="o", color=_colour(name), elinewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="validation accuracy")
     errors = [0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2]
     axis.set_yticks(errors, [f"{1 - error / 100:.4g}" for error in errors])
@@ -164,6 +153,31 @@ def picture(runs: list[Run]) -> bytes:
     axis.set_xlim(right=5 * axis.get_xlim()[1])  # room for the names
     axis.invert_yaxis()
     axis.grid(alpha=0.3, which="both")
+    _write_names(axis, points)
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _colour(name: str) -> str:
+    return "C7" if name in PEERS else "C1" if name.startswith("plain-") else "C0"
+
+
+def _write_names(axis: Any, points: dict[str, tuple[float, float]]) -> None:
+    """Each point's name beside it, where it covers the fewest other points and names."""
+    from matplotlib.transforms import Bbox
+
+    axis.figure.draw_without_rendering()  # decides where the points are
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axis.transData.transform(list(points.values()))]
+    for name, point in points.items():
+        texts = [
+            axis.annotate(
+                name, point, place, textcoords="offset points", fontsize=8, color=_colour(name), ha=side, va="center"
+            )
+            for place, side in _BESIDE
+        ]
+        best = min(texts, key=lambda text: sum(text.get_window_extent().overlaps(box) for box in taken))
+        taken.append(best.get_window_extent())
+        for text in texts:
+            if text is not best:
+                text.remove()
