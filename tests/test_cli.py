@@ -96,6 +96,7 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
         (("submit",), "FILE"),
         (("submit", "a.csv"), "a.csv: cannot be read"),
         (("run", "--validation", "10"), "0.1 for 10 %"),
+        (("run", "--validation", "0.2", "--folds", "3"), "held out once"),
         (("trian",), "trian"),
     ],
 )
@@ -255,10 +256,13 @@ def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, monkeypa
     assert not Path(output).exists()
 
 
-def test_doctor_reads_data_only_when_it_looks_for_leaks(digits):
-    code, _, err = digits("doctor", "--data", "sample")
-    assert code == 2
-    assert "add --leak" in err
+def test_doctor_reads_the_data_it_is_given(digits):
+    code, out, _ = digits("doctor", "--data", "sample")
+    assert code == 0
+    assert "1,200 labelled and 597 test images" in " ".join(out.split())
+    code, out, _ = digits("doctor", "--data", "nowhere.zip")
+    assert code == 1
+    assert "nowhere.zip: not found" in out
 
 
 def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):

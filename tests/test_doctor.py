@@ -53,6 +53,13 @@ def test_wrong_credentials_are_a_problem_with_their_cure(kaggle, monkeypatch):
 
 def test_damaged_data_is_a_problem(workplace):
     write_sample(Path("data"))
+    train = Path("data/train.csv")
+    whole = train.read_bytes()
+    assert found("data").ok
+    train.write_bytes(whole[:-3])
+    assert "data/train.csv" in found("data").found
+    assert found("data").ok is False
+    train.write_bytes(whole)
     Path("data/test.csv").unlink()
     assert found("data").ok is False
 

@@ -27,9 +27,12 @@ class Finding:
     cure: str = ""
 
 
-def examine() -> list[Finding]:
-    """Look at versions, data, folders and credentials; asks Kaggle only when there are credentials."""
-    return [*_versions(), _data(), *_folders(), *_ledger(), *_kaggle()]
+def examine(path: Path | None = None) -> list[Finding]:
+    """Look at versions, the data at `path` or that a run would use, folders and credentials.
+
+    Reads the data whole; asks Kaggle only when there are credentials.
+    """
+    return [*_versions(), _data(path), *_folders(), *_ledger(), *_kaggle()]
 
 
 def examine_leaks(path: Path | None = None) -> list[Finding]:
@@ -112,15 +115,16 @@ def _needed() -> list[Requirement]:
     return [needed for needed in found if needed.name != "tensorflow" or surroundings.backend() == "tensorflow"]
 
 
-def _data() -> Finding:
+def _data(path: Path | None) -> Finding:
     try:
-        source = sources.find(None)
-    except InputError as error:
+        source = sources.find(path)
+        rows = [len(table.pixels) for table in sources.read(source)] if source else []
+    except (InputError, RunError) as error:
         return Finding("data", False, str(error))
     if source is None:
         cure = "`digits download`, or put train.csv and test.csv from Kaggle's data page into data/."
         return Finding("data", None, "Kaggle's files are not here; a run would use the built-in sample", cure)
-    return Finding("data", True, source.describe())
+    return Finding("data", True, f"{source.describe()}: {rows[0]:,} labelled and {rows[1]:,} test images")
 
 
 def _folders() -> list[Finding]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from ..errors import InputError
 from .group import FILE, digits, print_json
 
 
@@ -137,7 +136,7 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 @digits.command()
 @click.option("--leak", is_flag=True, help="Look instead whether train.csv holds test images or rows from elsewhere.")
-@click.option("--data", type=FILE, metavar="PATH", help="With --leak: the data to look at.")
+@click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """Check data, credentials and versions.
@@ -146,9 +145,7 @@ def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """
     from ..doctor import examine, examine_leaks, show
 
-    if data and not leak:
-        raise InputError("--data is for the look into the files; add --leak.")
-    findings = examine_leaks(data) if leak else examine()
+    findings = examine_leaks(data) if leak else examine(data)
     print_json([asdict(finding) for finding in findings]) if as_json else show(findings)
     if any(finding.ok is False for finding in findings):
         raise click.exceptions.Exit(1)

@@ -55,8 +55,10 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
         recipe = change(recipe, {} if options["model"] is None else {"model": options["model"]})
     else:
         name, recipe = choose(options["recipe"], options["model"])
-    short = {key: options[key] for key in _SHORT if options[key] is not None}
-    return name, change(recipe, {**parse_settings(options["settings"]), **short})
+    settings = parse_settings(options["settings"]) | {key: options[key] for key in _SHORT if options[key] is not None}
+    if "validation" in settings and settings.get("folds", "0") != "0":
+        raise InputError("--validation and --folds: give one of them; with folds each row is held out once.")
+    return name, change(recipe, settings)
 
 
 def run_like(word: str) -> "Row":
