@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -31,10 +32,9 @@ def three_runs(workplace):
 def test_the_best_run_is_first_and_each_estimate_has_its_interval(three_runs):
     rows = board.board()
     assert [short_name(row["run"]) for row in rows] == ["strong", "part", "weak"]
-    low, high = rows[0]["cross_validated"]["interval"]
-    assert low < rows[0]["cross_validated"]["accuracy"] < high
-    assert rows[0]["holdout"] is None
-    assert rows[1]["holdout"]["n"] == 100
+    assert rows[0]["low"] < rows[0]["accuracy"] < rows[0]["high"]
+    assert [row["estimate"] for row in rows] == ["out-of-fold", "holdout", "out-of-fold"]
+    assert rows[1]["n"] == 100
 
 
 def test_a_recipe_is_told_by_its_differences_to_the_default(three_runs):
@@ -70,6 +70,18 @@ def test_runs_that_did_not_finish_are_shown_only_with_all(three_runs):
     assert board.board(sort="newest", every=True)[0]["status"] == "interrupted"
 
 
+def test_runs_on_the_sample_are_marked_and_rank_after_all_others(three_runs, capfd):
+    board.show_board(board.board())
+    assert "sample" not in capfd.readouterr().out
+    with bookkeeping.ledger() as book:
+        book.update_run(book.run("strong")["id"], source="sample")
+    assert [row["name"] for row in board.board()] == ["part", "weak", "strong"]
+    assert [row["name"] for row in board.board(sort="loss")][-1] == "strong"
+    assert [row["name"] for row in board.board(sort="newest")] == ["part", "strong", "weak"]
+    board.show_board(board.board())
+    assert re.search(r"data.*\n.*part(?s:.*)strong .* sample", capfd.readouterr().out)
+
+
 def test_no_cell_of_the_csv_is_a_formula(three_runs):
     board.details("last", note="=HYPERLINK(1)")
     [noted] = [row for row in csv.DictReader(io.StringIO(board.to_csv(board.board()))) if row["note"]]
@@ -78,9 +90,9 @@ def test_no_cell_of_the_csv_is_a_formula(three_runs):
 
 def test_csv_holds_what_the_rows_hold(three_runs):
     rows = list(csv.DictReader(io.StringIO(board.to_csv(board.board()))))
-    assert float(rows[0]["cross_validated"]) == board.board()[0]["cross_validated"]["accuracy"]
-    assert rows[1]["cross_validated"] == ""
-    assert rows[1]["holdout_n"] == "100"
+    assert float(rows[0]["accuracy"]) == board.board()[0]["accuracy"]
+    assert rows[1]["n"] == "100"
+    assert rows[2]["models"] == "lenet-28 + lenet5"
 
 
 def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):

@@ -109,7 +109,7 @@ def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_
 def test_trials_are_listed_and_compared_as_runs_are(at_swept):
     listed = board.board(recipe="faster")
     assert listed[0]["run"] == at_swept["best"]["run"]
-    assert listed[0]["cross_validated"]["accuracy"] == at_swept["best"]["value"]
+    assert listed[0]["accuracy"] == at_swept["best"]["value"]
     assert versus.compare_two("faster-0", "faster-1")["n"] == 1200
 
 

@@ -24,7 +24,7 @@ def board(
     n: int | None = None,
     every: bool = False,
 ) -> list[dict[str, Any]]:
-    """A row for each finished run, the best first; with `every`, also for those that did not finish.
+    """A row for each finished run, the best first, those on the sample last; with `every`, also for unfinished ones.
 
     `recipe` and `model` keep only runs of that name, `n` the first n. Raises InputError on an unknown `sort`.
     """
@@ -40,16 +40,21 @@ def board(
 
 
 def row(run: Row) -> dict[str, Any]:
-    """What the board says of a run of the ledger."""
-    judged = estimate(run)
+    """What the board says of a run of the ledger; "low" to "high" is the interval of "accuracy" on "n" rows."""
+    judged = estimate(run) or {"n": None, "accuracy": None, "interval": (None, None), "loss": None}
+    low, high = judged["interval"]
     models, words = _recipe_words(run)
     return {
         "id": run["id"],
         "run": run["name"],
         "name": short_name(run["name"]),
         "status": status(run),
-        "cross_validated": judged if run["estimate"] == "out-of-fold" else None,
-        "holdout": judged if run["estimate"] == "holdout" else None,
+        "estimate": run["estimate"],
+        "n": judged["n"],
+        "accuracy": judged["accuracy"],
+        "low": low,
+        "high": high,
+        "loss": judged["loss"],
         "public_score": run["public_score"],
         "test_accuracy": run["test_correct"] / run["test_n"] if run["test_n"] else None,
         "weights": run["weights"],
@@ -71,11 +76,12 @@ def show_board(rows: list[dict[str, Any]]) -> None:
         "#",
         "name",
         "status",
-        "cross-validated",
-        "holdout",
+        "accuracy",
+        "judged by",
         "public",
         "weights",
         "train s",
+        "data",
         "other than the default",
     ]
     cells = [
@@ -83,27 +89,29 @@ def show_board(rows: list[dict[str, Any]]) -> None:
             str(run["id"]),
             run["name"],
             run["status"],
-            _judged(run["cross_validated"]),
-            _judged(run["holdout"]),
+            "-" if run["n"] is None else f"{run['accuracy']:.4f} ± {(run['high'] - run['low']) / 2:.4f}",
+            {"out-of-fold": "folds", "holdout": "holdout"}.get(run["estimate"], "-"),
             "-" if run["public_score"] is None else f"{run['public_score']:.5f}",
             "-" if run["weights"] is None else f"{run['weights']:,}",
             "-" if run["seconds"] is None else f"{run['seconds']:.0f}",
+            "sample" if run["data"] == "sample" else "-",
             run["differences"] or "nothing",
         ]
         for run in rows
     ]
-    kept = [i for i in range(len(columns)) if i in (0, 1, 8) or any(line[i] not in ("-", "done") for line in cells)]
+    always = (0, 1, len(columns) - 1)
+    kept = [i for i in range(len(columns)) if i in always or any(line[i] not in ("-", "done") for line in cells)]
     show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
     if any("±" in cell for line in cells for cell in line):
         say("±: half of the 95 % interval; the best are those whose interval begins highest.", style="dim")
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:
-    """The board as CSV, the nested values in columns of their own."""
-    flat = [_flat(run) for run in rows]
+    """The board as CSV, several models in one cell."""
     text = io.StringIO()
-    table = csv.DictWriter(text, list(flat[0]) if flat else ["run"], lineterminator="\n")
+    table = csv.DictWriter(text, list(rows[0]) if rows else ["run"], lineterminator="\n")
     table.writeheader()
+    flat = [run | {"models": " + ".join(run["models"])} for run in rows]
     table.writerows({key: _inert(value) for key, value in run.items()} for run in flat)
     return text.getvalue()
 
@@ -204,24 +212,17 @@ def _recipe_words(run: Row) -> tuple[list[str], str]:
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 
-def _rank(run: dict[str, Any], sort: str) -> tuple[bool, float]:
-    judged = run["cross_validated"] or run["holdout"] or {}
+def _rank(run: dict[str, Any], sort: str) -> tuple[bool, bool, float]:
     value, sign = {
-        "accuracy": (judged.get("interval", [None])[0], -1),  # the lower end: few rows may be lucky ones
-        "loss": (judged.get("loss"), 1),
+        "accuracy": (run["low"], -1),  # the lower end: few rows may be lucky ones
+        "loss": (run["loss"], 1),
         "public": (run["public_score"], -1),
         "weights": (run["weights"], 1),
         "seconds": (run["seconds"], 1),
         "newest": (run["id"], -1),
     }[sort]
-    return (value is None, 0.0 if value is None else sign * value)  # what is not known comes last
-
-
-def _judged(judged: dict[str, Any] | None) -> str:
-    if judged is None:
-        return "-"
-    low, high = judged["interval"]
-    return f"{judged['accuracy']:.4f} ± {(high - low) / 2:.4f}"
+    on_sample = sort in ("accuracy", "loss") and run["data"] == "sample"  # other rows: no better and no worse
+    return (on_sample, value is None, 0.0 if value is None else sign * value)  # what is not known comes last
 
 
 def _number(value: float | None) -> str:
@@ -231,14 +232,3 @@ def _number(value: float | None) -> str:
 def _inert(value: Any) -> Any:
     """A text that a spreadsheet takes for a formula, made a text again."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-
-
-def _flat(run: dict[str, Any]) -> dict[str, Any]:
-    flat = {key: value for key, value in run.items() if key not in ("cross_validated", "holdout")}
-    flat["models"] = " + ".join(run["models"])
-    for name in ("cross_validated", "holdout"):
-        judged = run[name] or {"n": None, "accuracy": None, "interval": [None, None], "loss": None}
-        low, high = judged["interval"]
-        flat |= {name: judged["accuracy"], f"{name}_low": low, f"{name}_high": high}
-        flat |= {f"{name}_n": judged["n"], f"{name}_loss": judged["loss"]}
-    return flat

@@ -16,6 +16,7 @@ from rich.text import Text
 from .errors import RunError
 
 _NUMBER = re.compile(r"-|[-+]?[\d.,]+%?( ± [\d.]+)?")
+_SHORT = 12  # characters of a word that no line is broken in
 
 console = Console(highlight=False)
 
@@ -32,11 +33,13 @@ def complain(text: str) -> None:
 
 
 def show_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table, without a head where all columns are nameless; columns of numbers stand to the right."""
+    """A table, without a head where all columns are nameless; numbers stand to the right, short words in one piece."""
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position, column in enumerate(columns):
-        numbers = all(_NUMBER.fullmatch(row[position]) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
+        cells = [row[position] for row in rows]
+        numbers = all(_NUMBER.fullmatch(cell) for cell in cells)
+        whole = numbers or all(len(cell) <= _SHORT for cell in cells)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

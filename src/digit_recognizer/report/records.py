@@ -101,13 +101,10 @@ def _studies() -> list[Record]:
 
 
 def _public(rows: Sequence[Record]) -> Any:
-    """Cross-validated (or held-out) accuracy against the public score, where both are known."""
+    """Validation accuracy against the public score, where both are known."""
     dots = []
     for row in rows:
-        judged = row["cross_validated"] or row["holdout"]
-        if judged and row["public_score"] is not None:
-            title = (
-                f"{runs.short_name(row['run'])}: validation {judged['accuracy']:.5f}, public {row['public_score']:.5f}"
-            )
-            dots.append((judged["accuracy"], row["public_score"], title))
+        if row["n"] and row["public_score"] is not None:
+            title = f"{row['name']}: validation {row['accuracy']:.5f}, public {row['public_score']:.5f}"
+            dots.append((row["accuracy"], row["public_score"], title))
     return chart("validation accuracy", "public score", [], dots) if dots else None
