@@ -108,6 +108,13 @@ def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_writt
     assert {path.name for path in Path().rglob("*")} <= {"data", "sample", *SAMPLE_FILES}
 
 
+def test_a_part_is_held_out_only_without_folds(digits):
+    Path("mine.toml").write_text("folds = 3\n")
+    words = ("run", "--recipe-file", "mine.toml", "--validation", "0.2", "--data", "nowhere")
+    assert "each row is held out once" in " ".join(digits(*words)[2].split())
+    assert "nowhere: not found" in digits(*words, "--folds", "0")[2]
+
+
 def test_bad_data_is_refused_before_training_and_nothing_is_written(digits, sample):
     lines = (sample / "train.csv").read_text().splitlines(keepends=True)
     folder = Path("mine")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def test_damaged_data_is_a_problem(workplace):
     train.write_bytes(whole)
     Path("data/test.csv").unlink()
     assert found("data").ok is False
+
+
+def test_without_pandas_the_data_is_not_read_and_the_rest_is_told(workplace, monkeypatch):
+    write_sample(Path("data"))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert found("data").ok is None
+    assert "pandas" in found("data").found
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(workplace):

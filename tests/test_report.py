@@ -157,15 +157,15 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
     folder, names, _ = finished
     monkeypatch.chdir(folder)
     whole = records.gather(["whole"])["runs"][0]
-    assert "held no rows out" in whole["missing"][0]
+    assert "held no rows out" in whole["notes"][0]
     copy = shutil.copytree(folder, tmp_path / "copy")
     monkeypatch.chdir(copy)
     (runs.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
     [part] = records.gather(["good"])["runs"]
-    assert "is gone" in part["missing"][0]
+    assert "is gone" in part["missing"]
     shutil.rmtree("data")
     [part] = records.gather(["poor"])["runs"]
-    assert "data" in part["missing"][0]
+    assert "data" in part["missing"]
     page.render(records.gather(["good", "poor"]))
 
 

@@ -24,7 +24,9 @@ def board(
     n: int | None = None,
     every: bool = False,
 ) -> list[dict[str, Any]]:
-    """A row for each finished run, the best first, those on the sample last; with `every`, also for unfinished ones.
+    """A row for each finished run, the best first; with `every`, also for those that did not finish.
+
+    By accuracy and loss those on the sample come last.
 
     `recipe` and `model` keep only runs of that name, `n` the first n. Raises InputError on an unknown `sort`.
     """
@@ -90,7 +92,7 @@ def show_board(rows: list[dict[str, Any]]) -> None:
             run["name"],
             run["status"],
             "-" if run["n"] is None else f"{run['accuracy']:.4f} ± {(run['high'] - run['low']) / 2:.4f}",
-            {"out-of-fold": "folds", "holdout": "holdout"}.get(run["estimate"], "-"),
+            run["estimate"] or "-",
             "-" if run["public_score"] is None else f"{run['public_score']:.5f}",
             "-" if run["weights"] is None else f"{run['weights']:,}",
             "-" if run["seconds"] is None else f"{run['seconds']:.0f}",

@@ -119,6 +119,8 @@ def _data(path: Path | None) -> Finding:
     try:
         source = sources.find(path)
         rows = [len(table.pixels) for table in sources.read(source)] if source else []
+    except ImportError as error:  # the finding "packages" has the cure
+        return Finding("data", None, f"not read: {error}")
     except (InputError, RunError) as error:
         return Finding("data", False, str(error))
     if source is None:

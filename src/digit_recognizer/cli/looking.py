@@ -136,7 +136,7 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 @digits.command()
 @click.option("--leak", is_flag=True, help="Look instead whether train.csv holds test images or rows from elsewhere.")
-@click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
+@click.option("--data", type=FILE, metavar="PATH", help="The data to look at. [what a run would use]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """Check data, credentials and versions.

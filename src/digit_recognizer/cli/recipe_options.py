@@ -56,9 +56,13 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     else:
         name, recipe = choose(options["recipe"], options["model"])
     settings = parse_settings(options["settings"]) | {key: options[key] for key in _SHORT if options[key] is not None}
-    if "validation" in settings and settings.get("folds", "0") != "0":
-        raise InputError("--validation and --folds: give one of them; with folds each row is held out once.")
-    return name, change(recipe, settings)
+    recipe = change(recipe, settings)
+    if "validation" in settings and recipe.folds:
+        raise InputError(
+            f"--validation: by the recipe's folds, {recipe.folds}, each row is held out once; "
+            "--folds 0 holds out a part instead."
+        )
+    return name, recipe
 
 
 def run_like(word: str) -> "Row":

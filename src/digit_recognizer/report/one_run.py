@@ -36,21 +36,20 @@ Record = dict[str, Any]
 def about(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
     folder = runs.folder_of(run)
-    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted"))
+    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "missing"))
     record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
-    record["missing"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
+    record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
     try:
         rows, log_p, test_log_p = runs.read_probabilities(folder)
         train_table, test_table = _tables(run, data)
     except InputError as error:
-        record["missing"].append(str(error))
-        return record
+        return record | {"missing": str(error)}
     record["balance"] = _balance(train_table, test_table, test_log_p)
     record["distorted"] = _distorted(run, train_table)
     voices = _voices(run)
     record["disputed"] = _disputed(voices, test_table, test_log_p)
     if not len(rows):
-        record["missing"].append("This run held no rows out: nothing can be said of its mistakes.")
+        record["notes"].append("This run held no rows out: nothing can be said of its mistakes.")
         return record
     labels = train_table.labels[rows]
     record |= _judged(log_p, labels)
