@@ -224,7 +224,9 @@ def test_swapped_files_are_told_as_such(digits, sample):
     assert "give each file its name" in " ".join(err.split())
 
 
-def test_a_reader_that_leaves_early_sees_no_error(workplace, sample):
+def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplace, sample):
+    with ledger.opened(Path("submissions/ledger.sqlite")):
+        pass
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "score"]
     command += [*[sample / "answers.csv"] * 40, "--answers", sample / "answers.csv"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -232,6 +234,8 @@ def test_a_reader_that_leaves_early_sees_no_error(workplace, sample):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+        assert book.scores(hash_of(sample / "answers.csv"))
 
 
 def test_the_answers_are_never_overwritten(digits, sample):

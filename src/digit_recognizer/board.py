@@ -105,7 +105,7 @@ def show_board(rows: list[dict[str, Any]]) -> None:
     kept = [i for i in range(len(columns)) if i in always or any(line[i] not in ("-", "done") for line in cells)]
     show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
     if any("±" in cell for line in cells for cell in line):
-        say("±: half of the 95 % interval; the best are those whose interval begins highest.", style="dim")
+        say("±: half of the 95 % interval; by accuracy the best are those whose interval begins highest.", style="dim")
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:

@@ -101,8 +101,8 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
     from .. import bookkeeping, scorecard
 
     result = scorecard.score_files(files, answers, wrong)
+    bookkeeping.keep_scores(result)  # first, as the reader of what is printed may leave early
     print_json(result) if as_json else scorecard.show(result)
-    bookkeeping.keep_scores(result)
 
 
 @digits.command()

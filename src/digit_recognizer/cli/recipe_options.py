@@ -59,7 +59,7 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     recipe = change(recipe, settings)
     if "validation" in settings and recipe.folds:
         raise InputError(
-            f"--validation: by the recipe's folds, {recipe.folds}, each row is held out once; "
+            f"validation and folds exclude each other: by folds, here {recipe.folds}, each row is held out once; "
             "--folds 0 holds out a part instead."
         )
     return name, recipe
