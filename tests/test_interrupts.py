@@ -1,4 +1,4 @@
-"""Ctrl-C is raised again when somebody forgot it, as numpy does while it waits for JAX."""
+"""Ctrl-C and SIGTERM are raised again when somebody forgot them, as numpy does while it waits for JAX."""
 
 import signal
 import threading
@@ -9,31 +9,47 @@ import pytest
 from digit_recognizer import interrupts
 
 
-def forgotten():
-    with suppress(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+def forgotten(number=signal.SIGINT):
+    with suppress(KeyboardInterrupt, interrupts.Terminated):
+        signal.raise_signal(number)
 
 
-def test_a_forgotten_ctrl_c_is_raised_by_the_next_check():
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, interrupts.Terminated)]
+)
+def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     reached = []
 
     def job():
-        with interrupts.remembered() as check:
+        with interrupts.terminable(), interrupts.remembered() as check:
             check()
             reached.append("before")
-            forgotten()
+            forgotten(number)
             check()
             reached.append("after")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(expected):
         job()
     assert reached == ["before"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_forgotten_ctrl_c_is_raised_at_the_end_without_any_check():
     with pytest.raises(KeyboardInterrupt), interrupts.remembered():
         forgotten()
+
+
+def test_sigterm_is_raised_outside_of_a_training_too_and_stays_ignored_where_it_was():
+    with pytest.raises(interrupts.Terminated), interrupts.terminable():
+        signal.raise_signal(signal.SIGTERM)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with interrupts.terminable(), interrupts.remembered() as check:
+            signal.raise_signal(signal.SIGTERM)
+            check()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_another_handler_stays_in_place_and_so_does_another_threads():

@@ -120,13 +120,19 @@ def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace)
         assert {member["name"] for member in book.members(run["id"])} == folders
 
 
-def test_a_run_that_fails_is_entered_as_failed(workplace):
+def test_a_run_that_diverges_is_entered_as_diverged_and_not_resumed(workplace, capsys):
     wild = {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0, "epochs": 20}
     with pytest.raises(RunError, match="diverged"):
         pipeline.run(pipeline.Job("lenet5", change(RECIPE, wild | {"batch_size": 32}), Path("sample")))
     with bookkeeping.ledger() as book:
-        assert book.run("last")["status"] == "failed"
-    assert {file.name for file in Path("submissions").iterdir()} == {"ledger.sqlite"}
+        run = book.run("last")
+    assert run["status"] == "diverged"
+    left = {file.name.split("-")[0] for file in Path("submissions").rglob("*") if file.is_file()}
+    assert left == {"ledger.sqlite"}  # it diverged in its first epoch
+    assert "digits run --resume" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", "--resume", "last"])
+    assert f"digits run --like {run['name']} --set learning_rate=" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_cannot_be_split_is_refused_before_a_run_is_made(workplace):

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from digit_recognizer import board, bookkeeping, cli, pipeline, resuming, runs, terminal
-from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.errors import Diverged, InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.train import Checkpoint, Epoch, fit
 
 NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
 ONE = change(RECIPES["quick"], NOISY)
+EPOCHS = tuple(Epoch(n, 0.5, 0.9, None, None, float(n)) for n in range(1, 12))
 SEVERAL = change(RECIPES["quick"], {**NOISY, "members": [{}, {"model": "lenet-28"}]})
 
 
@@ -84,8 +85,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path,
     for first, second in zip(probabilities(whole), probabilities({"run": row["name"]}), strict=True):
         np.testing.assert_array_equal(first, second)
     kept = [path.name for path in Path("submissions", row["name"]).rglob("*")]
-    assert "checkpoint.npz" not in kept
-    assert ".training" not in kept
+    assert not [name for name in kept if name.startswith(("checkpoint", "."))]
 
 
 def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_same_bits(tmp_path, monkeypatch):
@@ -105,14 +105,16 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
     with bookkeeping.ledger() as book:
         killed = book.run("last")
     folder = Path("submissions", killed["name"])
-    Path(folder, ".checkpoint.npz.abc.tmp").write_bytes(b"torn")
-    with np.load(folder / "checkpoint.npz") as checkpoint:
-        assert '"epoch": 2' in str(checkpoint["history"])
-        assert '"epoch": 9' not in str(checkpoint["history"])
+    Path(folder, ".checkpoint-3.npz.abc.tmp").write_bytes(b"torn")
+    assert len(list(folder.glob("checkpoint-*.npz"))) == 2
+    assert not Path(folder, "checkpoint-9.npz").exists()
 
     resumed = subprocess.run([*command, "--resume=last"], env=environment, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     assert "Going on after" in resumed.stdout
+    assert [line[:9] for line in resumed.stdout.splitlines() if line.startswith("epoch")] == [
+        f"epoch {epoch}/9" for epoch in range(1, 10)
+    ]
     result = json.loads((folder / "result.json").read_text())
     assert {**result, "run": "", "submission": "", "seconds": {}} == {
         **json.loads(json.dumps(whole)),
@@ -126,6 +128,29 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
         for name in ours:
             np.testing.assert_array_equal(ours[name], others[name])
     assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "checkpoint"))]
+
+
+def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    row = interrupted(monkeypatch, ONE, 2)
+    again = pipeline.run(pipeline.Job("mine", ONE, Path("sample")))
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"This is a new one; to go on with that: digits run --resume {row['name']}" in told
+    assert again["run"] != row["name"]
+
+    row = interrupted(monkeypatch, ONE, 2)
+    asked = []
+    monkeypatch.setattr(pipeline, "agrees", lambda question, otherwise: asked.append(question) or True)
+    resumed = pipeline.run(pipeline.Job("mine", ONE, Path("sample")))
+    assert f"Run {row['name']} of this recipe and data was stopped after" in asked[0]
+    assert resumed["run"] == row["name"]
+    assert resumed["submission_sha256"] == again["submission_sha256"]
+
+    pipeline.run(pipeline.Job("mine", ONE, Path("sample")))  # the newest is finished
+    interrupted(monkeypatch, ONE, 2)
+    pipeline.run(pipeline.Job("mine", change(ONE, {"seed": 1}), Path("sample")))
+    pipeline.run(pipeline.Job("mine", ONE, Path("sample"), run_name="another"))
+    assert len(asked) == 1
 
 
 def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):
@@ -178,16 +203,18 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, mon
         Path("elsewhere", f"{name}.csv").write_bytes(b"".join(lines[:-1]))
     assert "other files than" in refused("last", "--data", "elsewhere")
 
-    checkpoint = Path("submissions", row["name"], "checkpoint.npz")
-    content = checkpoint.read_bytes()
-    checkpoint.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
-    assert "checkpoint.npz" in refused("last")
-    checkpoint.write_bytes(content)
+    checkpoints = [Path("submissions", row["name"], f"checkpoint-{epoch}.npz") for epoch in (1, 2)]
+    contents = [path.read_bytes() for path in checkpoints]
+    for path, content in zip(checkpoints, contents, strict=True):
+        path.write_bytes(damaged(content))
+    assert "checkpoint-2.npz" in refused("last")
+    for path, content in zip(checkpoints, contents, strict=True):
+        path.write_bytes(content)
     with bookkeeping.ledger() as book:
         book.update_run(row["id"], recipe=asdict(change(ONE, {"seed": 5})))
         book.update_run(row["id"], versions=json.dumps({"keras": "3.0"}))
     assert "of another recipe" in refused("last")
-    assert checkpoint.read_bytes() == content
+    assert [path.read_bytes() for path in checkpoints] == contents
     with bookkeeping.ledger() as book:
         kept = book.run("last")
     assert (kept["status"], json.loads(kept["versions"])) == ("interrupted", {"keras": "3.0"})
@@ -200,6 +227,37 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, mon
     assert "there is no run ''" in refused("")
 
 
+def damaged(content):
+    return content[:200] + bytes([content[200] ^ 1]) + content[201:]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path):
+    checkpoints = [Checkpoint(EPOCHS[:n], (np.full(6, n, np.float32),)) for n in (1, 2, 3)]
+    for checkpoint in checkpoints:
+        resuming.keep(tmp_path, "me", checkpoint)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2.npz", "checkpoint-3.npz"]
+    newest, told = tmp_path / "checkpoint-3.npz", []
+    newest.write_bytes(damaged(newest.read_bytes()))
+    found = resuming.begun(tmp_path, "me", told.append)
+    assert found.history == EPOCHS[:2]
+    assert "checkpoint-3.npz: damaged" in told[0]
+    assert "of epoch 2, is taken" in told[0]
+    resuming.forget(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_tenth_epoch_comes_after_the_ninth(tmp_path):
+    for n in (9, 10, 11):
+        resuming.keep(tmp_path, "me", Checkpoint(EPOCHS[:n], (np.zeros(1),)))
+    assert len(resuming.begun(tmp_path, "me").history) == 11
+
+
+def test_what_is_no_number_is_never_kept(tmp_path):
+    with pytest.raises(Diverged, match="holds values that are no numbers"):
+        resuming.keep(tmp_path, "me", Checkpoint(EPOCHS[:1], (np.array([0.0, np.nan]),)))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "epoch,loss\n1,what\n"])
 def test_a_damaged_history_of_a_network_that_is_done_is_refused(tmp_path, content):
     row = {"train_n": 9, "train_accuracy": 0.7, "train_loss": 0.1, "n": None, "seconds": 3.0, "seconds_predict": None}
@@ -210,9 +268,9 @@ def test_a_damaged_history_of_a_network_that_is_done_is_refused(tmp_path, conten
 
 
 def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
-    kept = Checkpoint((Epoch(1, 0.5, 0.9, None, None, 1.0),), (np.arange(6, dtype=np.float32),))
+    kept = Checkpoint(EPOCHS[:1], (np.arange(6, dtype=np.float32),))
     resuming.keep(tmp_path, "me", kept)
-    path = tmp_path / "checkpoint.npz"
+    path = tmp_path / "checkpoint-1.npz"
     content, refusals = path.read_bytes(), []
     for position in range(0, 8 * len(content), 5):
         damaged = bytearray(content)

@@ -168,7 +168,7 @@ def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(quick, monk
     monkeypatch.setattr(made_up_training, "DIVERGES", 0.01)
     result = sweep.sweep(write_space(), 6, data=SAMPLE)
     assert sum(result["trials"].values()) == 6
-    assert result["trials"]["diverged"] == Counter(row["status"] for row in rows())["failed"] > 0
+    assert result["trials"]["diverged"] == Counter(row["status"] for row in rows())["diverged"] > 0
 
 
 def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):

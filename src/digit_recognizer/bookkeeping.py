@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import runs, submission, surroundings
-from .errors import RunError
+from .errors import Diverged, RunError
 from .files import read_bytes
 from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
@@ -52,7 +52,7 @@ def ledger() -> Iterator[Ledger]:
 def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     """Make a run's folder and enter it with these facts (columns of the ledger's `runs`) and the surroundings.
 
-    What the body raises closes the run as failed, interrupted or pruned, and an empty folder is removed.
+    What the body raises closes the run as failed, diverged, interrupted or pruned, and an empty folder is removed.
     """
     folder = runs.new_run(name, datetime.now())
     with _at_work(folder):
@@ -196,4 +196,6 @@ def hash_of(path: Path) -> str:
 def _status_after(error: BaseException) -> str:
     if isinstance(error, Pruned):
         return "pruned"
+    if isinstance(error, Diverged):
+        return "diverged"
     return "failed" if isinstance(error, Exception) else "interrupted"

@@ -10,4 +10,4 @@ class RunError(Exception):
 
 
 class Diverged(RunError):
-    """A training that came to values that are no numbers; one by another recipe may go well."""
+    """A training or a network came to values that are no numbers, none of which is kept; another recipe may go well."""

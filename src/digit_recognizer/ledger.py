@@ -35,7 +35,7 @@ class Ledger:
         self._update("runs", run_id, values)
 
     def finish_run(self, run_id: int, status: str, **values: Any) -> None:
-        """Close a run as done, failed, interrupted or pruned."""
+        """Close a run as done, failed, diverged, interrupted or pruned."""
         self._update("runs", run_id, {"status": status, "finished": now(), **values})
 
     def add_member(self, run_id: int, **values: Any) -> None:

@@ -3,8 +3,10 @@
 `submissions/<run>/` gets all that belongs to a run; `submissions/submission.csv` is the newest run's file.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +19,16 @@ from .bookkeeping import Entry
 from .errors import Diverged, InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
+from .interrupts import Terminated
 from .kaggle_call import require_credentials
-from .ledger import Row
+from .ledger import Ledger, Row
 from .predict import fitness
 from .recipes import Recipe, networks
 from .score import score
 from .scorecard import read_answers
 from .summaries import show_input, show_result
 from .surroundings import backend, require_backend
-from .terminal import progress, say
+from .terminal import agrees, progress, say
 
 if TYPE_CHECKING:
     from .crossval import Member, Together
@@ -72,22 +75,24 @@ def run(job: Job) -> dict[str, Any]:
     data = training.Data(source, train_table, test_table)
     if job.origin:
         _compare_files(job.origin, job.resumes, data)
-        if job.resumes and (changes := bookkeeping.changes_since(job.origin)):
-            words = ", ".join(changes)
-            say(f"Warning: other than when the run began: {words}. The bits may be others.", style="yellow")
 
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
         members = training.plan(recipe, data)
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
-        if job.origin and job.resumes:
-            seconds_before = training.seconds_before(book, job.origin, members, data)
-            opened = bookkeeping.entered_again(book, job.origin)
+        resumed = job.origin if job.resumes else None
+        if not job.resumes and job.run_name is None:
+            resumed = _left_behind(book, recipe, members, data)
+        if resumed:
+            seconds_before = training.seconds_before(book, resumed, members, data, _warn)
+            if changes := bookkeeping.changes_since(resumed):
+                _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
+            opened = bookkeeping.entered_again(book, resumed)
         else:
             facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
-        with opened as entry:
+        with opened as entry, _told_how_to_go_on(entry):
             _announce(recipe, members, teachers, seconds_before)
             together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)
@@ -117,6 +122,29 @@ def run(job: Job) -> dict[str, Any]:
     return result
 
 
+def _left_behind(book: Ledger, recipe: Recipe, members: "Sequence[Member]", data: training.Data) -> Row | None:
+    """The newest run of this recipe, data and backend, if it was stopped and the user wants to go on with it."""
+    facts = json.loads(json.dumps(training.facts("run", "", recipe, data)))
+    deciding = ("kind", "train_hash", "test_hash")
+    same = (
+        run
+        for run in book.runs()
+        if all(run[key] == facts[key] for key in deciding)
+        and json.loads(run["recipe"]) == facts["recipe"]
+        and bookkeeping.backend_of(run) == backend()
+    )
+    run = next(same, None)
+    if run is None or bookkeeping.status(run) not in ("interrupted", "failed"):
+        return None
+    try:
+        seconds = training.seconds_before(book, run, members, data)
+    except InputError:  # what it left is damaged
+        return None
+    stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
+    go_on = f"{stopped} This is a new one; to go on with that: digits run --resume {run['name']}"
+    return run if seconds and agrees(f"{stopped} Go on with it?", otherwise=go_on) else None
+
+
 def _compare_backend(origin: Row, resumes: bool) -> None:
     """Raise InputError when a run would go on with another backend than it began with; warn when it is repeated so."""
     then, now = bookkeeping.backend_of(origin), backend()
@@ -125,7 +153,7 @@ def _compare_backend(origin: Row, resumes: bool) -> None:
     text = f"run {origin['name']} was trained by Keras with {then}, and Keras now has {now}. Set KERAS_BACKEND={then}"
     if resumes:
         raise InputError(f"{text} to go on with it.")
-    say(f"Warning: {text} to repeat it with that.", style="yellow")
+    _warn(f"{text} to repeat it with that.")
 
 
 def _compare_files(origin: Row, resumes: bool, data: training.Data) -> None:
@@ -135,7 +163,11 @@ def _compare_files(origin: Row, resumes: bool, data: training.Data) -> None:
     if resumes:
         cure = "Remove them: they are made anew." if data.source.kind == "sample" else "Name those with --data."
         raise InputError(f"{data.source.place}: other files than run {origin['name']} was begun with. {cure}")
-    say("Warning: these are other files than the run that is repeated was made of.", style="yellow")
+    _warn("these are other files than the run that is repeated was made of.")
+
+
+def _warn(text: str) -> None:
+    say(f"Warning: {text}", style="yellow")
 
 
 def _after_the_last_epoch(recipe: Recipe) -> list[str]:
@@ -169,7 +201,7 @@ def _announce(
     for own in networks(recipe):
         if own.distortion != Distortion() and own.clean >= own.epochs:
             text = f"with epochs {own.epochs} and clean {own.clean}, each epoch is a clean one"
-            say(f"Warning: {own.model} sees no distorted image: {text}.", style="yellow")
+            _warn(f"{own.model} sees no distorted image: {text}.")
     if seconds_before is not None:
         before = (
             f"Going on after {seconds_before:.0f} seconds" if seconds_before else "Nothing is left of the first try"
@@ -181,19 +213,25 @@ def _train(
     entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
 ) -> "Together":
     """Train all networks, and tell of each."""
+    with progress([member.recipe.epochs for member in members]) as lines:
+        return training.train(
+            entry,
+            members,
+            data,
+            lines.on_batch,
+            lambda member, epoch: lines.on_epoch(epoch),
+            lines.on_member,
+            teachers,
+            resumable=True,
+        )
+
+
+@contextmanager
+def _told_how_to_go_on(entry: Entry) -> Iterator[None]:
+    """Say by which command a run goes on, when something stops it that may not stop it again."""
     try:
-        with progress([member.recipe.epochs for member in members]) as lines:
-            return training.train(
-                entry,
-                members,
-                data,
-                lines.on_batch,
-                lambda member, epoch: lines.on_epoch(epoch),
-                lines.on_member,
-                teachers,
-                resumable=True,
-            )
-    except (KeyboardInterrupt, RunError) as error:
+        yield
+    except (KeyboardInterrupt, Terminated, OSError, RunError) as error:
         if not isinstance(error, Diverged):
             say(f"To go on where it stopped: digits run --resume {entry.name}", style="bold")
         raise

@@ -1,11 +1,11 @@
-"""What an interrupted run left of its networks: all of those that were done, a checkpoint of the one in training.
+"""What an interrupted run left of its networks: all of those that were done, two checkpoints of the one in training.
 
 Files in a network's folder, numbers in its row of the ledger. Loads Keras, as only who trains needs this.
 """
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from io import StringIO
@@ -21,23 +21,43 @@ from .ledger import Ledger, Row
 from .predict import Fitness
 from .train import Checkpoint, Epoch
 
-_FILE = "checkpoint.npz"
+_FILES = "checkpoint-*.npz"  # of the last epochs that were done, by their numbers
+_KEPT = 2  # so that one may be damaged
 _REPEAT = "Repeat the run with --like."
 _FROM_THE_START = "Remove it to train this network from the start."
 
 
 def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
-    """Write checkpoint.npz in place of the last epoch's. Raises RunError when it fails; the old one is untouched."""
+    """Write the checkpoint of an epoch, and keep one before it. Raises RunError, and removes none, when it fails."""
     history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
-    runs.write_arrays(folder / _FILE, {"training": np.array(identity), "history": np.array(history)} | variables)
+    path = folder / _FILES.replace("*", str(len(checkpoint.history)))
+    runs.write_arrays(path, {"training": np.array(identity), "history": np.array(history)} | variables)
+    for old in _newest_first(folder)[_KEPT:]:
+        old.unlink()
 
 
-def begun(folder: Path, identity: str) -> Checkpoint | None:
-    """The checkpoint of a network's training, None without any. Raises InputError on a damaged or another's."""
-    path = folder / _FILE
-    if not path.exists():
-        return None
+def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint | None:
+    """The newest whole checkpoint of a network's training, None without any; `tell` hears of a damaged one before it.
+
+    Raises InputError when all are damaged, or one is another training's.
+    """
+    fault: InputError | None = None
+    for path in _newest_first(folder):
+        try:
+            checkpoint = _read(path, identity)
+        except InputError as error:
+            fault = fault or error
+            continue
+        if fault:
+            tell(f"{fault} The one before it, of epoch {len(checkpoint.history)}, is taken instead.")
+        return checkpoint
+    if fault:
+        raise fault
+    return None
+
+
+def _read(path: Path, identity: str) -> Checkpoint:
     arrays = runs.read_arrays(path, ("training", "history"), _FROM_THE_START)
     if str(arrays.pop("training")) != identity:
         raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
@@ -49,8 +69,9 @@ def begun(folder: Path, identity: str) -> Checkpoint | None:
 
 
 def forget(folder: Path) -> None:
-    """Remove the checkpoint of a network that is done."""
-    (folder / _FILE).unlink(missing_ok=True)
+    """Remove the checkpoints of a network that is done."""
+    for path in _newest_first(folder):
+        path.unlink()
 
 
 def finished(folder: Path, row: Row) -> Outcome:
@@ -64,14 +85,16 @@ def finished(folder: Path, row: Row) -> Outcome:
     return Outcome(runs.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds)
 
 
-def seconds_before(book: Ledger, run: Row, members: Sequence[Member], train_hash: str) -> float:
-    """How long earlier processes trained and predicted for this run. Raises InputError as `begun` does."""
+def seconds_before(
+    book: Ledger, run: Row, members: Sequence[Member], train_hash: str, tell: Callable[[str], None]
+) -> float:
+    """How long earlier processes trained and predicted for this run. Tells and raises as `begun` does."""
     done = {row["name"]: row for row in book.members(run["id"])}
     seconds = sum(row["seconds"] + (row["seconds_predict"] or 0.0) for row in done.values())
     for member in members:
         if member.name not in done:
             folder = runs.member_folder(runs.folder_of(run), member.name, len(members))
-            checkpoint = begun(folder, identity(member, train_hash))
+            checkpoint = begun(folder, identity(member, train_hash), tell)
             seconds += checkpoint.seconds if checkpoint else 0.0
     return float(seconds)
 
@@ -81,6 +104,10 @@ def identity(member: Member, train_hash: str) -> str:
     rows = [member.fitted.tolist(), member.held_out.tolist()]
     text = json.dumps([asdict(member.recipe), train_hash, rows, surroundings.backend()])
     return sha256(text.encode()).hexdigest()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob(_FILES), key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def _history(path: Path) -> tuple[Epoch, ...]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError, RunError
+from .errors import Diverged, InputError, RunError
 from .files import read_bytes, write_atomically
 from .images import to_images
 from .ledger import Row
@@ -116,7 +116,7 @@ def write_probabilities(folder: Path, rows: np.ndarray, held_out_log_p: np.ndarr
 
 
 def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `write_probabilities` wrote. Raises InputError when it is missing or damaged."""
+    """What `write_probabilities` wrote. Raises InputError as `read_arrays`."""
     arrays = read_arrays(folder / "probabilities.npz", ("held_out_rows", "held_out_log_p", "test_log_p"))
     return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]
 
@@ -129,7 +129,7 @@ def write_submission(folder: Path, submission: bytes) -> Path:
 
 def write_record(folder: Path, name: str, record: dict[str, Any]) -> None:
     """Write recipe.json, or result.json, with which a run is complete."""
-    write_atomically(folder / f"{name}.json", (json.dumps(record, indent=2) + "\n").encode())
+    write_atomically(folder / f"{name}.json", (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
 
 
 def write_pictures(
@@ -160,7 +160,12 @@ def publish(folder: Path) -> None:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz; `numpy.load(path, allow_pickle=False)` reads it, and its CRCs tell when it is damaged."""
+    """Write an npz; `numpy.load(path, allow_pickle=False)` reads it, and its CRCs tell when it is damaged.
+
+    Raises Diverged, and writes nothing, when a value is no number; RunError on failure.
+    """
+    if wrong := _not_finite(arrays):
+        raise Diverged(f"{path}: not written, as {wrong} holds values that are no numbers. Try another recipe.")
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
     write_atomically(path, buffer.getvalue())
@@ -169,7 +174,10 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def read_arrays(
     path: Path, names: Collection[str] = (), cure: str = "Repeat that run with --like."
 ) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote. Raises InputError with the `cure` when it is gone, damaged or lacks one of `names`."""
+    """What `write_arrays` wrote.
+
+    Raises InputError with the `cure` when it is gone, damaged, lacks one of `names`, or holds what is no number.
+    """
     if not path.exists():
         raise InputError(f"{path} is gone, and with it what can be said of that run. {cure}")
     content = read_bytes(path)
@@ -180,7 +188,15 @@ def read_arrays(
         raise InputError(f"{path}: damaged, it cannot be read ({type(error).__name__}). {cure}") from error
     if missing := sorted(set(names) - set(found)):
         raise InputError(f"{path}: {missing[0]} is missing in it. {cure}")
+    if wrong := _not_finite(found):
+        raise InputError(f"{path}: {wrong} holds values that are no numbers. {cure}")
     return found
+
+
+def _not_finite(arrays: dict[str, np.ndarray]) -> str | None:
+    """The name of an array with a value that is no number, if there is one."""
+    names = (name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all())
+    return next(names, None)
 
 
 def _means_another(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
@@ -43,6 +44,14 @@ def show_table(columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
+
+
+def agrees(question: str, otherwise: str) -> bool:
+    """Whether the user says yes on a terminal; elsewhere nobody is asked, and `otherwise` is told."""
+    if console.is_terminal and sys.stdin.isatty():
+        return Confirm.ask(Text(question), console=console, default=True)
+    say(otherwise)
+    return False
 
 
 class TrainingLines:

@@ -87,7 +87,7 @@ def fit(
     never trained on. What the `teachers`, networks of any side whose weights stay as they are, say is learned too.
     `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. `keep` gets a checkpoint after each
     epoch; from one of the same training, given as `begun`, it goes on, to the same bits on the same machine. Raises
-    Diverged when the loss is no longer a number, InputError when the checkpoint is not of such a network.
+    Diverged when the loss or a weight is no longer a number, InputError when the checkpoint is not of such a network.
     """
     history = list(begun.history) if begun else []
     start = time.perf_counter() - (begun.seconds if begun else 0)
@@ -119,13 +119,14 @@ def fit(
         ).history
         held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
         record = _record(epoch, logs, held_out, time.perf_counter() - start)
-        if not np.isfinite([logs["loss"][0], record.validation_loss or 0]).all():
+        values = tuple(np.asarray(one).copy() for one in variables)
+        if not all(np.isfinite(part).all() for part in (logs["loss"], record.validation_loss or 0, *values)):
             raise Diverged(
-                f"Training diverged in epoch {epoch}: the loss is not a number. No submission was written; "
+                f"Training diverged in epoch {epoch}: the loss or a weight is not a number. No submission was written; "
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
         history.append(record)
-        keep(Checkpoint(tuple(history), tuple(np.asarray(one).copy() for one in variables)))
+        keep(Checkpoint(tuple(history), values))
         on_epoch(record)
     if recipe.ema:
         optimizer.keep_average(presented.trainable_variables)

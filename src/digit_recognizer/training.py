@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import bookkeeping, runs
 from .bookkeeping import Entry
-from .errors import Diverged
 from .interrupts import remembered
 from .ledger import Ledger, Row
 from .recipe_text import models_in_words
@@ -77,16 +76,16 @@ def train(
 
     What another process left of the run is taken over: networks that are done, and the checkpoint of the one it was at.
     Checkpoints are kept when the run is `resumable`. Raises Diverged when one does, InputError when what was left is
-    damaged; what the callbacks raise ends the training, and so does Ctrl-C, after any batch.
+    damaged; what the callbacks raise ends the training, and so do Ctrl-C and SIGTERM, after any batch.
     """
     from . import crossval, resuming
 
     done = {row["name"]: row for row in entry.book.members(entry.number)}
     outcomes = []
-    with remembered() as check_for_ctrl_c:
+    with remembered() as check_for_signals:
 
         def after_batch(step: int, n_steps: int) -> None:
-            check_for_ctrl_c()
+            check_for_signals()
             on_batch(step, n_steps)
 
         for member in members:
@@ -117,12 +116,10 @@ def _train_one(
 
     identity = resuming.identity(member, data.train.fingerprint)
     begun = resuming.begun(folder, identity)
+    for epoch in begun.history if begun else ():
+        on_epoch(epoch)
     keep = partial(resuming.keep, folder, identity) if resumable else lambda checkpoint: None
-    try:
-        return crossval.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
-    except Diverged:
-        resuming.forget(folder)  # it would only diverge again
-        raise
+    return crossval.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
 
 
 def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> None:
@@ -147,11 +144,16 @@ def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> 
     )
 
 
-def seconds_before(book: Ledger, run: Row, members: "Sequence[Member]", data: Data) -> float:
-    """How long other processes trained and predicted for this run. Raises InputError when they left what is damaged."""
+def seconds_before(
+    book: Ledger, run: Row, members: "Sequence[Member]", data: Data, tell: Callable[[str], None] = lambda line: None
+) -> float:
+    """How long other processes trained and predicted for this run; `tell` hears of a checkpoint that is passed over.
+
+    Raises InputError when what they left is damaged.
+    """
     from . import resuming
 
-    return resuming.seconds_before(book, run, members, data.train.fingerprint)
+    return resuming.seconds_before(book, run, members, data.train.fingerprint, tell)
 
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:

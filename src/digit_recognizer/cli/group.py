@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import InputError, RunError
+from ..interrupts import Terminated, terminable
 
 FILE = click.Path(path_type=Path)
 
@@ -23,7 +24,9 @@ def digits() -> None:
 
 
 def main(arguments: list[str] | None = None, command: click.Command = digits, program: str = "digits") -> None:
-    """Run a command and leave with its exit code: 0, 1 what failed at run time, 2 bad input, 130 Ctrl-C."""
+    """Run a command and leave with its exit code: 0, 1 what failed at run time, 2 bad input, 130 Ctrl-C,
+    143 SIGTERM.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal cannot show
@@ -32,7 +35,8 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
 
 def _run(command: Callable[[], Any]) -> int:
     try:
-        code = command()
+        with terminable():
+            code = command()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -47,6 +51,9 @@ def _run(command: Callable[[], Any]) -> int:
     except OSError as error:  # a full disk
         click.echo(f"Error: {error}", err=True)
         return 1
+    except Terminated:
+        click.echo("Terminated.", err=True)
+        return 143
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return 130

@@ -94,6 +94,11 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
         raise InputError(f"run {run['name']} is a {run['kind']}; only what `digits run` began can be resumed.")
     if status(run) == "running":
         raise InputError(f"run {run['name']} is being trained by another process. Wait for it.")
+    if run["status"] == "diverged":
+        raise InputError(
+            f"run {run['name']} diverged ({run['error']}) and would do so again. Begin one like it that learns more "
+            f"slowly: digits run --like {run['name']} --set learning_rate=..."
+        )
     if run["status"] == "done":
         raise InputError(f"run {run['name']} is finished. Repeat it with --like, or send it with `digits submit`.")
     return run
