@@ -1,14 +1,15 @@
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from digit_recognizer.careful import N_SHOWN
 from digit_recognizer.errors import InputError
-from digit_recognizer.tables import read_test, read_train
-from kaggle_csv import kaggle_test, kaggle_train, values, with_cell, written
+from digit_recognizer.tables import CsvFile, read_test, read_train
+from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, values, with_cell, written
 
 TRAIN, TEST = kaggle_train(), kaggle_test()
 
@@ -39,6 +40,11 @@ def with_line(data: bytes, line: int, text: bytes) -> bytes:
 def rotated(line: bytes) -> bytes:
     first, rest = line.split(b",", 1)
     return rest + b"," + first
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
 def zipped(data: bytes) -> bytes:
@@ -106,7 +112,6 @@ HARMFUL = {
     "NUL bytes": (lambda data: data[:-500] + bytes(500), "NUL bytes"),
     "a NUL byte in a cell": (lambda data: with_cell(data, 3, 7, "\0"), "NUL bytes (the first at byte"),
     "a zip": (zipped, "received a zip archive"),
-    "a gzip": (gzip.compress, "received a gzip archive"),
     "an empty line in the middle": (lambda data: with_line(data, 9, b""), "line 9: expected"),
     "a comment in the middle": (lambda data: with_line(data, 9, b"# hello"), "line 9: expected"),
     "a Git LFS pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
@@ -124,6 +129,13 @@ HARMFUL_TO_TRAIN = {
         lambda data: data.replace(b"\n7,", b"\n1,"),
         "expected all ten digits among the labels, received none of 7",
     ),
+}  # fmt: skip
+HARMFUL_PACKED = {
+    "a gzip of a gzip": (lambda data: gzip.compress(gzip.compress(data)), "received a gzip archive within another"),
+    "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "the gzip is cut short"),
+    "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
+    "something behind a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
+    "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {
     "train in its place": (lambda data: TRAIN, "this is train.csv in the place of test.csv"),
@@ -144,6 +156,8 @@ HARMLESS = {
         data, lambda row: b",".join(cell.rjust(3, b"0") for cell in row.split(b","))
     ),
     "empty lines at the end": lambda data: data + b"\n\r\n  \n",
+    "gzip": gzip.compress,
+    "gzip in two parts": lambda data: gzip.compress(data[:5000]) + gzip.compress(data[5000:]),
 }
 
 
@@ -155,22 +169,43 @@ def cases(*tables):
     return [pytest.param(*case, id=name) for table in tables for name, case in table.items()]
 
 
+def as_it_is(folder: Path, data: bytes) -> CsvFile:
+    return written(folder, data)
+
+
+def in_a_gzip(folder: Path, data: bytes) -> CsvFile:
+    return written(folder, gzip.compress(data))
+
+
+def in_a_zip(folder: Path, data: bytes) -> CsvFile:
+    return CsvFile(kaggle_zip(folder / "some.zip", some=data), "some.csv")
+
+
+packed = pytest.mark.parametrize("pack", [as_it_is, in_a_gzip, in_a_zip])
+
+
+def refused(read, file: CsvFile, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert str(caught.value).startswith(str(file))
+    assert message in str(caught.value)
+
+
+@packed
 @pytest.mark.parametrize(("change", "message"), cases(HARMFUL, HARMFUL_TO_TRAIN))
-def test_a_harmful_train_file_is_refused_and_the_cause_told(tmp_path, change, message):
-    file = written(tmp_path, change(TRAIN))
-    with pytest.raises(InputError) as caught:
-        read_train(file)
-    assert str(caught.value).startswith(str(file))
-    assert message in str(caught.value)
+def test_a_harmful_train_file_is_refused_and_the_cause_told(tmp_path, change, message, pack):
+    refused(read_train, pack(tmp_path, change(TRAIN)), message)
 
 
+@packed
 @pytest.mark.parametrize(("change", "message"), cases(HARMFUL, HARMFUL_TO_TEST))
-def test_a_harmful_test_file_is_refused_and_the_cause_told(tmp_path, change, message):
-    file = written(tmp_path, change(TEST))
-    with pytest.raises(InputError) as caught:
-        read_test(file)
-    assert str(caught.value).startswith(str(file))
-    assert message in str(caught.value)
+def test_a_harmful_test_file_is_refused_and_the_cause_told(tmp_path, change, message, pack):
+    refused(read_test, pack(tmp_path, change(TEST)), message)
+
+
+@pytest.mark.parametrize(("change", "message"), cases(HARMFUL_PACKED))
+def test_a_harmful_gzip_is_refused_and_the_cause_told(tmp_path, change, message):
+    refused(read_train, written(tmp_path, change(TRAIN)), message)
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())

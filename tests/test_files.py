@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from digit_recognizer.errors import RunError
-from digit_recognizer.files import write_atomically
+from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.files import read_bytes, sweep, write_atomically
 
 KILLED_WHILE_WRITING = """
 import os, sys
@@ -41,6 +41,30 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     )
     assert killed.returncode == 9
     assert path.read_bytes() == b"old"
+
+
+def test_what_dead_writers_left_is_swept_and_a_living_ones_file_is_not(tmp_path):
+    (tmp_path / "below").mkdir()
+    old, new, other = tmp_path / "below/.x.csv.a1.tmp", tmp_path / ".x.csv.b2.tmp", tmp_path / "mine.tmp"
+    for path in (old, new, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*.tmp")) == [new.name, other.name]
+    sweep(tmp_path, older_than=0)
+    assert list(tmp_path.rglob("*.tmp")) == [other]
+
+
+def test_what_is_too_large_or_no_file_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(InputError, match="expected at most 1,000,000,000 bytes, received 1,000,000,000,000"):
+        read_bytes(tmp_path / "huge")
+    with pytest.raises(InputError, match="received a folder or a device"):
+        read_bytes(tmp_path)
+    with pytest.raises(InputError, match=r"nowhere: cannot be read \(No such file"):
+        read_bytes(tmp_path / "nowhere")
 
 
 def test_a_folder_that_cannot_be_is_a_run_error_that_names_the_file(tmp_path):

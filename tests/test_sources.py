@@ -1,3 +1,4 @@
+import gzip
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def test_a_folder_that_is_named_is_taken():
     assert (source.kind, source.place) == ("folder", Path("mine"))
     assert source.describe() == "mine (folder)"
     assert readable(source)
+
+
+def test_gzipped_files_are_taken_and_plain_ones_first():
+    folder = with_files("mine", train=TRAIN, test=TEST)
+    for name in ("train.csv", "test.csv"):
+        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+    fingerprint = read_train(find(folder).train).fingerprint
+    (folder / "train.csv").unlink()
+    source = find(folder)
+    assert (source.train.path.name, source.test.path.name) == ("train.csv.gz", "test.csv")
+    assert readable(source)
+    assert read_train(source.train).fingerprint == fingerprint
 
 
 @pytest.mark.parametrize("named", ["mine", "mine/digit-recognizer.zip"])

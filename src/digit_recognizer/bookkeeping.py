@@ -13,7 +13,7 @@ import numpy as np
 
 from . import runs, submission, surroundings
 from .errors import Diverged, RunError
-from .files import read_bytes
+from .files import read_bytes, sweep
 from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
 from .predict import fitness
@@ -54,6 +54,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
 
     What the body raises closes the run as failed, diverged, interrupted or pruned, and an empty folder is removed.
     """
+    sweep(runs.SUBMISSIONS)
     folder = runs.new_run(name, datetime.now())
     with _at_work(folder):
         number = book.start_run(name=folder.name, **surroundings.facts(), **facts)
@@ -71,8 +72,7 @@ def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
     with _at_work(folder):
         if book.run(run["name"])["status"] == "done":
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
-        for leftover in folder.rglob(".*.tmp"):  # of a kill while a file was being written
-            leftover.unlink()
+        sweep(folder, older_than=0)  # whoever wrote here is dead
         book.update_run(run["id"], status="running", finished=None, error="")
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)

@@ -28,7 +28,7 @@ N_SHOWN = 8  # faults told one by one; a file with more is wrong as a whole
 _FOREIGN_STARTS = (
     (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
     (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip"),
+    (b"\x1f\x8b", "a gzip archive within another", "unpack it with gunzip"),
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the data with `git lfs pull`"),
     (b"\xff\xfe", "text saved as UTF-16", "save it as UTF-8"),
     (b"\xfe\xff", "text saved as UTF-16", "save it as UTF-8"),

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import zips
 from .errors import InputError, RunError
-from .files import nearest_folder, write_atomically
+from .files import nearest_folder, sweep, write_atomically
 from .kaggle_call import COMPETITION, SITE, Answer, call, reason, require_credentials, said
 from .lock import alone
 
@@ -83,6 +83,7 @@ def download(folder: Path, tell: Tell = lambda line: None) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         _value(call("download", competition=COMPETITION, folder=temporary))
         contents = _unpack(Path(temporary, f"{COMPETITION}.zip"))
+    sweep(folder)
     for name, data in contents.items():
         write_atomically(folder / name, data)
     return folder

@@ -1,10 +1,16 @@
-"""The one writer every file goes through: a file is there whole, or it is not there. And its plain reader."""
+"""The one writer every file goes through: a file is there whole, or it is not there. And the reader of small ones."""
 
 import os
+import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import InputError, RunError
+
+MAX_BYTES = 1_000_000_000  # of any file that is read; Kaggle's train.csv has 77 million
+STALE_SECONDS = 3600.0  # no file takes an hour to write, so who began it is dead
 
 
 def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = True) -> None:
@@ -38,12 +44,34 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
             temporary.unlink(missing_ok=True)
 
 
-def read_bytes(path: Path) -> bytes:
-    """All of a file that the user named. Raises InputError when it cannot be read."""
+def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
+    """Remove what writers that were killed left in `folder` and below, if it was last written so many seconds ago."""
+    for path in folder.rglob(".*.tmp"):
+        with suppress(OSError):  # another process sweeps, too
+            if time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """All of a file that the user named. Raises InputError when it is no file, larger than `most`, or not readable."""
     try:
+        check_size(path, most)
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
+
+
+def check_size(path: Path, most: int = MAX_BYTES) -> int:
+    """The size in bytes, before anything is read. Raises InputError for a folder, a device, or more than `most`.
+
+    Raises OSError when there is none.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
+    if status.st_size > most:
+        raise InputError(f"{path}: expected at most {most:,} bytes, received {status.st_size:,}. Name another file.")
+    return status.st_size
 
 
 def check_target(path: Path, suffix: str | None = None) -> None:

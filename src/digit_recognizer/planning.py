@@ -194,7 +194,7 @@ def _file_of(run: Row) -> Path:
 def _labels(file: Path) -> Labels | None:
     """The labels of a submission, None when it is not there or not readable any more."""
     try:
-        return submission.parse(read_bytes(file), str(file))
+        return submission.parse(read_bytes(file, submission.MAX_BYTES), str(file))
     except InputError:
         return None
 

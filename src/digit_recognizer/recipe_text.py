@@ -9,6 +9,8 @@ from .errors import InputError
 from .files import read_bytes
 from .recipes import Recipe, change, choose, networks
 
+_MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
+
 
 def load(path: Path) -> tuple[str, Recipe]:
     """The (name, recipe) of a TOML file: fields of Recipe, and `base`, a name in RECIPES for those not given.
@@ -21,7 +23,7 @@ def load(path: Path) -> tuple[str, Recipe]:
 def read_settings(path: Path) -> dict[str, Any]:
     """What a TOML file holds. Raises InputError when it is missing or not TOML."""
     try:
-        return tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+        return tomllib.loads(read_bytes(path, _MAX_BYTES).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:

@@ -41,7 +41,7 @@ def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None 
 
 def _read_labels(file: Path, answers_file: Path, n_rows: int) -> np.ndarray:
     """The labels of a submission; a whole one of another length may be right, and the answers another test set's."""
-    data = read_bytes(file)
+    data = read_bytes(file, submission.MAX_BYTES)
     try:
         return submission.parse(data, str(file), n_rows)
     except InputError:
@@ -59,7 +59,7 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
 
     Raises InputError when it is neither, or has other than `n_rows` rows.
     """
-    data = read_bytes(file)
+    data = read_bytes(file, submission.MAX_BYTES)
     if b"pixel" not in data[:200]:
         return submission.parse(data, str(file), n_rows)
     if b"label" not in data[:200]:

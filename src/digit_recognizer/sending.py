@@ -26,7 +26,7 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
     Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
     RunError when Kaggle refuses.
     """
-    content = read_bytes(file)
+    content = read_bytes(file, submission.MAX_BYTES)
     with ledger() as book:
         made_by = [run for run in book.runs() if run["submission_hash"] == sha256(content).hexdigest()]
         if made_by and made_by[0]["source"] == "sample":

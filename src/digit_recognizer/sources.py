@@ -43,9 +43,9 @@ class Source:
 def find(path: Path | None, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
     """Find the data at `path`, or without one in data/ or Kaggle's notebook folders; None if it is nowhere.
 
-    A folder holds train.csv and test.csv, or Kaggle's zip. The word `sample`, unless something has that name, is the
-    built-in competition, written to data/sample when needed, and so is data/sample when it is gone. Raises InputError
-    for a path without the files, and for half of them.
+    A folder holds train.csv and test.csv, either perhaps as .csv.gz, or Kaggle's zip. The word `sample`, unless
+    something has that name, is the built-in competition, written to data/sample when needed, and so is data/sample when
+    it is gone. Raises InputError for a path without the files, and for half of them.
     """
     if path in (Path("sample"), SAMPLE) and not path.exists():
         return sample_source()
@@ -102,15 +102,15 @@ def _at(path: Path) -> Source:
 def _in_folder(folder: Path, kind: str = "folder") -> Source | None:
     """The data in a folder, None if it holds neither file nor zip."""
     names = _names(folder)
-    present = {TRAIN, TEST} & set(names)
-    if len(present) == 1:
+    present = [next((name for name in (csv, f"{csv}.gz") if name in names), "") for csv in (TRAIN, TEST)]
+    if any(present) and not all(present):
         raise InputError(
-            f"{folder}: expected both {TRAIN} and {TEST}, received only {present.pop()}. Add the other file"
+            f"{folder}: expected both {TRAIN} and {TEST}, received only {''.join(present)}. Add the other file"
             + (f", or remove this one to use {ZIP}." if ZIP in names else ".")
         )
-    if present:
+    if all(present):
         kind = "sample" if SEAL in names else kind
-        return Source(kind, folder, CsvFile(folder / TRAIN), CsvFile(folder / TEST))
+        return Source(kind, folder, *(CsvFile(folder / name) for name in present))
     return _in_zip(folder / ZIP) if ZIP in names else None
 
 

@@ -15,6 +15,7 @@ from .errors import InputError
 
 COLUMNS = ["ImageId", "Label"]
 HEADER = b"ImageId,Label\n"
+MAX_BYTES = 100_000_000  # of a file to be parsed; Kaggle's 28,000 rows have 212,000
 _DIGITS = {str(digit): digit for digit in range(10)}
 _COUNT = re.compile("0|[1-9][0-9]{0,8}")  # nine digits fit numpy's integers
 _BOM = b"\xef\xbb\xbf"

@@ -1,11 +1,10 @@
-"""Kaggle's CSVs, on disk or inside Kaggle's zip -> Table: pixels, labels and the file's fingerprint.
+"""Kaggle's CSVs, on disk, packed by gzip or inside Kaggle's zip -> Table: pixels, labels and the file's fingerprint.
 
 pandas reads a plain file, of which it can get nothing wrong; any other goes to `careful`, which defines the
 form and words the errors. What images are used for is not known here.
 """
 
 import mmap
-import stat
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from numpy.lib import format as npy_format
 from . import zips
 from .careful import TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
 from .errors import InputError, RunError
-from .files import write_atomically
+from .files import check_size, sweep, write_atomically
 
 CACHE_FORM = 3  # to be raised when other files than before are taken or refused
 N_CACHED = 4  # train and test of two data sets
@@ -46,7 +45,8 @@ class CsvFile:
 
         The fingerprint is size and CRC-32: two files that differ by accident differ in it; it guards against no
         forger. A zip's directory holds both, so a member is inflated only when it is asked for; a file is mapped
-        into memory rather than copied. Raises InputError for what is missing, damaged or far too large.
+        into memory rather than copied, and inflated when it is a gzip, whatever its name. Raises InputError for what
+        is missing, damaged or far too large.
         """
         if self.member is not None:
             size, crc = zips.size_and_crc(self.path, self.member)
@@ -54,17 +54,14 @@ class CsvFile:
             yield f"{size}-{crc:08x}", lambda: zips.read(self.path, member)
             return
         with ExitStack() as closing:
-            content = closing.enter_context(self._mapped()) if self._size() else b""
+            content: Content = closing.enter_context(self._mapped()) if self._size() else b""
+            if content[:2] == zips.GZIP:
+                content = zips.gunzip(content, str(self))
             yield f"{len(content)}-{zlib.crc32(content):08x}", lambda: content
 
     def _size(self) -> int:
         with self._explained():
-            status = self.path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{self}: expected a file, received a folder or a device. Check the path.")
-        if status.st_size > zips.MAX_BYTES:
-            raise InputError(f"{self}: {status.st_size:,} bytes are too many for digits. Use Kaggle's file.")
-        return status.st_size
+            return check_size(self.path)
 
     def _mapped(self) -> mmap.mmap:
         with self._explained(), self.path.open("rb") as file:
@@ -147,7 +144,7 @@ def _read(file: CsvFile, columns: tuple[str, ...], cache: Path | None) -> tuple[
         values = _load(cache, columns, fingerprint) if cache else None
         if values is None:
             content = content_of_file()
-            values = parse_plain(content, columns, file.path if file.member is None else None)
+            values = parse_plain(content, columns, file.path if isinstance(content, mmap.mmap) else None)
             if values is None:
                 values = read_carefully(bytes(content), columns, str(file))
             if cache:
@@ -181,6 +178,7 @@ def _save(cache: Path, columns: tuple[str, ...], fingerprint: str, values: Bytes
     npy_format.write_array_header_1_0(header, npy_format.header_data_from_array_1_0(values))
     crc = zlib.crc32(values.data, zlib.crc32(header.getvalue()))
     try:
+        sweep(cache)
         path = cache / _cache_name(columns, fingerprint, f"{crc:08x}")
         write_atomically(path, header.getvalue(), values.data, durable=False)
         for old in sorted(cache.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-N_CACHED]:

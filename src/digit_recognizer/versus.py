@@ -60,7 +60,7 @@ def compare_runs(first: Row, second: Row, data: Path | None = None) -> dict[str,
 
 def compare_files(first: Path, second: Path) -> dict[str, Any]:
     """Two submissions without answers: the rows that differ, and the most their scores can."""
-    labels = [submission.parse(read_bytes(file), str(file)) for file in (first, second)]
+    labels = [submission.parse(read_bytes(file, submission.MAX_BYTES), str(file)) for file in (first, second)]
     n = len(labels[0])
     if len(labels[1]) != n:
         raise InputError(f"{first} has {n:,} rows, {second} {len(labels[1]):,}. Compare files for the same test.csv.")

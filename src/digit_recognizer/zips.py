@@ -1,5 +1,6 @@
-"""Reading Kaggle's zip: exact names, capped sizes, CRCs to the end; nothing is ever unpacked to a path of its own."""
+"""Reading Kaggle's zip, or a gzip: exact names, capped sizes, CRCs to the end; nothing is unpacked to any path."""
 
+import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -7,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+from .files import MAX_BYTES
 
-MAX_BYTES = 1_000_000_000  # of one member; Kaggle's train.csv has 77 million
+GZIP = b"\x1f\x8b"  # how a gzip begins
 MAX_RATIO = 100  # Kaggle's zip shrinks to 1/9, a zip bomb to 1/1000; few and empty images do as well,
 MIN_PACKED = 1_000_000  # therefore what is smaller counts as this much
 
@@ -33,7 +35,7 @@ def read(path: Path, member: str) -> bytes:
     """
     with _opened(path) as archive:
         info = archive.getinfo(member)
-        if info.file_size > min(MAX_BYTES, MAX_RATIO * max(info.compress_size, MIN_PACKED)):
+        if info.file_size > _most(info.compress_size):
             raise InputError(
                 f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
             )
@@ -41,6 +43,32 @@ def read(path: Path, member: str) -> bytes:
             raise InputError(f"{path / member}: packed in another way than Kaggle's. Download Kaggle's zip again.")
         with archive.open(info) as file:
             return file.read(info.file_size + 1)  # a zip that declares too little is inflated no further
+
+
+def gunzip(content: bytes | mmap.mmap, name: str) -> bytes:
+    """What a gzip of one or more parts holds, inflated in memory, each part's CRC and length checked.
+
+    Raises InputError, beginning with `name`, for what is damaged, cut short or over the same limits as a member.
+    """
+    most, parts, n_bytes, rest = _most(len(content)), [], 0, bytes(content)
+    try:
+        while rest:
+            part = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+            parts.append(part.decompress(rest, max_length=most + 1 - n_bytes))
+            n_bytes += len(parts[-1])
+            if n_bytes > most:
+                raise InputError(f"{name}: would unpack to more than {most:,} bytes, too many for digits; refused.")
+            if not part.eof:
+                raise InputError(f"{name}: the gzip is cut short. Download or pack it again.")
+            rest = part.unused_data
+    except zlib.error as error:
+        raise InputError(f"{name}: the gzip is damaged ({error}). Download or pack it again.") from error
+    return b"".join(parts)
+
+
+def _most(n_packed: int) -> int:
+    """How many bytes so many may unpack to."""
+    return min(MAX_BYTES, MAX_RATIO * max(n_packed, MIN_PACKED))
 
 
 @contextmanager
