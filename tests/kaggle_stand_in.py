@@ -51,6 +51,7 @@ class StandIn:
     polls: int = 1
     allowance: int = 5
     page_size: int = 20
+    retry_after: str = ""  # of refusals
     entries: list[Entry] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -164,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, answer)
         except Refusal as refusal:
             status, message = refusal.args
-            self._send(status, {"code": status, "message": message})
+            self._send(status, {"code": status, "message": message}, stand_in.retry_after)
 
     do_POST = do_PUT = do_GET = handle_call
 
@@ -172,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         basic = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
         return authorization in (f"Basic {basic}", f"Bearer {TOKEN}")
 
-    def _send(self, status: int, answer: Any) -> None:
+    def _send(self, status: int, answer: Any, retry_after: str = "") -> None:
         if isinstance(answer, str):
             self.send_response(302)
             self.send_header("Location", answer)
@@ -181,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_header("Content-Type", "application/json" if isinstance(answer, dict) else "text/html")
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

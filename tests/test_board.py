@@ -53,7 +53,9 @@ def test_rows_are_sorted_and_filtered(three_runs):
     assert names(model="lenet-28") == ["weak"]
     assert names(n=1) == ["strong"]
     with bookkeeping.ledger() as book:
-        entry = book.add_submission(hash=book.run("weak")["submission_hash"], file="", description="", status="SENDING")
+        entry = book.begin_submission(
+            hash=book.run("weak")["submission_hash"], file="", description="", status="CREATING"
+        )
         book.update_submission(entry, status="COMPLETE", public_score=0.9)
     assert names(sort="public")[0] == "weak"
     with pytest.raises(InputError, match="expected one of accuracy, loss, public"):

@@ -13,7 +13,6 @@ import kaggle_stand_in
 from digit_recognizer import competition, kaggle_call
 from digit_recognizer.competition import allowance, check_access, download, wait_for_score
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.lock import alone
 from kaggle_stand_in import ALLOWANCE_USED, KEY, SIGNATURE, STORE, TOKEN, USERNAME, Entry
 
 ANSWERS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6]
@@ -144,13 +143,6 @@ def test_the_mark_survives_a_long_message():
     assert description.isprintable()
 
 
-def test_a_second_process_is_kept_out_while_the_first_sends(kaggle, file):
-    upload = submit(file, "first", "r1")
-    with alone(upload.sha256[:12], "busy"):
-        assert "another process" in failure(submit, file, "second", "r2")
-    assert submit(file, "third", "r3").already_sent
-
-
 CLEAR_REFUSALS = {
     "CreateSubmission": [
         (401, "KAGGLE_USERNAME and KAGGLE_KEY are wrong or expired"),
@@ -202,12 +194,55 @@ def test_a_lost_second_entry_is_not_confused_with_the_first(kaggle, file):
     assert submit(file, "", "r1", again=True, pace=0).ref == 1002
 
 
-def test_what_is_not_found_is_not_resent_but_may_be_submitted_again(kaggle, file):
+def test_what_is_not_found_is_not_resent_unless_told_so(kaggle, file):
     kaggle.fail("CreateSubmission", 500, None)
     message = failure(submit, file, "", "r1", pace=0)
     assert "its list does not show it. The file was not resent" in message
+    assert "its list does not show it" not in failure(submit, file, "", "r1", unclear=True, pace=0)
     assert kaggle.requests.count("CreateSubmission") == 1
-    assert submit(file, "", "r1").ref == 1001
+    assert submit(file, "", "r1", unclear=True, again=True).ref == 1001
+
+
+def test_what_may_have_been_sent_is_looked_for_first(kaggle, file):
+    first = submit(file, "", "r1")
+    assert submit(file, "", "r1", unclear=True).ref == first.ref
+
+
+def test_an_upload_is_tried_again_and_its_entry_created_once(kaggle, file):
+    kaggle.fail("StartSubmissionUpload", 429, "lost", None)
+    kaggle.fail("PUT", 503, None)
+    steps = []
+    upload = submit(file, "", "r1", on_step=lambda status, description: steps.append(status), pace=0)
+    assert (upload.ref, steps) == (1001, ["UPLOADING", "CREATING"])
+    assert kaggle.requests.count("StartSubmissionUpload") == 4
+    assert kaggle.requests.count("CreateSubmission") == len(kaggle.entries) == 1
+
+
+def test_as_long_as_kaggle_asks_is_waited_and_no_longer(kaggle, file, monkeypatch):
+    paused = []
+    monkeypatch.setattr(competition.time, "sleep", paused.append)
+    kaggle.retry_after = "60"
+    kaggle.fail("StartSubmissionUpload", 429, None)
+    submit(file, "", "r1")
+    assert paused == [60.0]
+    kaggle.retry_after = "Fri, 31 Dec 2100 23:59:59 GMT"
+    kaggle.fail("ListSubmissions", 429, None)
+    assert "too many requests" in failure(submit, file, "", "r1")
+    assert paused == [60.0]
+    kaggle.retry_after = "soon"
+    kaggle.fail("ListSubmissions", 429, None)
+    assert submit(file, "", "r1").already_sent
+    assert 1 <= paused[1] <= 3
+
+
+def test_no_entry_is_created_when_the_step_before_it_fails(kaggle, file):
+    def stop(status, description):
+        if status == "CREATING":
+            raise RunError("the ledger is full")
+
+    assert failure(submit, file, "", "r1", on_step=stop) == "the ledger is full"
+    assert "PUT" in kaggle.requests
+    assert "CreateSubmission" not in kaggle.requests
 
 
 def test_an_unclear_outcome_with_an_unreadable_list_is_told_as_such(kaggle, file):
@@ -215,13 +250,13 @@ def test_an_unclear_outcome_with_an_unreadable_list_is_told_as_such(kaggle, file
     kaggle.fail("ListSubmissions", None, 503)
     assert "its list cannot be read. The file was not resent" in failure(submit, file, "", "r1", pace=0)
     kaggle.fail("ListSubmissions", None)
-    assert submit(file, "", "r1").already_sent
+    assert submit(file, "", "r1", unclear=True).already_sent
     assert len(kaggle.entries) == 1
 
 
 def test_nothing_is_sent_when_the_list_cannot_be_read_first(kaggle, file):
     kaggle.fail("ListSubmissions", 500)
-    message = failure(submit, file, "", "r1")
+    message = failure(submit, file, "", "r1", pace=0)
     assert "was not sent, as Kaggle's list could not be read first" in message
     assert set(kaggle.requests) == {"ListSubmissions"}
 

@@ -62,7 +62,7 @@ def test_the_short_name_of_a_run_is_enough_though_another_name_holds_it(path):
 def test_an_entry_is_kept_once_whoever_writes_it(path):
     entry = {"hash": "f" * 64, "file": "a.csv", "description": "", "public_score": None, "error": ""}
     with ledger.opened(path) as book:
-        sending = book.add_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
+        sending = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
         assert book.keep_submission(ref=7, status="PENDING", **entry) == sending
         assert book.keep_submission(ref=7, status="COMPLETE", **entry) == sending
         assert book.keep_submission(ref=8, status="PENDING", **entry) != sending
@@ -82,10 +82,10 @@ def test_members_belong_to_their_run_and_keep_their_order(path):
 
 def test_each_state_of_a_submission_is_kept_once(path):
     with ledger.opened(path) as book:
-        number = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        number = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         for status in ("PENDING", "PENDING", "COMPLETE"):
             book.update_submission(number, status=status, ref=7)
-        assert [row["status"] for row in book.submission_states(number)] == ["SENDING", "PENDING", "COMPLETE"]
+        assert [row["status"] for row in book.submission_states(number)] == ["CREATING", "PENDING", "COMPLETE"]
         assert book.submissions("f" * 64)[0]["status"] == "COMPLETE"
         assert book.submissions("0" * 64) == []
 
@@ -94,7 +94,7 @@ def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
     with ledger.opened(path) as book:
         number = book.start_run(name="mine", **RUN)
         book.finish_run(number, "done", submission_hash="f" * 64)
-        entry = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        entry = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         book.update_submission(entry, status="COMPLETE", public_score=0.995)
         for correct in (7, 8):
             book.add_score(hash="f" * 64, file="a.csv", answers_hash="e" * 64, n=10, correct=correct)
@@ -104,13 +104,13 @@ def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
 
 def test_a_failing_transaction_leaves_nothing(path):
     with ledger.opened(path) as book:
-        number = book.add_submission(hash="f" * 64, file="a.csv", description="", status="SENDING")
+        number = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         with pytest.raises(sqlite3.Error):
             book.update_submission(number, status=None)
         with pytest.raises(sqlite3.Error):
-            book.add_submission(hash="f" * 64, file="a.csv", description="", status=None)
+            book.begin_submission(hash="f" * 64, file="a.csv", description="", status=None)
         assert len(book.submissions()) == 1
-        assert [row["status"] for row in book.submission_states(number)] == ["SENDING"]
+        assert [row["status"] for row in book.submission_states(number)] == ["CREATING"]
 
 
 def write_runs(path, start):

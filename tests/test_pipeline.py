@@ -273,7 +273,9 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle):
     assert json.loads(Path("submissions", result["run"], "result.json").read_text()) == result
     with bookkeeping.ledger() as book:
         [kept] = book.submissions()
-        assert [row["status"] for row in book.submission_states(kept["id"])] == ["SENDING", "PENDING", "COMPLETE"]
+        assert [row["status"] for row in book.submission_states(kept["id"])] == [
+            *("UPLOADING", "CREATING", "PENDING", "COMPLETE")
+        ]
         assert book.run("last")["public_score"] == result["kaggle"]["public_score"]
     assert {key: kept[key] for key in result["kaggle"]} == result["kaggle"]
     [entry] = kaggle.entries
@@ -299,6 +301,52 @@ def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle):
     kaggle.fail("CreateSubmission", 429)
     with pytest.raises(RunError, match=r"too many requests.*digits submit mine\.csv"):
         sending.submit(write(kaggle.right))
+
+
+def states(kaggle):
+    with bookkeeping.ledger() as book:
+        return [[state["status"] for state in book.submission_states(row["id"])] for row in book.submissions()]
+
+
+def test_a_file_of_unclear_fate_is_not_sent_again_unless_told_so(kaggle):
+    kaggle.fail("CreateSubmission", 500, None)
+    with pytest.raises(RunError, match=r"not known.*--again sends it"):
+        sending.submit(write(kaggle.right))
+    for _ in range(2):
+        with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
+            sending.submit(Path("mine.csv"))
+    assert kaggle.entries == []
+    assert sending.submit(Path("mine.csv"), again=True)["public_score"] == 1.0
+    assert len(kaggle.entries) == 1
+    assert states(kaggle) == [["UPLOADING", "CREATING", "UNKNOWN"], ["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
+
+
+def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_command(kaggle, monkeypatch):
+    """No entry is created before the ledger says so, as when its disk is full then, or the process dies."""
+
+    def full(*arguments, **values):
+        raise RunError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bookkeeping.Ledger, "update_submission", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            sending.submit(write(kaggle.right))
+    assert "PUT" in kaggle.requests
+    assert "CreateSubmission" not in kaggle.requests
+    assert states(kaggle) == [["UPLOADING"]]
+    assert sending.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert states(kaggle) == [["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
+
+
+def test_a_second_process_is_kept_out_while_the_first_sends(kaggle):
+    file = write(kaggle.right)
+    with bookkeeping.ledger():
+        first = sending._nobody_else_sends(bookkeeping.hash_of(file), "mine.csv")
+    with first, pytest.raises(RunError, match="another process"):
+        sending.submit(file)
+    assert kaggle.requests == []
+    sending.submit(file)
+    assert not list(Path("submissions").glob(".*"))
 
 
 def test_a_score_that_is_lost_on_the_way_is_asked_for_by_the_same_command(kaggle):

@@ -8,6 +8,7 @@ import pytest
 import kaggle_stand_in
 from digit_recognizer import planning, runs, sending, submission
 from digit_recognizer.bookkeeping import ledger
+from digit_recognizer.errors import RunError
 from digit_recognizer.ledger import now
 from digit_recognizer.runs import short_name
 from finished_runs import finish_run, write_data
@@ -169,11 +170,17 @@ def test_an_upload_that_never_arrived_is_lost_and_its_file_planned_again(kaggle,
     with ledger() as book:
         hash = book.run(name)["submission_hash"]
         for made in ("2026-01-01T00:00:00Z", now()):
-            number = book.add_submission(hash=hash, file="", description="", status="SENDING")
+            number = book.begin_submission(hash=hash, file="", description="", status="CREATING")
             book.update_submission(number, made=made)
-    assert not_sent() == ["good"]
+    [file] = planning.plan()["files"]
+    assert file["command"] == f"digits submit {file_of(name)} --again"
     with ledger() as book:
-        assert [row["status"] for row in book.submissions()] == ["LOST", "SENDING"]
+        assert [row["status"] for row in book.submissions()] == ["LOST", "CREATING"]
+    with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
+        sending.submit(file_of(name))
+    assert kaggle.entries == []
+    sending.submit(file_of(name), again=True)
+    assert len(kaggle.entries) == 1
 
 
 def test_a_run_on_all_rows_has_no_estimate_and_may_be_sent(kaggle, answers):

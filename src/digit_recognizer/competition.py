@@ -6,6 +6,7 @@ elsewhere.
 """
 
 import hashlib
+import random
 import re
 import tempfile
 import time
@@ -18,13 +19,14 @@ from . import zips
 from .errors import InputError, RunError
 from .files import nearest_folder, sweep, write_atomically
 from .kaggle_call import COMPETITION, SITE, Answer, call, reason, require_credentials, said
-from .lock import alone
 
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
 TRAIN_ROWS, TEST_ROWS = 42_000, 28_000  # of the competition's files
 MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on the safe side
 AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
 LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
+RETRY_PAUSES = (2.0, 8.0, 30.0)  # seconds before another try of what creates nothing, each half to one and a half times
+LONGEST_PAUSE = 120.0  # seconds that Kaggle may ask to wait; the user can wait for longer
 
 _MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `describe` words it
 
@@ -96,31 +98,35 @@ def submit(
     run: str,
     tell: Tell = lambda line: None,
     again: bool = False,
-    on_sending: Callable[[str], None] = lambda description: None,
+    unclear: bool = False,
+    on_step: Callable[[str, str], None] = lambda status, description: None,
     pace: float = 1.0,
 ) -> Upload:
     """Send `data` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
 
-    `again` sends it though it is listed; `on_sending` hears of the entry's description just before it is sent;
-    `pace` scales the pauses (0 in tests). An unclear outcome is looked
-    up in the list, never sent again. Raises RunError with Kaggle's reason, UnclearOutcome if that is not enough.
+    Two processes must not do this at once for one file. `unclear` says that it may have been sent before: then it is
+    not sent unless `again` says so, which also sends what is listed. `on_step` hears, before each step, its status
+    (UPLOADING, CREATING) and the entry's description; `pace` scales the pauses (0 in tests). The upload is tried
+    again when its failure may pass; the entry is created once, and looked up in the list when that came to no clear
+    answer. Raises RunError with Kaggle's reason, UnclearOutcome if that is not enough.
     """
     sha256 = hashlib.sha256(data).hexdigest()
-    with alone(sha256[:12], f"{name} is being sent by another process; wait for that one, then look again."):
-        try:
-            known = _find(sha256)
-        except RunError as error:
-            raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
-        if known and not again:
-            return replace(known[0], already_sent=True)
-        tell(f"Sending {name} to Kaggle ...")
-        description = describe(message, run, sha256)
-        on_sending(description)
-        answer = _send(name, data, description)
-        if answer.value and answer.value["ref"]:
-            return Upload(answer.value["ref"], "PENDING", None, sha256, description)
-        if answer.creating and not answer.refused:
-            return _look_up(sha256, {upload.ref for upload in known}, tell, pace)
+    try:
+        known = _find(sha256, pace)
+    except RunError as error:
+        raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
+    if known and not again:
+        return replace(known[0], already_sent=True)
+    if unclear and not again:
+        raise _unclear("an earlier upload of it came to no clear answer", "Kaggle's list does not show it")
+    tell(f"Sending {name} to Kaggle ...")
+    description = describe(message, run, sha256)
+    on_step("UPLOADING", description)
+    answer = _patiently(lambda: _send(name, data, description, lambda: on_step("CREATING", description)), pace, tell)
+    if answer.value and answer.value["ref"]:
+        return Upload(answer.value["ref"], "PENDING", None, sha256, description)
+    if answer.creating and not answer.refused:
+        return _look_up(sha256, {upload.ref for upload in known}, tell, pace)
     raise RunError(f"{name} was not entered. {_refusal(answer)}")
 
 
@@ -148,9 +154,9 @@ def wait_for_score(
     return upload
 
 
-def entries() -> list[Upload]:
+def entries(pace: float = 1.0) -> list[Upload]:
     """All entries of the team, newest first; of their files' SHA-256 what the description tells, or nothing."""
-    listed = _value(call("list", competition=COMPETITION))
+    listed = _value(_patiently(lambda: call("list", competition=COMPETITION), pace))
     marks = [_MARK.search(entry["description"]) for entry in listed]
     return [_upload(entry, mark[1] if mark else "") for entry, mark in zip(listed, marks, strict=True)]
 
@@ -178,12 +184,24 @@ def describe(message: str, run: str, sha256: str) -> str:
     return f"{_one_line(message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
 
 
-def _send(name: str, data: bytes, description: str) -> Answer:
+def _send(name: str, data: bytes, description: str, on_create: Callable[[], None]) -> Answer:
     """Upload the very bytes that were checked and hashed, from a file of their own."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, name)
         copy.write_bytes(data)
-        return call("submit", competition=COMPETITION, file=str(copy), description=description)
+        return call("submit", on_create, competition=COMPETITION, file=str(copy), description=description)
+
+
+def _patiently(attempt: Callable[[], Answer], pace: float, tell: Tell = lambda line: None) -> Answer:
+    """Try what creates nothing until it does, with growing pauses that no two processes share; its last answer."""
+    for pause in RETRY_PAUSES:
+        answer = attempt()
+        is_lost = answer.error is None and answer.value is None  # what the store did not accept
+        if answer.creating or not (is_lost or answer.may_pass) or (answer.retry_after or 0) > LONGEST_PAUSE:
+            return answer
+        tell("Kaggle is not ready; trying again in a moment ...")
+        time.sleep(max(pause * random.uniform(0.5, 1.5), answer.retry_after or 0) * pace)
+    return attempt()
 
 
 def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
@@ -193,21 +211,25 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
     for pause in LOOKUP_PAUSES:
         time.sleep(pause * pace)
         try:
-            new = [upload for upload in _find(sha256) if upload.ref not in known]
+            new = [upload for upload in _find(sha256, pace) if upload.ref not in known]
         except RunError:
             continue
         if new:
             return new[0]
         found = "its list does not show it"
-    raise UnclearOutcome(
-        f"Whether Kaggle took the file is not known: it gave no clear answer, and {found}. The file was not "
-        f"resent. Look at {SITE}/submissions, or submit again: that looks at the list before it sends."
+    raise _unclear("it gave no clear answer", found)
+
+
+def _unclear(why: str, found: str) -> UnclearOutcome:
+    return UnclearOutcome(
+        f"Whether Kaggle took the file is not known: {why}, and {found}. The file was not resent. Look at "
+        f"{SITE}/submissions in a few minutes; if it is not there, --again sends it."
     )
 
 
-def _find(sha256: str) -> list[Upload]:
+def _find(sha256: str, pace: float) -> list[Upload]:
     """The entries made of this file, newest first."""
-    return [replace(upload, sha256=sha256) for upload in entries() if upload.sha256 == sha256[:12]]
+    return [replace(upload, sha256=sha256) for upload in entries(pace) if upload.sha256 == sha256[:12]]
 
 
 def _upload(entry: dict[str, Any], sha256: str) -> Upload:

@@ -9,7 +9,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +43,18 @@ class Answer:
     status: int | None = None  # of HTTP
     text: str = ""  # Kaggle's own reason
     type: str = ""  # the exception's class
+    retry_after: float | None = None  # seconds that Kaggle asks to wait
     creating: bool = False  # the call that makes an entry was begun
 
     @property
     def refused(self) -> bool:
         """Kaggle clearly said no; a 408 is no answer to what was asked."""
         return self.error == "http" and 400 <= (self.status or 0) < 500 and self.status != 408
+
+    @property
+    def may_pass(self) -> bool:
+        """The same call may do in a while."""
+        return self.error == "network" or (self.error == "http" and (self.status in (408, 429) or not self.refused))
 
 
 def require_credentials() -> None:
@@ -57,24 +66,64 @@ def require_credentials() -> None:
         )
 
 
-def call(name: str, **arguments: Any) -> Answer:
-    """Let the client do one of kaggle_child.CALLS. Raises InputError only when there are no credentials."""
+def call(name: str, on_create: Callable[[], None] = lambda: None, **arguments: Any) -> Answer:
+    """Let the client do one of kaggle_child.CALLS. Raises InputError only when there are no credentials.
+
+    `on_create` is called just before an entry is created; when it raises, none is, and the error goes on.
+    """
     require_credentials()
-    order = json.dumps({"call": name, **arguments}).encode()
-    with tempfile.TemporaryDirectory() as empty:
+    seconds = SECONDS.get(name, READ_SECONDS)
+    order = {"call": name, "seconds": seconds, **arguments}
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        subprocess.Popen(
+            [sys.executable, "-P", str(CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(empty),
+        ) as child,
+    ):
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            child.kill()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.start()
         try:
-            process = subprocess.run(
-                [sys.executable, "-P", str(CHILD)],
-                input=order,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_environment(empty),
-                timeout=SECONDS.get(name, READ_SECONDS),
-            )
-            lines, otherwise = process.stdout, Answer(error="crash", text=f"exit code {process.returncode}")
-        except subprocess.TimeoutExpired as late:
-            lines, otherwise = late.stdout or b"", Answer(error="late")
-    return _answer(lines, otherwise)
+            told = _talk(child, order, on_create)
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            timer.cancel()
+    otherwise = (
+        Answer(error="late") if is_late.is_set() else Answer(error="crash", text=f"exit code {child.returncode}")
+    )
+    return _answer(told, otherwise)
+
+
+def _talk(child: subprocess.Popen[bytes], order: dict[str, Any], on_create: Callable[[], None]) -> dict[str, Any]:
+    """Give the order and the word to create; the child's lines, joined."""
+    told: dict[str, Any] = {}
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with suppress(BrokenPipeError):  # it is dead, and its lines end
+        child.stdin.write(json.dumps(order).encode() + b"\n")
+        child.stdin.flush()
+    for line in child.stdout:
+        try:
+            told |= json.loads(line)
+        except ValueError:  # cut off when the child was killed
+            break
+        if "stage" in told and told.keys() == {"stage"}:
+            on_create()
+            with suppress(BrokenPipeError):
+                child.stdin.write(b"go\n")
+                child.stdin.flush()
+    return told
 
 
 def reason(answer: Answer) -> str:
@@ -127,20 +176,15 @@ def find_credentials() -> str | None:
     return next(iter(all_credentials()), None)
 
 
-def _answer(lines: bytes, otherwise: Answer) -> Answer:
-    """Join the child's lines; `otherwise` is what it came to when the last word is missing."""
-    told: dict[str, Any] = {}
-    for line in lines.splitlines():
-        try:
-            told |= json.loads(line)
-        except ValueError:  # cut off when the child was killed
-            break
+def _answer(told: dict[str, Any], otherwise: Answer) -> Answer:
+    """What the child told; `otherwise` is what it came to when the last word is missing."""
     creating = "stage" in told
     if "ok" in told:
         return Answer(value=told["ok"], creating=creating)
     if "error" in told:
-        return Answer(None, told["error"], told["status"], told["text"], told["type"], creating)
-    return Answer(error=otherwise.error, text=otherwise.text, creating=creating)
+        parts = {key: told[key] for key in ("error", "status", "text", "type", "retry_after")}
+        return Answer(**parts, creating=creating)
+    return replace(otherwise, creating=creating)
 
 
 def _environment(empty: str) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """The child process that alone imports the kaggle client: one order in on stdin, JSON lines out on stdout.
 
-In: {"call": one of CALLS, ...its arguments}. Out: {"stage": "create"} just before an entry is created, then
-{"ok": value} or {"error": "http" | "network" | "client", "status", "text", "type"}. Whatever the client
-prints is swallowed, and every string that leaves is stripped of secrets. It knows no retries and no advice.
+In: {"call": one of CALLS, "seconds": to live at most, ...its arguments}. Out: {"ok": value} or {"error": "http" |
+"network" | "client", "status", "text", "type", "retry_after"}. Before an entry is created, {"stage": "create"} goes
+out, and "go" must come in: when the parent is dead, none is. Whatever the client prints is swallowed, and every string
+that leaves is stripped of secrets. It knows no retries and no advice.
 """
 
 import base64
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 LONGEST_TEXT = 500
@@ -26,7 +30,10 @@ _SECRET_SHAPES = (
 def main() -> None:
     """Carry out the one order on stdin. Always answers; the exit code says nothing."""
     answers = _keep_stdout_for_answers()
-    order = json.loads(sys.stdin.read())
+    order = json.loads(sys.stdin.readline())
+    seconds = order.pop("seconds")
+    if hasattr(signal, "alarm"):  # the client waits for ever, the parent may be dead, and Windows has none
+        signal.alarm(int(seconds) + 5)
     secrets: list[str] = []
 
     def say(answer: dict[str, Any]) -> None:
@@ -67,6 +74,8 @@ def _submit(api: Any, say: Callable[..., None], competition: str, file: str, des
             return None  # it never raises
         create.blob_file_tokens = target.token
         say({"stage": "create"})
+        if sys.stdin.readline() != "go\n":
+            raise SystemExit  # nobody is there any more who wrote down that this call is made
         return {"ref": competitions.create_submission(create).ref}
 
 
@@ -156,7 +165,18 @@ def _failure(error: BaseException) -> dict[str, Any]:
         kind = "network"
     elif isinstance(error, (ImportError, OSError)) and not classes:
         text = str(error)
-    return {"error": kind, "status": status, "text": text, "type": type(error).__name__}
+    after = _seconds(response.headers.get("Retry-After", "")) if response is not None else None
+    return {"error": kind, "status": status, "text": text, "type": type(error).__name__, "retry_after": after}
+
+
+def _seconds(retry_after: str) -> float | None:
+    """How long an answer's Retry-After, in seconds or as a date, asks to wait (RFC 9110, 10.2.3)."""
+    try:
+        if retry_after.strip().isdecimal():
+            return float(retry_after)
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # none, or not understood
+        return None
 
 
 def _secrets(api: Any) -> list[str]:

@@ -17,6 +17,9 @@ from .migrations import migrate, transaction
 
 Row = dict[str, Any]
 
+# States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
+UNCLEAR = ("CREATING", "UNKNOWN", "LOST")
+
 _PATIENCE = 30  # seconds to wait for another process that writes
 
 
@@ -42,10 +45,19 @@ class Ledger:
         """Enter a network that is trained."""
         self._insert("members", {"run_id": run_id, "finished": now(), **values})
 
-    def add_submission(self, **values: Any) -> int:
-        """Enter a submission in its first state; its number."""
+    def begin_submission(self, **values: Any) -> int:
+        """Enter a submission in its first state; its number.
+
+        Takes the row of one of the same file, if any, whose upload was stopped before an entry was created.
+        """
         with self._transaction():
-            return self._add_submission(values)
+            stopped = self._connection.execute(
+                "SELECT id FROM submissions WHERE hash = ? AND status = 'UPLOADING'", [values["hash"]]
+            ).fetchone()
+            if stopped is None:
+                return self._add_submission(values)
+            self._set_submission(stopped["id"], values)
+            return int(stopped["id"])
 
     def update_submission(self, number: int, **values: Any) -> None:
         """Set columns of a submission; a new status is kept beside the old ones."""
@@ -59,7 +71,7 @@ class Ledger:
         Only a new row takes the `file`: Kaggle does not know its path.
         """
         with self._transaction():
-            unclear = "hash = :hash AND ref IS NULL AND status IN ('SENDING', 'UNKNOWN')"
+            unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR}"
             same = self._connection.execute(
                 f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
                 "ORDER BY ref IS NULL LIMIT 1",

@@ -14,7 +14,7 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,          -- of its folder
         kind TEXT NOT NULL,                 -- run, blend or trial
-        status TEXT NOT NULL,               -- running, done, failed, interrupted or pruned
+        status TEXT NOT NULL,               -- running, done, failed, diverged, interrupted or pruned
         started TEXT NOT NULL,              -- times are UTC, ISO 8601
         finished TEXT,
         recipe_name TEXT NOT NULL,
@@ -64,7 +64,8 @@ MIGRATIONS = (
         file TEXT NOT NULL,
         ref INTEGER UNIQUE,                 -- Kaggle's number
         description TEXT NOT NULL,
-        status TEXT NOT NULL,               -- SENDING, REFUSED, UNKNOWN, or Kaggle's PENDING, COMPLETE, ERROR; or LOST
+        status TEXT NOT NULL,               -- UPLOADING, CREATING; REFUSED, UNKNOWN or Kaggle's PENDING, COMPLETE,
+                                            -- ERROR; LOST when Kaggle does not list it later
         public_score REAL,
         error TEXT NOT NULL DEFAULT '',
         made TEXT NOT NULL
@@ -88,6 +89,7 @@ MIGRATIONS = (
     """,
     "ALTER TABLE runs ADD COLUMN error TEXT NOT NULL DEFAULT ''",  # why it failed or was pruned
     "ALTER TABLE members ADD COLUMN seconds_predict REAL",  # of predicting test.csv
+    "UPDATE submissions SET status = 'CREATING' WHERE status = 'SENDING'",  # one state for two steps, before
 )
 
 

@@ -1,6 +1,6 @@
 """`digits plan`: what was sent, what is left of today's allowance, and which file to send next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from .bookkeeping import estimate, hash_of, ledger
 from .errors import InputError, RunError
 from .files import read_bytes
 from .kaggle_call import find_credentials
-from .ledger import Ledger, Row
+from .ledger import UNCLEAR, Ledger, Row
 from .terminal import say, show_table, waiting
 from .versus import PUBLIC_ROWS, public_error
 
@@ -41,6 +41,7 @@ def plan() -> dict[str, Any]:
         except RunError as error:
             trouble = str(error)
         sent = [entry for entry in book.submissions() if entry["ref"] is not None]
+        unclear = {row["hash"] for row in book.submissions() if row["status"] in UNCLEAR and row["ref"] is None}
         done = [run for run in book.runs() if run["status"] == "done"]
     entries = [run for run in done if run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
@@ -58,16 +59,21 @@ def plan() -> dict[str, Any]:
             if run["submission_hash"] == entry["hash"]
         ],
         "of_the_sample": len(done) - len(entries),
-        "files": rank(entries, {entry["hash"]: entry for entry in sent}, labels, best),
+        "files": rank(entries, {entry["hash"]: entry for entry in sent}, labels, best, unclear),
     }
 
 
 def rank(
-    entries: Sequence[Row], sent: Mapping[str, Row], labels: Mapping[str, Labels], best: Row | None
+    entries: Sequence[Row],
+    sent: Mapping[str, Row],
+    labels: Mapping[str, Labels],
+    best: Row | None,
+    unclear: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """A record for each file of the runs `entries` that was not sent, the one to send first first.
 
-    `sent` holds the entries, by their files' hashes; `labels` those of files that can be read. The order is by what a
+    `sent` holds the entries, by their files' hashes; `labels` those of files that can be read; `unclear` the hashes of
+    files of which an upload got no clear answer, so that they are sent only if told so. The order is by what a
     run promises, in public images, and within one such image by how much it differs from the best sent. A file is worth
     an entry when it is no near copy and neither a file that Kaggle took nor a worthy one before it promises more.
     """
@@ -87,7 +93,8 @@ def rank(
             continue
         near = [name for hash, name in known.items() if hash in labels and _differ(labels[hash], own) < NEAR]
         worth = not near and (not run["n"] or _promise(run) >= bar)
-        files.append(_record(run, own, best_labels, near) | {"worth_an_entry": worth})
+        again = run["submission_hash"] in unclear
+        files.append(_record(run, own, best_labels, near, again) | {"worth_an_entry": worth})
         known[run["submission_hash"]] = run["name"]
         if worth:
             bar = max(bar, _promise(run))
@@ -105,7 +112,7 @@ def reconcile(book: Ledger) -> competition.Allowance | None:
         upload = replace(upload, sha256=max(whole, key=len, default=upload.sha256))
         sending.keep(book, upload, file="")
     for row in book.submissions():
-        if row["status"] in ("SENDING", "UNKNOWN") and row["ref"] is None and _age(row["made"]) > LOST_SECONDS:
+        if row["status"] in ("CREATING", "UNKNOWN") and row["ref"] is None and _age(row["made"]) > LOST_SECONDS:
             book.update_submission(row["id"], status="LOST", error="Kaggle does not list it")
     return allowance
 
@@ -158,7 +165,7 @@ def show(found: dict[str, Any]) -> None:
             say(f"  {file['command']}")
 
 
-def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict[str, Any]:
+def _record(run: Row, own: Labels, best: Labels | None, near: list[str], again: bool) -> dict[str, Any]:
     expected = interval = spread = None
     if found := estimate(run):
         expected, interval = found["accuracy"], found["interval"]
@@ -171,7 +178,7 @@ def _record(run: Row, own: Labels, best: Labels | None, near: list[str]) -> dict
         "standard_error": spread,
         "differs_from_best": None if best is None else _differ(best, own),
         "near_copies": near,
-        "command": f"digits submit {quote(str(_file_of(run)))}{_elsewhere(run)}",
+        "command": f"digits submit {quote(str(_file_of(run)))}{_elsewhere(run)}{' --again' if again else ''}",
     }
 
 

@@ -1,17 +1,20 @@
 """Sending a submission: the checks before it, the upload, its states in the ledger."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from . import competition, sources, submission, tables
-from .bookkeeping import ledger
+from .bookkeeping import LEDGER, ledger
 from .competition import UnclearOutcome, Upload
 from .errors import InputError, RunError
 from .files import read_bytes
 from .kaggle_call import SITE, require_credentials
-from .ledger import Ledger
+from .ledger import UNCLEAR, Ledger
+from .lock import alive, alone
 from .terminal import say, waiting
 
 NOT_THE_SAMPLE = (
@@ -65,25 +68,31 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     Returns {ref, status, public_score}. Raises RunError when Kaggle refuses, or has scored the same file already.
     """
     hash = sha256(data).hexdigest()
-    awaited = any(row["status"] in ("SENDING", "UNKNOWN", "PENDING") for row in book.submissions(hash))
     number: int | None = None
 
-    def on_sending(description: str) -> None:
+    def on_step(status: str, description: str) -> None:
         nonlocal number
-        number = book.add_submission(hash=hash, file=str(file), description=description, status="SENDING")
+        if number is None:
+            number = book.begin_submission(hash=hash, file=str(file), description=description, status=status)
+        else:
+            book.update_submission(number, status=status)
 
     look_again = f"`digits submit {quote(str(file))}`"
     try:
-        with waiting() as tell:
-            upload = competition.submit(data, file.name, message, run_name, tell, again, on_sending)
-        number = keep(book, upload, str(file), number)
+        with _nobody_else_sends(hash, file.name):
+            before = book.submissions(hash)
+            unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
+            awaited = unclear or any(row["status"] == "PENDING" for row in before)
+            with waiting() as tell:
+                upload = competition.submit(data, file.name, message, run_name, tell, again, unclear, on_step)
+            number = keep(book, upload, str(file), number)
         is_copy = upload.already_sent and upload.public_score is not None and not awaited
         with waiting() as tell:
             upload = competition.wait_for_score(upload, tell)
         keep(book, upload, str(file), number)
     except RunError as error:
-        if number is not None and book.submission_states(number)[-1]["status"] == "SENDING":
-            status = "UNKNOWN" if isinstance(error, UnclearOutcome) else "REFUSED"
+        status = "UNKNOWN" if isinstance(error, UnclearOutcome) else "REFUSED"
+        if number is not None and book.submission_states(number)[-1]["status"] in ("UPLOADING", "CREATING"):
             book.update_submission(number, status=status, error=str(error))
         raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
     if upload.status == "ERROR":
@@ -101,6 +110,14 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     else:
         say(f"Kaggle entry {upload.ref}: public score {upload.public_score:.5f}.", style="bold")
     return {"ref": upload.ref, "status": upload.status, "public_score": upload.public_score}
+
+
+@contextmanager
+def _nobody_else_sends(hash: str, name: str) -> Iterator[None]:
+    """Keep out other processes that would send this file: those of this ledger, and those of this user elsewhere."""
+    otherwise = f"{name} is being sent by another process; wait for that one, then look again."
+    with alone(hash[:12], otherwise), alive(LEDGER.with_name(f".{hash[:12]}.sending"), otherwise):
+        yield
 
 
 def keep(book: Ledger, upload: Upload, file: str, number: int | None = None) -> int:
