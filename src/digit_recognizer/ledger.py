@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from . import seals
 from .errors import InputError, RunError
 from .migrations import migrate, transaction
 
@@ -90,7 +91,10 @@ class Ledger:
 
     def runs(self) -> list[Row]:
         """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
+        self._rows("submissions", "SELECT * FROM submissions")  # so that those are checked, too
+        self._rows("scores", "SELECT * FROM scores")
         return self._rows(
+            "runs",
             """
             SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
             FROM runs
@@ -102,7 +106,7 @@ class Ledger:
                 SELECT hash, correct, n, max(id) FROM scores GROUP BY hash
             ) AS scored ON scored.hash = submission_hash
             ORDER BY runs.id DESC
-            """
+            """,
         )
 
     def run(self, word: str) -> Row:
@@ -127,19 +131,23 @@ class Ledger:
 
     def members(self, run_id: int) -> list[Row]:
         """The networks of a run, in the order in which they were trained."""
-        return self._rows("SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
+        return self._rows("members", "SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
 
     def submissions(self, hash: str | None = None) -> list[Row]:
         """All submissions, or those of one file, the oldest first."""
-        return self._rows("SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash)
+        return self._rows(
+            "submissions", "SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash
+        )
 
     def submission_states(self, number: int) -> list[Row]:
         """The states of a submission, the oldest first."""
-        return self._rows("SELECT status, at FROM submission_states WHERE submission_id = ? ORDER BY rowid", number)
+        return self._rows(
+            "submission_states", "SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid", number
+        )
 
     def scores(self, hash: str) -> list[Row]:
         """The offline scores of a file, the oldest first."""
-        return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+        return self._rows("scores", "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
     def _add_submission(self, values: Mapping[str, Any]) -> int:
         number = self._insert("submissions", {"made": now(), **values})
@@ -155,20 +163,33 @@ class Ledger:
         if values.get("status", before) != before:
             self._add_state(number, values["status"])
 
-    def _rows(self, query: str, *values: Any) -> list[Row]:
-        return [dict(row) for row in self._connection.execute(query, values)]
+    def _rows(self, table: str, query: str, *values: Any) -> list[Row]:
+        """The rows of a query that gives a table's columns, and perhaps more; each is checked."""
+        rows = [dict(row) for row in self._connection.execute(query, values)]
+        for row in rows:
+            seals.check(self._connection, table, row)
+            del row["crc"]
+        return rows
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         places = ", ".join("?" * len(values))
         command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
-        return self._connection.execute(command, _plain(values)).lastrowid or 0
+        with self._transaction():
+            number = self._connection.execute(command, _plain(values)).lastrowid or 0
+            seals.seal(self._connection, table, number)
+        return number
 
     def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
         columns = ", ".join(f"{key} = ?" for key in values)
-        self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
+        with self._transaction():
+            self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
+            seals.seal(self._connection, table, number)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._connection.in_transaction:
+            yield
+            return
         with transaction(self._connection):
             yield
 
@@ -188,8 +209,9 @@ def opened(path: Path) -> Iterator[Ledger]:
             for setting in ("synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {setting}")
             migrate(connection, path)
+            seals.check_structure(connection)
             yield Ledger(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged name
         raise RunError(
             f"{path}: the ledger cannot be used ({error}). Check that you may write there; if it is damaged, move it "
             "away: a new one is begun, and the run folders are untouched."

@@ -90,6 +90,20 @@ MIGRATIONS = (
     "ALTER TABLE runs ADD COLUMN error TEXT NOT NULL DEFAULT ''",  # why it failed or was pruned
     "ALTER TABLE members ADD COLUMN seconds_predict REAL",  # of predicting test.csv
     "UPDATE submissions SET status = 'CREATING' WHERE status = 'SENDING'",  # one state for two steps, before
+    """
+    -- Of the row's other columns; -1: not sealed (`seals`), as a migration that adds a column leaves it
+    ALTER TABLE runs ADD COLUMN crc INTEGER;
+    UPDATE runs SET crc = -1;
+    ALTER TABLE members ADD COLUMN crc INTEGER;
+    UPDATE members SET crc = -1;
+    ALTER TABLE submissions ADD COLUMN crc INTEGER;
+    UPDATE submissions SET crc = -1;
+    ALTER TABLE submission_states ADD COLUMN crc INTEGER;
+    UPDATE submission_states SET crc = -1;
+    ALTER TABLE scores ADD COLUMN crc INTEGER;
+    UPDATE scores SET crc = -1;
+    CREATE INDEX states_by_submission ON submission_states (submission_id);
+    """,
 )
 
 
