@@ -20,7 +20,7 @@ from .predict import fitness
 from .score import wilson_interval
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
-_DECIDING = ("code", "cpu", "threads", "python", "numpy", "scikit-learn", "keras")  # and the backend
+_DECIDING = ("code", "device", "cpu", "threads", "python", "numpy", "scikit-learn", "keras")  # and the backend
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
@@ -78,11 +78,12 @@ def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
             yield Entry(book, run["id"], folder)
 
 
-def changes_since(run: Row) -> list[str]:
+def changes_since(run: Row, device: str) -> list[str]:
     """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15"."""
-    facts = surroundings.facts()
-    then, now = {**run, **json.loads(run["versions"])}, {**facts, **facts["versions"]}
-    keys = (*_DECIDING, surroundings.backend())
+    facts = surroundings.facts() | {"device": device}
+    then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
+    now = {**facts, **facts["versions"], **facts["settings"]}
+    keys = (*_DECIDING, "backend", surroundings.backend(), *surroundings.SETTINGS)
     return [f"{key} {then.get(key)} -> {now.get(key)}" for key in keys if then.get(key) != now.get(key)]
 
 

@@ -90,6 +90,8 @@ MIGRATIONS = (
     "ALTER TABLE runs ADD COLUMN error TEXT NOT NULL DEFAULT ''",  # why it failed or was pruned
     "ALTER TABLE members ADD COLUMN seconds_predict REAL",  # of predicting test.csv
     "UPDATE submissions SET status = 'CREATING' WHERE status = 'SENDING'",  # one state for two steps, before
+    "ALTER TABLE runs ADD COLUMN device TEXT",  # cpu or gpu
+    "ALTER TABLE runs ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'",  # JSON: variables that change the bits
     """
     -- Of the row's other columns; -1: not sealed (`seals`), as a migration that adds a column leaves it
     ALTER TABLE runs ADD COLUMN crc INTEGER;

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import bookkeeping, fetching, runs, sending, sources, submission, teaching, training
+from . import bookkeeping, fetching, repeating, runs, sending, sources, submission, teaching, training
 from .augment import Distortion
 from .bookkeeping import Entry
 from .errors import Diverged, InputError, RunError
@@ -48,6 +48,7 @@ class Job:
     again: bool = False
     origin: Row | None = None  # the run of the ledger that is repeated or, if `resumes`, goes on; the recipe is its own
     resumes: bool = False
+    check: bool = False  # whether it comes as near to `origin` as it must
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def run(job: Job) -> dict[str, Any]:
     require_backend()
     if job.origin:
         _compare_backend(job.origin, job.resumes)
+    original = repeating.original(job.origin) if job.origin and job.check else None
     run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
     if job.submit:
         require_credentials()
@@ -74,7 +76,7 @@ def run(job: Job) -> dict[str, Any]:
     show_input(inspect(train_table, test_table))
     data = training.Data(source, train_table, test_table)
     if job.origin:
-        _compare_files(job.origin, job.resumes, data)
+        _compare_files(job.origin, job.resumes or job.check, data)
 
     with bookkeeping.ledger() as book:
         recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
@@ -82,15 +84,15 @@ def run(job: Job) -> dict[str, Any]:
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
-        if not job.resumes and job.run_name is None:
+        if job.origin is None and job.run_name is None:
             resumed = _left_behind(book, recipe, members, data)
+        facts = training.facts("run", job.recipe_name, recipe, data)
         if resumed:
             seconds_before = training.seconds_before(book, resumed, members, data, _warn)
-            if changes := bookkeeping.changes_since(resumed):
+            if changes := bookkeeping.changes_since(resumed, facts["device"]):
                 _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
             opened = bookkeeping.entered_again(book, resumed)
         else:
-            facts = training.facts("run", job.recipe_name, recipe, data)
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry, _told_how_to_go_on(entry):
             _announce(recipe, members, teachers, seconds_before)
@@ -99,6 +101,11 @@ def run(job: Job) -> dict[str, Any]:
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
+            if original:
+                labels = train_table.labels[together.rows]
+                result["check"] = repeating.check(
+                    original, together.log_p, together.test_log_p, labels, facts["device"]
+                )
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
@@ -113,6 +120,10 @@ def run(job: Job) -> dict[str, Any]:
         if together.n_networks == 1 and (changes := _after_the_last_epoch(recipe)):
             say(f"Then {', '.join(changes)}:")
         show_result(result)
+        if original:
+            say(result["check"]["verdict"], style="bold")
+            if result["check"]["level"] > result["check"]["expected"]:
+                raise RunError(f"run {result['run']} is not what a repetition of {original.run['name']} had to be.")
         if job.submit:
             file = Path(result["submission"])
             content = read_bytes(file)
@@ -156,13 +167,13 @@ def _compare_backend(origin: Row, resumes: bool) -> None:
     _warn(f"{text} to repeat it with that.")
 
 
-def _compare_files(origin: Row, resumes: bool, data: training.Data) -> None:
-    """Raise InputError when a run would go on with other files than it began with; warn when it is repeated so."""
+def _compare_files(origin: Row, must_be_same: bool, data: training.Data) -> None:
+    """Raise InputError when the files must be those that a run was made of, and are not; else warn of that."""
     if (origin["train_hash"], origin["test_hash"]) == (data.train.fingerprint, data.test.fingerprint):
         return
-    if resumes:
+    if must_be_same:
         cure = "Remove them: they are made anew." if data.source.kind == "sample" else "Name those with --data."
-        raise InputError(f"{data.source.place}: other files than run {origin['name']} was begun with. {cure}")
+        raise InputError(f"{data.source.place}: other files than run {origin['name']} was made of. {cure}")
     _warn("these are other files than the run that is repeated was made of.")
 
 

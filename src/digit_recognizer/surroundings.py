@@ -16,13 +16,25 @@ PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "scipy", "joblib"),
     *("kaggle", "click", "rich", "matplotlib", "jinja2"),
 )
+# Variables of the environment that choose how libraries compute, and so change the bits.
+SETTINGS = (
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS"),
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"),
+    *("JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"),
+)
 _BACKENDS = ("tensorflow", "jax", "torch")
 _HERE = Path(__file__).resolve().parent
 
 
 def facts() -> dict[str, Any]:
     """All that stands here, by the names of the ledger's columns."""
-    return {"code": code(), "versions": {"backend": backend(), **versions()}, "cpu": cpu(), "threads": threads()}
+    return {
+        "code": code(),
+        "versions": {"backend": backend(), **versions()},
+        "cpu": cpu(),
+        "threads": threads(),
+        "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
+    }
 
 
 def versions() -> dict[str, str | None]:

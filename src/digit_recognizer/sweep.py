@@ -90,10 +90,10 @@ def _train(study: Study, data: training.Data, trial: Any) -> float:
     start = time.perf_counter()
     name, objective = study.space.name, study.space.objective
     recipe = change(study.space.recipe, trial.params)
+    members = training.plan(recipe, data)
     facts = training.facts("trial", name, recipe, data)
     with bookkeeping.entered(study.book, f"{name}-{trial.number}", **facts) as entry:
         trial.set_user_attr("run", entry.name)
-        members = training.plan(recipe, data)
         with progress([member.recipe.epochs for member in members], f"trial {trial.number}") as lines:
 
             def on_epoch(member: "Member", epoch: "Epoch") -> None:

@@ -70,6 +70,12 @@ def start_backend() -> None:
     ops.zeros(1)
 
 
+def device() -> str:
+    """Where Keras computes: cpu or gpu."""
+    where = str(ops.zeros(1).device).lower()
+    return "gpu" if "gpu" in where or "cuda" in where else "cpu"
+
+
 def fit(
     recipe: Recipe,
     images: np.ndarray,

@@ -37,12 +37,15 @@ class Data:
 
 
 def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
-    """What the ledger's row of such a run says from its beginning."""
+    """What the ledger's row of such a run says from its beginning; Keras is loaded (`plan`)."""
+    from . import train
+
     return {
         "kind": kind,
         "recipe_name": recipe_name,
         "recipe": asdict(recipe),
         "seed": recipe.seed,
+        "device": train.device(),
         "data": str(data.source.place),
         "source": data.source.kind,
         "train_hash": data.train.fingerprint,

@@ -7,12 +7,13 @@ import click
 
 from ..errors import InputError
 from .group import FILE, digits, news_to_stderr, print_json
-from .recipe_options import recipe_like, recipe_of, recipe_options, run_like, run_to_resume
+from .recipe_options import must_be_unchanged, recipe_like, recipe_of, recipe_options, run_like, run_to_resume
 
 
 @digits.command()
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
+@click.option("--check", is_flag=True, help="Say how near a repetition by --like comes to its run, and had to come.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
 @click.option("--answers", type=FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
@@ -30,6 +31,8 @@ def run(**options: Any) -> None:
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
     news_to_stderr(options["as_json"])
+    if options["check"]:
+        must_be_unchanged(options)
     resumed = run_to_resume(options) if options["resume"] is not None else None
     name, recipe = recipe_like(resumed) if resumed else recipe_of(options)
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
@@ -40,6 +43,7 @@ def run(**options: Any) -> None:
             data=options["data"] or (Path(origin["data"]) if origin else None),
             origin=origin,
             resumes=resumed is not None,
+            check=options["check"],
             answers=options["answers"],
             run_name=options["name"],
             submit=options["submit"],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..recipes import Recipe
 
 _SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
+_CHANGING = ("recipe", "recipe_file", "model", *_SHORT, "settings")
 _OPTIONS = (
     click.option("--recipe", metavar="NAME", help="What to train and how; `digits recipes` lists them. [lenet5]"),
     click.option("--recipe-file", type=FILE, metavar="TOML", help="A recipe of your own."),
@@ -77,6 +78,14 @@ def run_like(word: str) -> "Row":
     return run
 
 
+def must_be_unchanged(options: dict[str, Any]) -> None:
+    """Raise InputError unless --like alone says what to train."""
+    if options["like"] is None:
+        raise InputError("--check compares a repetition with its run; name that by --like RUN.")
+    if given := [key for key in _CHANGING if options[key]]:
+        raise InputError(f"--check repeats the run as it was; leave out {_option(given[0])}.")
+
+
 def run_to_resume(options: dict[str, Any]) -> "Row":
     """The ledger's row of the run that --resume names.
 
@@ -84,10 +93,8 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
     """
     from ..bookkeeping import ledger, status
 
-    changing = ("recipe", "recipe_file", "model", *_SHORT, "settings", "like", "name")
-    if given := [key for key in changing if options[key]]:
-        option = f"--{'set' if given[0] == 'settings' else given[0].replace('_', '-')}"
-        raise InputError(f"--resume goes on with the run as it was begun; leave out {option}.")
+    if given := [key for key in (*_CHANGING, "like", "name") if options[key]]:
+        raise InputError(f"--resume goes on with the run as it was begun; leave out {_option(given[0])}.")
     with ledger() as book:
         run = book.run(options["resume"])
     if run["kind"] != "run":
@@ -102,6 +109,10 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
     if run["status"] == "done":
         raise InputError(f"run {run['name']} is finished. Repeat it with --like, or send it with `digits submit`.")
     return run
+
+
+def _option(key: str) -> str:
+    return f"--{'set' if key == 'settings' else key.replace('_', '-')}"
 
 
 def recipe_like(run: "Row") -> "tuple[str, Recipe]":

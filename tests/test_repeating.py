@@ -1,0 +1,110 @@
+"""How near a repetition comes to its run, on made-up log-probabilities and on a run of the built-in sample."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer import bookkeeping, cli, pipeline, repeating, runs, surroundings
+from digit_recognizer.predict import average
+from digit_recognizer.recipes import RECIPES, change
+
+LABELS = np.arange(200) % 10
+RECIPE = change(RECIPES["quick"], {"epochs": 1})
+
+
+def said(labels, seed=0):
+    """(n, 10) log-probabilities that are sure of these labels."""
+    noise = np.random.default_rng(seed).random((len(labels), 10))
+    return average([noise + 9 * np.eye(10)[labels]])
+
+
+def others(labels, n):
+    """The same labels but for the first `n`."""
+    return np.where(np.arange(len(labels)) < n, (labels + 1) % 10, labels)
+
+
+@pytest.fixture
+def first():
+    """An original of 200 held-out and 2,000 test rows, made here and now."""
+    facts = surroundings.facts()
+    run = {**facts, "name": "first", "device": "cpu"}
+    run |= {key: json.dumps(facts[key]) for key in ("versions", "settings")}
+    return repeating.Original(run, np.arange(200), said(LABELS), said(np.arange(2000) % 10))
+
+
+def checked(first, log_p, test_log_p, device="cpu"):
+    found = repeating.check(first, log_p, test_log_p, LABELS, device)
+    return found["level"], found["expected"]
+
+
+def test_the_same_bits_are_level_1_and_one_bit_is_not(first):
+    assert checked(first, first.log_p, first.test_log_p) == (1, 1)
+    assert checked(first, first.log_p, np.nextafter(first.test_log_p, 0)) == (2, 1)
+    assert checked(first, np.nextafter(first.log_p, 0), first.test_log_p) == (2, 1)
+
+
+def test_level_2_is_one_label_in_a_thousand(first):
+    labels = first.test_log_p.argmax(axis=1)
+    assert checked(first, first.log_p, said(others(labels, 2), seed=1)) == (2, 1)
+    assert checked(first, first.log_p, said(others(labels, 3), seed=1)) == (3, 1)
+
+
+def test_level_3_is_an_accuracy_that_differs_by_chance(first):
+    labels = others(first.test_log_p.argmax(axis=1), 100)
+    assert checked(first, said(others(LABELS, 5), seed=1), said(labels, seed=1)) == (3, 1)
+    assert checked(first, said(others(LABELS, 6), seed=1), said(labels, seed=1)) == (repeating.UNLIKE, 1)
+
+
+def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    found = repeating.check(first, first.log_p, first.test_log_p, LABELS, "cpu")
+    assert (found["expected"], found["changes"]) == (2, ["TF_ENABLE_ONEDNN_OPTS None -> 0"])
+    assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
+
+
+def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, capsys):
+    whole = pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="first"))
+
+    capsys.readouterr()
+
+    def repeat(code):
+        with pytest.raises(SystemExit, match=code):
+            cli.main(["run", "--like", "first", "--check", "--json", "--name", "again"])
+        out, err = capsys.readouterr()
+        return json.loads(out)["check"] if out else " ".join(err.split())
+
+    assert repeat("0")["verdict"] == (
+        f"Check of {whole['run']}: level 1, the same bits. Expected: level 1; CPU, threads, versions and settings are "
+        "the same."
+    )
+    with bookkeeping.ledger() as book:
+        assert (book.run("1")["device"], json.loads(book.run("1")["settings"])) == ("cpu", {})
+        book.update_run(1, threads=99)
+    assert repeat("0")["changes"] == [f"threads 99 -> {surroundings.threads()}"]
+
+    folder = Path("submissions", whole["run"])
+    rows, log_p, test_log_p = runs.read_probabilities(folder)
+    with bookkeeping.ledger() as book:
+        book.update_run(1, threads=surroundings.threads())
+    runs.write_probabilities(folder, rows, log_p, np.nextafter(test_log_p, -100))
+    assert "is not what a repetition of" in repeat("1")
+    Path(folder, "probabilities.npz").unlink()
+    assert "Without --check the run is repeated all the same" in repeat("2")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--check"], "name that by --like RUN"),
+        (["--check", "--like", "x", "--seed", "3"], "leave out --seed"),
+        (["--check", "--like", "x", "--set", "shift=3"], "leave out --set"),
+        (["--check", "--resume", "x"], "name that by --like RUN"),
+        (["--check", "--like", "x"], "the ledger is empty"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(workplace, capsys, words, message):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", *words])
+    assert message in " ".join(capsys.readouterr().err.split())
