@@ -133,6 +133,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    wbufsize = -1  # an answer in one piece: the second of two would wait for the first to be confirmed
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the tests' output clean."""

@@ -7,21 +7,24 @@ from contextlib import suppress
 import pytest
 
 from digit_recognizer import interrupts
+from digit_recognizer.interrupts import Terminated, check, remembered
+
+BOTH = pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
 
 
-def forgotten(number=signal.SIGINT):
-    with suppress(KeyboardInterrupt, interrupts.Terminated):
+def forgotten(number):
+    with suppress(KeyboardInterrupt, Terminated):
         signal.raise_signal(number)
 
 
-@pytest.mark.parametrize(
-    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, interrupts.Terminated)]
-)
+@BOTH
 def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     reached = []
 
     def job():
-        with interrupts.terminable(), interrupts.remembered() as check:
+        with remembered():
             check()
             reached.append("before")
             forgotten(number)
@@ -31,44 +34,53 @@ def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     with pytest.raises(expected):
         job()
     assert reached == ["before"]
+    check()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_forgotten_ctrl_c_is_raised_at_the_end_without_any_check():
-    with pytest.raises(KeyboardInterrupt), interrupts.remembered():
-        forgotten()
+@BOTH
+def test_a_forgotten_signal_is_raised_at_the_end_without_any_check(number, expected):
+    with pytest.raises(expected), remembered(), remembered():
+        forgotten(number)
 
 
-def test_sigterm_is_raised_outside_of_a_training_too_and_stays_ignored_where_it_was():
-    with pytest.raises(interrupts.Terminated), interrupts.terminable():
-        signal.raise_signal(signal.SIGTERM)
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+@BOTH
+def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected):
+    def within():
+        with remembered():
+            forgotten(number)
+            raise SystemError("bad argument to internal function")
+
+    with pytest.raises(expected) as caught, remembered():
+        within()
+    assert isinstance(caught.value.__cause__, SystemError)
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ValueError, match="mine"), remembered():
+        raise ValueError("mine")
+
+
+def test_a_handler_of_others_stays_in_place_and_so_does_another_threads():
+    heard = []
+    before = {number: signal.signal(number, lambda *_: heard.append("theirs")) for number in interrupts._USUAL}
     try:
-        with interrupts.terminable(), interrupts.remembered() as check:
+        with remembered():
+            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             check()
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def test_another_handler_stays_in_place_and_so_does_another_threads():
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append("theirs"))
-    try:
-        with interrupts.remembered() as check:
-            signal.raise_signal(signal.SIGINT)
-            check()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert heard == ["theirs"]
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert heard == ["theirs", "theirs"]
 
     def elsewhere():
-        with interrupts.remembered() as check:
+        with remembered():
             check()
         heard.append("elsewhere")
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
-    assert heard == ["theirs", "elsewhere"]
+    assert heard[2:] == ["elsewhere"]

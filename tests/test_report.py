@@ -48,7 +48,7 @@ def finished(tmp_path_factory):
         with ledger() as book:
             book.update_run(book.run("good")["id"], note="<script>alert('note')</script> & more")
             for name, public in ((names[0], 0.99), (names[1], 0.97)):
-                sent = book.add_submission(
+                sent = book.begin_submission(
                     hash=book.run(name)["submission_hash"], file="", description="", status="PENDING"
                 )
                 book.update_submission(sent, status="COMPLETE", public_score=public)

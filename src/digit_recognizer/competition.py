@@ -26,6 +26,7 @@ MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on 
 AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
 LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
 RETRY_PAUSES = (2.0, 8.0, 30.0)  # seconds before another try of what creates nothing, each half to one and a half times
+POLL_PAUSES = 2.0, 15.0  # seconds before the second look for a score, and at most
 LONGEST_PAUSE = 120.0  # seconds that Kaggle may ask to wait; the user can wait for longer
 
 _MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `describe` words it
@@ -141,7 +142,7 @@ def wait_for_score(
     if upload.status == "PENDING":
         tell(f"Waiting for the score of entry {upload.ref} ...")
     end = time.monotonic() + limit_seconds
-    pause = 2.0
+    pause, longest = POLL_PAUSES
     while upload.status == "PENDING" and time.monotonic() < end:
         answer = call("get", ref=upload.ref)
         if answer.status in (401, 403):
@@ -150,7 +151,7 @@ def wait_for_score(
             upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
         if upload.status == "PENDING":
             time.sleep(max(0.0, min(pause * pace, end - time.monotonic())))
-            pause = min(pause * 1.5, 15.0)
+            pause = min(pause * 1.5, longest)
     return upload
 
 

@@ -1,10 +1,17 @@
-"""Ctrl-C and SIGTERM end a command in order, and are not lost: numpy forgets what is raised while it waits for JAX."""
+"""Ctrl-C and SIGTERM end a command in order, and are not lost.
+
+Both raise at once, wherever the program is. Who is interrupted may forget that, as numpy does while it waits for JAX,
+or make another error of it, as C code does within TensorFlow; so it is remembered here, and raised again.
+"""
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
+
+_USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_raised: type[BaseException] | None = None
 
 
 class Terminated(BaseException):
@@ -12,55 +19,39 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM raise Terminated while the body runs, as Ctrl-C raises KeyboardInterrupt.
+def remembered() -> Iterator[None]:
+    """Raise KeyboardInterrupt or Terminated when a signal comes, again when the body ends, and instead of its errors.
 
-    Does nothing where SIGTERM has a handler or is ignored, and outside the main thread, where none can be set.
+    A signal that has another handler, or is ignored, is left alone, as are all outside the main thread. Within another
+    body of the same kind nothing is set anew.
     """
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def remembered() -> Iterator[Callable[[], None]]:
-    """Yield a check that raises again what a signal raised meanwhile; the end of the body checks, too.
-
-    Does nothing for a signal that has another handler, and outside the main thread.
-    """
-    raised: type[BaseException] | None = None
-
-    def remember(number: int, frame: Any) -> NoReturn:
-        nonlocal raised
-        raised = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        raise raised
-
-    def check() -> None:
-        if raised:
-            raise raised
-
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
-    ours = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
-    if not _in_main_thread():
-        ours = {}
+    global _raised
+    ours = [number for number, handler in _USUAL.items() if signal.getsignal(number) is handler]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
     for number in ours:
-        signal.signal(number, remember)
+        signal.signal(number, _remember)
     try:
-        yield check
+        yield
         check()
+    except Exception as error:
+        if _raised:
+            raise _raised from error
+        raise
     finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
+        for number in ours:
+            signal.signal(number, _USUAL[number])
+        if ours:
+            _raised = None
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise Terminated
+def check() -> None:
+    """Raise again what a signal raised, if one came: to be called before anything is kept."""
+    if _raised:
+        raise _raised
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def _remember(number: int, frame: Any) -> NoReturn:
+    global _raised
+    _raised = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise _raised

@@ -191,6 +191,8 @@ def _environment(empty: str) -> dict[str, str]:
     """The allowed variables; the folder `empty` stands in for a missing one, which the client would make."""
     allowed = ENVIRONMENT.split()  # upper case; the names of proxies are written in lower case, too
     kept = {name: value for name, value in os.environ.items() if name.upper() in allowed}
+    if paths := os.environ.get("PYTHONPATH"):  # not of the folder one works in, where anybody's kaggle.py may lie
+        kept["PYTHONPATH"] = os.pathsep.join(path for path in paths.split(os.pathsep) if os.path.isabs(path))
     if not os.path.isdir(_config_folder()):
         kept["KAGGLE_CONFIG_DIR"] = empty
     return kept

@@ -19,7 +19,7 @@ from .bookkeeping import Entry
 from .errors import Diverged, InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
-from .interrupts import Terminated
+from .interrupts import Terminated, remembered
 from .kaggle_call import require_credentials
 from .ledger import Ledger, Row
 from .predict import fitness
@@ -94,7 +94,7 @@ def run(job: Job) -> dict[str, Any]:
             opened = bookkeeping.entered_again(book, resumed)
         else:
             opened = bookkeeping.entered(book, run_name, **facts)
-        with opened as entry, _told_how_to_go_on(entry):
+        with opened as entry, _told_how_to_go_on(entry), remembered():
             _announce(recipe, members, teachers, seconds_before)
             together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)

@@ -26,7 +26,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(read_bytes(path, _MAX_BYTES).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: not a readable recipe ({error}). `digits recipes lenet5` prints one to start from."
         ) from error

@@ -33,7 +33,19 @@ SUBMISSIONS = Path("submissions")
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
 # What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
-_DAMAGED = (EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
+_DAMAGED = (
+    *(
+        EOFError,
+        KeyError,
+        MemoryError,
+        NotImplementedError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -83,8 +95,8 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
 
 
 def folder_of(run: Row) -> Path:
-    """Where the files of a run of the ledger lie."""
-    return SUBMISSIONS / str(run["name"])
+    """Where the files of a run of the ledger lie. Raises InputError for a name that would lead elsewhere."""
+    return SUBMISSIONS / _within(run["name"])
 
 
 def same_run(run: Row) -> Path:
@@ -98,8 +110,8 @@ def same_run(run: Row) -> Path:
 
 
 def member_folder(folder: Path, name: str, n_networks: int) -> Path:
-    """Where the files of one of a run's `n_networks` networks lie; `folder` is the run's."""
-    return folder if n_networks == 1 else folder / "members" / name
+    """Where the files of one of a run's `n_networks` networks lie; `folder` is the run's. Raises as `folder_of`."""
+    return folder if n_networks == 1 else folder / "members" / _within(name)
 
 
 def write_member(folder: Path, outcome: "Outcome", held_out: np.ndarray) -> None:
@@ -197,6 +209,15 @@ def _not_finite(arrays: dict[str, np.ndarray]) -> str | None:
     """The name of an array with a value that is no number, if there is one."""
     names = (name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all())
     return next(names, None)
+
+
+def _within(name: Any) -> str:
+    """A name from the ledger, which may be another's, if it names a folder right where it is used."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
+        raise InputError(
+            f"the ledger names a folder {str(name)!r}, which no run has. It was not written by this program."
+        )
+    return str(name)
 
 
 def _means_another(name: str) -> bool:

@@ -13,7 +13,7 @@ from .competition import UnclearOutcome, Upload
 from .errors import InputError, RunError
 from .files import read_bytes
 from .kaggle_call import SITE, require_credentials
-from .ledger import UNCLEAR, Ledger
+from .ledger import UNCLEAR, Ledger, Row
 from .lock import alive, alone
 from .terminal import say, waiting
 
@@ -69,6 +69,7 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     """
     hash = sha256(data).hexdigest()
     number: int | None = None
+    before: list[Row] = []
 
     def on_step(status: str, description: str) -> None:
         nonlocal number
@@ -81,19 +82,22 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     try:
         with _nobody_else_sends(hash, file.name):
             before = book.submissions(hash)
-            unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
-            awaited = unclear or any(row["status"] == "PENDING" for row in before)
+            is_unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
+            awaited = is_unclear or any(row["status"] == "PENDING" for row in before)
             with waiting() as tell:
-                upload = competition.submit(data, file.name, message, run_name, tell, again, unclear, on_step)
+                upload = competition.submit(data, file.name, message, run_name, tell, again, is_unclear, on_step)
             number = keep(book, upload, str(file), number)
         is_copy = upload.already_sent and upload.public_score is not None and not awaited
         with waiting() as tell:
             upload = competition.wait_for_score(upload, tell)
         keep(book, upload, str(file), number)
     except RunError as error:
-        status = "UNKNOWN" if isinstance(error, UnclearOutcome) else "REFUSED"
+        unclear = isinstance(error, UnclearOutcome)
         if number is not None and book.submission_states(number)[-1]["status"] in ("UPLOADING", "CREATING"):
-            book.update_submission(number, status=status, error=str(error))
+            book.update_submission(number, status="UNKNOWN" if unclear else "REFUSED", error=str(error))
+        for row in before:
+            if unclear and row["status"] == "CREATING":  # of a process that was killed
+                book.update_submission(row["id"], status="UNKNOWN", error=str(error))
         raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
     if upload.status == "ERROR":
         raise RunError(

@@ -167,7 +167,7 @@ def _load(cache: Path, columns: tuple[str, ...], fingerprint: str) -> Bytes | No
             npy = path.read_bytes()
             if path.name == _cache_name(columns, fingerprint, f"{zlib.crc32(npy):08x}"):
                 return np.load(BytesIO(npy), allow_pickle=False)
-    except OSError:  # what cannot be read is not there
+    except (OSError, ValueError):  # what cannot be read, or holds objects, is not there
         pass
     return None
 

@@ -24,13 +24,13 @@ console = Console(highlight=False)
 
 def say(text: str, style: str = "") -> None:
     """One line, or more; the text is shown as it stands, whatever brackets it holds."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+    console.print(_shown(text, style), soft_wrap=not console.is_terminal)
 
 
 def complain(text: str) -> None:
     """An error, to stderr."""
     screen = Console(stderr=True, highlight=False)
-    screen.print(Text(text, style="red"), soft_wrap=not screen.is_terminal)
+    screen.print(_shown(text, "red"), soft_wrap=not screen.is_terminal)
 
 
 def show_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -42,14 +42,20 @@ def show_table(columns: list[str], rows: list[list[str]]) -> None:
         whole = numbers or all(len(cell) <= _SHORT for cell in cells)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(_shown, row))
     console.print(table)
+
+
+def _shown(text: str, style: str = "") -> Text:
+    """The text, with what would command the terminal, or turn the order of letters, in Python's notation."""
+    harmless = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return Text("".join(harmless), style=style)
 
 
 def agrees(question: str, otherwise: str) -> bool:
     """Whether the user says yes on a terminal; elsewhere nobody is asked, and `otherwise` is told."""
     if console.is_terminal and sys.stdin.isatty():
-        return Confirm.ask(Text(question), console=console, default=True)
+        return Confirm.ask(_shown(question), console=console, default=True)
     say(otherwise)
     return False
 

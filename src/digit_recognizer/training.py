@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import bookkeeping, runs
+from . import bookkeeping, interrupts, runs
 from .bookkeeping import Entry
-from .interrupts import remembered
 from .ledger import Ledger, Row
 from .recipe_text import models_in_words
 from .recipes import Recipe
@@ -24,7 +23,7 @@ from .terminal import quietly
 if TYPE_CHECKING:
     from .crossval import Member, Outcome, Together
     from .predict import Fitness
-    from .train import Epoch
+    from .train import Checkpoint, Epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +84,10 @@ def train(
 
     done = {row["name"]: row for row in entry.book.members(entry.number)}
     outcomes = []
-    with remembered() as check_for_signals:
+    with interrupts.remembered():
 
         def after_batch(step: int, n_steps: int) -> None:
-            check_for_signals()
+            interrupts.check()
             on_batch(step, n_steps)
 
         for member in members:
@@ -98,6 +97,7 @@ def train(
             else:
                 own = [teacher.network() for teacher in teachers_of(member, teachers)]
                 outcome = _train_one(member, data, folder, after_batch, partial(on_epoch, member), own, resumable)
+                interrupts.check()
                 _enter(entry, member, outcome, folder)
             resuming.forget(folder)
             outcomes.append(outcome)
@@ -121,7 +121,12 @@ def _train_one(
     begun = resuming.begun(folder, identity)
     for epoch in begun.history if begun else ():
         on_epoch(epoch)
-    keep = partial(resuming.keep, folder, identity) if resumable else lambda checkpoint: None
+
+    def keep(checkpoint: "Checkpoint") -> None:
+        interrupts.check()
+        if resumable:
+            resuming.keep(folder, identity, checkpoint)
+
     return crossval.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
 
 

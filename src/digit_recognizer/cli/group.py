@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import InputError, RunError
-from ..interrupts import Terminated, terminable
+from ..interrupts import Terminated, remembered
 
 FILE = click.Path(path_type=Path)
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
 
 def _run(command: Callable[[], Any]) -> int:
     try:
-        with terminable():
+        with remembered():
             code = command()
     except click.ClickException as error:
         error.show()

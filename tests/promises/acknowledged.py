@@ -1,0 +1,68 @@
+"""Rows of the ledger that were acknowledged before their writers, one or two at once, were killed."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from digit_recognizer import bookkeeping
+
+from .actors import begun, ended, forked
+from .killed import FACTS
+
+PROMISE = "every acknowledged experiment stays"
+CASES = "kills"
+GOAL = 1_000
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    yield trial
+
+
+def trial(number: int) -> None:
+    random = Random(number)
+    Path("submissions").mkdir()
+    logs = [os.open(f"log{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND) for writer in range(2)]
+    other = begun(lambda: _write(1, logs[1], n=5)) if number % 2 else None
+    forked(lambda: _write(0, logs[0], n=10_000), after=random.uniform(0.01, 0.12))
+    if other:
+        assert ended(other) == 0
+    for log in logs:
+        os.close(log)
+    with bookkeeping.ledger() as book:
+        runs = {run["name"]: run for run in book.runs()}
+        members = {(name, row["name"]): row for name, run in runs.items() for row in book.members(run["id"])}
+        sent = {row["description"]: row for row in book.submissions()}
+    for writer in range(2):
+        for line in Path(f"log{writer}").read_text().splitlines():
+            kind, name, value = json.loads(line)
+            if kind == "run":
+                assert (runs[name]["status"], runs[name]["correct"]) == ("done", value), name
+            elif kind == "member":
+                assert members[name, "m"]["seed"] == value, name
+            else:
+                assert sent[name]["public_score"] == value, name
+
+
+def _write(writer: int, log: int, n: int) -> None:
+    """Enter runs with all that belongs to them, and tell each step once it is done."""
+
+    def told(*what: object) -> None:
+        os.write(log, (json.dumps(what) + "\n").encode())
+
+    surroundings = {"versions": {}, "cpu": "", "threads": 1}
+    with bookkeeping.ledger() as book:
+        for number in range(n):
+            name = f"{writer}-{number}"
+            run = book.start_run(name=name, **FACTS, **surroundings)
+            row = {"name": "m", "model": "x", "weights": 1, "train_n": 1, "train_accuracy": 1.0, "train_loss": 0.0}
+            book.add_member(run, seed=number, seconds=1.0, **row)
+            told("member", name, number)
+            book.finish_run(run, "done", n=100, correct=number)
+            told("run", name, number)
+            sent = book.begin_submission(hash=name, file="", description=name, status="UPLOADING")
+            book.update_submission(sent, status="COMPLETE", public_score=number / 100)
+            told("sent", name, number / 100)

@@ -1,0 +1,111 @@
+"""Damaged CSVs, plain, gzipped and zipped: every class at full width, and files changed at random."""
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from csv_faults import HARMFUL, HARMFUL_TO_TEST, HARMFUL_TO_TRAIN, HARMLESS, TEST, TRAIN
+from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.errors import InputError
+from digit_recognizer.tables import CsvFile, read_test, read_train
+from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, with_cell, written
+
+from .actors import refusal
+
+PROMISE = "bad data is refused with file, line, column and reason, and never read as something else"
+CASES = "files: each class of fault, and mutants"
+GOAL = 10_400
+
+CLASSES = [
+    *((True, change, message) for change, message in (HARMFUL | HARMFUL_TO_TRAIN).values()),
+    *((False, change, message) for change, message in (HARMFUL | HARMFUL_TO_TEST).values()),
+]
+KINDS = [(pack, *case) for case in CLASSES for pack in ("csv", "gz", "zip")]
+CELLS = ["0", "9", "00", "255", "256", "0255", "1.0", '"1"', " 1", "", '"', "-1", "1e1", "nan", "True", "x", "1_0", "٣"]
+PIECES = [b",", b"\n", b"\r", b'"', b" ", b"\0", b"\xff", b"0", b"7", b"", b"\r\n", b"\xef\xbb\xbf", b"0,", b",0"]
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    yield trial
+
+
+def trial(number: int) -> None:
+    if number < len(KINDS):
+        _class(*KINDS[number])
+    else:
+        _mutant(Random(number))
+
+
+def _class(pack: str, is_train: bool, change: Callable[[bytes], bytes], message: str) -> None:
+    file = _packed(pack, change(TRAIN if is_train else TEST))
+    told = refusal(lambda: (read_train if is_train else read_test)(file))
+    assert told.startswith(str(file)), told
+    assert message in told, told
+
+
+def _mutant(random: Random) -> None:
+    is_train = random.random() < 0.5
+    columns = TRAIN_COLUMNS if is_train else TEST_COLUMNS
+    data = kaggle_train(12, random.randrange(99)) if is_train else kaggle_test(3, random.randrange(99))
+    if random.random() < 0.1:
+        data = random.choice(list(HARMLESS.values())[:-2])(data)
+    for _ in range(random.randint(1, 3)):
+        data = random.choice((_cell, _piece, _line))(data, random)
+    file = _packed(random.choice(("csv", "gz", "zip")), data)
+    table, told = None, str(file)
+    try:
+        table = (read_train if is_train else read_test)(file)
+    except InputError as error:
+        told = str(error)
+    assert told.startswith(str(file)), told
+    if table is None:
+        return
+    expected = reading(data, columns)
+    assert expected is not None, "accepted, though its values are not plain"
+    labels = [table.labels] if is_train else []
+    np.testing.assert_array_equal(np.column_stack([*labels, table.pixels]), expected)
+
+
+def reading(data: bytes, columns: tuple[str, ...]) -> np.ndarray | None:
+    """What such a file says, by text alone: cells without quotes, blanks and a zero fraction; None when it does not."""
+    text = data.decode(errors="replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    header, *rows = [re.sub(r'[" ]', "", line).split(",") for line in text.rstrip("\n ").split("\n")]
+    if tuple(header) != columns or any(len(row) != len(columns) for row in rows):
+        return None
+    cells = [[re.fullmatch(r"0*([0-9]{1,3})(\.0+)?", cell, re.ASCII) for cell in row] for row in rows]
+    if not all(all(row) for row in cells):
+        return None
+    values = np.array([[int(cell[1]) for cell in row if cell] for row in cells])
+    return values if values.max() <= 255 else None
+
+
+def _packed(pack: str, data: bytes) -> CsvFile:
+    if pack == "zip":
+        return CsvFile(kaggle_zip(Path("some.zip"), some=data), "some.csv")
+    return written(Path(), gzip.compress(data, 1) if pack == "gz" else data)
+
+
+def _cell(data: bytes, random: Random) -> bytes:
+    line = random.randint(1, data.count(b"\n") or 1)
+    n_cells = data.split(b"\n")[line - 1].count(b",") + 1
+    return with_cell(data, line, random.randrange(n_cells), random.choice(CELLS))
+
+
+def _piece(data: bytes, random: Random) -> bytes:
+    at = random.randint(0, len(data))
+    return data[:at] + random.choice(PIECES) + data[at + random.choice((0, 1, 1, 2, 700)) :]
+
+
+def _line(data: bytes, random: Random) -> bytes:
+    lines = data.splitlines(keepends=True) or [b""]
+    at = random.randrange(len(lines))
+    changed = random.choice(
+        ([], [lines[at]] * 2, [lines[at].replace(b"\n", b"")], [b",".join(lines[at].split(b",")[1:])])
+    )
+    return b"".join([*lines[:at], *changed, *lines[at + 1 :]])

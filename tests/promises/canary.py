@@ -1,0 +1,98 @@
+"""Every command that asks Kaggle, with every kind of credentials, while all that it leaves is searched for them."""
+
+import base64
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kaggle_stand_in
+from digit_recognizer import cli, submission
+from kaggle_csv import kaggle_test, kaggle_train
+from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
+
+from .actors import forked
+
+PROMISE = "no credential leaves the process that talks to Kaggle"
+CASES = "commands, each with its credentials and its trouble"
+GOAL = 40
+
+N_TEST = 20
+BASIC = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
+GIVEN = {"token": [TOKEN], "token file": [TOKEN], "key": [KEY, BASIC], "key file": [KEY, BASIC]}
+SUBMIT, DOWNLOAD = ["submit", "mine.csv", "--json"], ["download", "--data", "got"]
+TROUBLES: list[tuple[list[str], str, Any]] = [  # a command, the call that fails, how
+    (SUBMIT, "", None),
+    (SUBMIT, "CreateSubmission", 400),
+    (SUBMIT, "ListSubmissions", 401),
+    (SUBMIT, "GetSubmission", 403),
+    (SUBMIT, "StartSubmissionUpload", "html"),
+    (DOWNLOAD, "", None),
+    (DOWNLOAD, "DownloadDataFiles", 403),
+    (["doctor"], "DownloadDataFile", 500),
+    (["plan"], "GetSubmissionLimits", 404),
+    (["submit", "mine.csv", "--message", "about it"], "the score", None),
+]
+SCENARIOS = list(itertools.product(TROUBLES, GIVEN))
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    with kaggle_stand_in.kaggle_stand_in([0] * N_TEST, b"no zip") as kaggle:
+        yield partial(trial, kaggle)
+
+
+def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
+    (command, call, fault), credentials = SCENARIOS[number % len(SCENARIOS)]
+    kaggle.entries.clear()
+    kaggle.requests.clear()
+    kaggle.faults.clear()
+    home = Path("home").absolute()
+    home.mkdir()
+    _give(kaggle, home, credentials)
+    Path("work", "data").mkdir(parents=True)
+    os.chdir("work")
+    Path("data/train.csv").write_bytes(kaggle_train(10))
+    Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
+    Path("mine.csv").write_bytes(submission.render(np.arange(N_TEST) % 10))
+    secrets = [*GIVEN[credentials], SIGNATURE]
+    echo = f"you sent Authorization: Bearer {secrets[0]} Basic {secrets[-2]} to {kaggle_stand_in.STORE}/x?s={SIGNATURE}"
+    if fault:
+        kaggle.fail(call, (fault, echo) if isinstance(fault, int) else fault)
+
+    before = kaggle_stand_in.score
+    if call == "the score":
+        kaggle_stand_in.score = lambda data, answers: ("ERROR", "", echo)
+    output = Path("output")
+    code = forked(lambda: cli.main(command), output=output)
+    kaggle_stand_in.score = before
+    assert code in (0, 1), output.read_text()
+    assert kaggle.requests, "nobody was asked"
+    for path in [*Path().rglob("*"), *Path(os.environ["TMPDIR"]).rglob("*")]:
+        if path.is_file() and home not in path.absolute().parents:
+            content = path.read_bytes()
+            found = [secret for secret in secrets if secret.encode() in content]
+            assert not found, f"{path} holds {found}"
+
+
+def _give(kaggle: kaggle_stand_in.StandIn, home: Path, credentials: str) -> None:
+    """Make an environment in which the client finds these credentials, and would tell of them if it were asked to."""
+    for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
+        del os.environ[name]
+    os.environ |= kaggle.environment | {"HOME": str(home), "VERBOSE": "1", "VERBOSE_OUTPUT": "1"}
+    if credentials == "token":
+        os.environ["KAGGLE_API_TOKEN"] = TOKEN
+    elif credentials == "key":
+        os.environ |= {"KAGGLE_USERNAME": USERNAME, "KAGGLE_KEY": KEY}
+    else:
+        (home / ".kaggle").mkdir()
+        account = json.dumps({"username": USERNAME, "key": KEY})
+        name, text = ("access_token", TOKEN) if credentials == "token file" else ("kaggle.json", account)
+        (home / ".kaggle" / name).write_text(text)
+        (home / ".kaggle" / name).chmod(0o600)

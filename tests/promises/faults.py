@@ -1,0 +1,59 @@
+"""Something that goes wrong at the Nth write, fsync, rename, removal or commit of this process."""
+
+import os
+import signal
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+DOING = ("BEGIN", "COMMIT", "INSERT", "UPDATE")
+
+
+def kill(*_: Any) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+def install(nth: int, fault: Callable[[], Any]) -> list[str]:
+    """Let `fault` happen before the nth of these events, from 0; in a process of its own, as nothing undoes it.
+
+    Of a file to be written half is written before. Returns the list of the events, which grows.
+    """
+    events: list[str] = []
+
+    def count(event: str) -> bool:
+        events.append(event)
+        return len(events) - 1 == nth
+
+    def before(event: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            if count(event):
+                fault()
+            return function(*arguments, **options)
+
+        return changed
+
+    for name in ("fsync", "replace", "unlink", "mkdir", "rmdir", "truncate"):
+        setattr(os, name, before(name, getattr(os, name)))
+
+    class HalfWritten(tempfile._TemporaryFileWrapper):
+        def writelines(self, parts: Any) -> None:
+            data = b"".join(bytes(part) for part in parts)
+            if count("write"):
+                self.file.write(data[: len(data) // 2])
+                self.file.flush()
+                fault()
+            self.file.write(data)
+
+    tempfile._TemporaryFileWrapper = HalfWritten
+
+    class Connection(sqlite3.Connection):
+        def execute(self, command: str, *values: Any) -> Any:
+            if command.lstrip().startswith(DOING) and count(command.split()[0].lower()):
+                fault()
+            return super().execute(command, *values)
+
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=Connection, **options)
+    return events

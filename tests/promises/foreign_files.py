@@ -1,0 +1,294 @@
+"""Files that somebody else made to run code, to write elsewhere, or to fill memory."""
+
+import gzip
+import io
+import os
+import pickle
+import resource
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from digit_recognizer import bookkeeping, recipe_text, resuming, runs, sources, submission, tables, zips
+from digit_recognizer.cli.recipe_options import recipe_like, run_like
+from digit_recognizer.competition import _unpack
+from kaggle_csv import kaggle_test
+
+from .actors import begun, ended, refusal
+from .killed import FACTS, IDENTITY
+
+PROMISE = "no foreign file runs code, writes outside its folder or fills the memory"
+CASES = "malicious files"
+
+MEMORY = 3_000_000_000  # bytes of address space that a trial may take beyond what it has
+CSV_FILES = {"train.csv": b"label\n", "test.csv": b"pixel0\n", "sample_submission.csv": b"ImageId,Label\n"}
+
+
+class _Code:
+    """What makes a file beside the trial when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch ../harmed",)
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    yield trial
+
+
+def trial(number: int) -> None:
+    """In a process of its own, with little memory."""
+    make = MALICIOUS[number % len(MALICIOUS)]
+    Path("inside").mkdir()
+    before = sorted(path for path in Path().rglob("*"))
+
+    def act() -> None:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+        os.chdir("inside")
+        message = refusal(make)
+        assert message, "refused without a word"
+
+    reading, writing = os.pipe()
+    code = ended(begun(act, writing))
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert code == 0, f"{make.__name__}: {told.read()}"
+    after = sorted(path for path in Path().rglob("*") if Path("inside") not in path.parents)
+    assert after == before, f"{make.__name__} wrote {after}"
+
+
+def _zip(members: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] = lambda info: None) -> Path:
+    path = Path("digit-recognizer.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            change(info)
+            archive.writestr(info, content)
+    return path
+
+
+def _downloaded(path: Path) -> None:
+    _unpack(path)
+
+
+def zip_with_a_way_out() -> None:
+    _downloaded(_zip({f"../{name}": content for name, content in CSV_FILES.items()}))
+
+
+def zip_with_absolute_names() -> None:
+    _downloaded(_zip({f"/tmp/{name}": content for name, content in CSV_FILES.items()}))
+
+
+def zip_with_one_more_file() -> None:
+    _downloaded(_zip(CSV_FILES | {"../../harmed": b""}))
+
+
+def zip_with_a_name_twice() -> None:
+    path = _zip(CSV_FILES)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr("train.csv", b"another")
+    _downloaded(path)
+
+
+def zip_bomb() -> None:
+    _downloaded(_zip(CSV_FILES | {"test.csv": bytes(400_000_000)}))
+
+
+def zip_that_lies_about_its_size() -> None:
+    path = _zip(CSV_FILES | {"test.csv": bytes(50_000_000)})
+    content = path.read_bytes().replace(struct.pack("<I", 50_000_000), struct.pack("<I", 10))
+    path.write_bytes(content)
+    zips.read(path, "test.csv")
+
+
+def zip_that_is_encrypted() -> None:
+    path = _zip(CSV_FILES)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    content[6] |= 1
+    path.write_bytes(content)
+    zips.read(path, "train.csv")
+
+
+def zip_in_an_unusual_packing() -> None:
+    with zipfile.ZipFile("x.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("train.csv", b"label\n")
+    zips.read(Path("x.zip"), "train.csv")
+
+
+def zip_whose_member_is_a_link() -> None:
+    def link(info: zipfile.ZipInfo) -> None:
+        info.external_attr = 0o120777 << 16
+
+    path = _zip({"train.csv": b"/etc/passwd", "test.csv": b"/etc/passwd"}, link)
+    sources.read(sources.find(path))
+
+
+def zip_with_a_wrong_checksum() -> None:
+    path = _zip(CSV_FILES)
+    content = bytearray(path.read_bytes())
+    content[14] ^= 1
+    content[content.index(b"PK\x01\x02") + 16] ^= 1
+    path.write_bytes(content)
+    zips.read(path, "train.csv")
+
+
+def gzip_bomb() -> None:
+    Path("train.csv").write_bytes(gzip.compress(bytes(1_500_000_000), 1))
+    tables.read_train(tables.CsvFile(Path("train.csv")))
+
+
+def gzip_bomb_in_many_parts() -> None:
+    Path("train.csv").write_bytes(gzip.compress(bytes(10_000_000)) * 200)
+    tables.read_train(tables.CsvFile(Path("train.csv")))
+
+
+def npz_with_a_pickle() -> None:
+    np.savez("weights.npz", weights=np.array([_Code()], dtype=object))
+    runs.read_arrays(Path("weights.npz"))
+
+
+def npz_that_is_a_pickle() -> None:
+    Path("weights.npz").write_bytes(pickle.dumps(_Code()))
+    runs.read_arrays(Path("weights.npz"))
+
+
+def npz_with_code_in_its_header() -> None:
+    header = b"{'descr': __import__('os').system('touch ../harmed'), 'fortran_order': False, 'shape': (1,)}\n"
+    npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    _zip({"weights.npy": npy}).rename("weights.npz")
+    runs.read_arrays(Path("weights.npz"))
+
+
+def npz_of_endless_arrays() -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}\n"
+    npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    _zip({"weights.npy": npy}).rename("weights.npz")
+    runs.read_arrays(Path("weights.npz"))
+
+
+def checkpoint_with_a_pickle() -> None:
+    np.savez("checkpoint-3.npz", training=np.array(IDENTITY), history=np.array([_Code()], dtype=object))
+    resuming.begun(Path(), IDENTITY)
+
+
+def cache_with_a_pickle() -> None:
+    """Under the very name that the cache gives it; it is passed over, and the CSV, which is none, refused."""
+    Path("train.csv").write_bytes(b"label\n1\n")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([_Code()], dtype=object), allow_pickle=True)
+    crc, own = zlib.crc32(b"label\n1\n"), zlib.crc32(buffer.getvalue())
+    Path(f"train-{tables.CACHE_FORM}-8-{crc:08x}-{own:08x}.npy").write_bytes(buffer.getvalue())
+    tables.read_train(tables.CsvFile(Path("train.csv")), Path())
+
+
+def _foreign_run(name: str) -> None:
+    """A ledger whose run has a name of its author's choice."""
+    with bookkeeping.ledger() as book:
+        book.start_run(name=name, **FACTS, versions={}, cpu="", threads=1)
+
+
+def ledger_whose_run_lies_elsewhere() -> None:
+    _foreign_run("../../harmed")
+    with bookkeeping.ledger() as book, bookkeeping.entered_again(book, book.run("last")):
+        pass
+
+
+def ledger_whose_run_has_an_absolute_path() -> None:
+    _foreign_run("/tmp/harmed")
+    with bookkeeping.ledger() as book:
+        runs.write_submission(runs.folder_of(book.run("last")), b"harm")
+
+
+def ledger_whose_network_lies_elsewhere() -> None:
+    runs.write_submission(runs.member_folder(Path("submissions/x"), "../../../harmed", 2), b"harm")
+
+
+def ledger_with_a_recipe_of_code() -> None:
+    _foreign_run("20260101-000000-mine")
+    with bookkeeping.ledger() as book:
+        book.update_run(1, recipe={"model": "__import__('os').system('touch ../harmed')"})
+    recipe_like(run_like("last"))
+
+
+def recipe_with_a_file_as_base() -> None:
+    Path("mine.toml").write_text('base = "../../etc/passwd"\n')
+    recipe_text.load(Path("mine.toml"))
+
+
+def recipe_of_endless_depth() -> None:
+    Path("mine.toml").write_text("a = " + "[" * 100_000)
+    recipe_text.load(Path("mine.toml"))
+
+
+def recipe_of_a_gigabyte() -> None:
+    with Path("mine.toml").open("wb") as file:
+        file.truncate(2**31)
+    recipe_text.load(Path("mine.toml"))
+
+
+def data_that_is_a_device() -> None:
+    Path("test.csv").write_bytes(kaggle_test(3))
+    Path("train.csv").symlink_to("/dev/zero")
+    sources.read(sources.find(Path()))
+
+
+def submission_of_one_endless_line() -> None:
+    submission.parse(b"ImageId,Label\n1," + b"7" * 50_000_000, "mine.csv")
+
+
+def submission_that_is_a_formula() -> None:
+    submission.parse(b"ImageId,Label\n1,=cmd|'/C calc'!A0\n", "mine.csv")
+
+
+def client_beside_the_user() -> None:
+    """A kaggle.py in the folder one works in is not what the child process imports."""
+    Path("kaggle.py").write_text("import os; os.system('touch ../harmed')")
+    os.environ |= {"KAGGLE_API_TOKEN": "none", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    os.environ |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HOME": os.getcwd()}
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    from digit_recognizer.competition import entries
+
+    entries(pace=0)
+
+
+MALICIOUS = [
+    zip_with_a_way_out,
+    zip_with_absolute_names,
+    zip_with_one_more_file,
+    zip_with_a_name_twice,
+    zip_bomb,
+    zip_that_lies_about_its_size,
+    zip_that_is_encrypted,
+    zip_in_an_unusual_packing,
+    zip_whose_member_is_a_link,
+    zip_with_a_wrong_checksum,
+    gzip_bomb,
+    gzip_bomb_in_many_parts,
+    npz_with_a_pickle,
+    npz_that_is_a_pickle,
+    npz_with_code_in_its_header,
+    npz_of_endless_arrays,
+    checkpoint_with_a_pickle,
+    cache_with_a_pickle,
+    ledger_whose_run_lies_elsewhere,
+    ledger_whose_run_has_an_absolute_path,
+    ledger_whose_network_lies_elsewhere,
+    ledger_with_a_recipe_of_code,
+    recipe_with_a_file_as_base,
+    recipe_of_endless_depth,
+    recipe_of_a_gigabyte,
+    data_that_is_a_device,
+    submission_of_one_endless_line,
+    submission_that_is_a_formula,
+    client_beside_the_user,
+]
+GOAL = len(MALICIOUS)

@@ -1,0 +1,122 @@
+"""Submissions that Kaggle would refuse or score 0, and good ones, before the gate; Kaggle hears of no bad one."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+import kaggle_stand_in
+from digit_recognizer import sending
+from digit_recognizer.submission import check_upload, render
+from kaggle_csv import kaggle_test, kaggle_train
+
+from .actors import refusal
+
+PROMISE = "a file that Kaggle would refuse or score 0 is never uploaded"
+CASES = "files, of which one in eleven is good"
+GOAL = 5_500
+
+N_ROWS = 40
+GOOD_EVERY = 11
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    with kaggle_stand_in.kaggle_stand_in([0] * N_ROWS) as kaggle:
+        os.environ |= kaggle.environment | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN, "HOME": os.getcwd()}
+        yield lambda number: trial(number, kaggle)
+
+
+def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
+    random = Random(number)
+    good = render(np.array([0, 1, *(random.randrange(10) for _ in range(N_ROWS - 2))]))
+    if number % GOOD_EVERY == 0:
+        check_upload(good, "mine.csv", N_ROWS)
+        return
+    bad = good
+    while is_fit(bad, N_ROWS):
+        bad = random.choice(FAULTS)(good, random) if random.random() < 0.7 else mutated(good, random)
+    Path("data").mkdir()
+    Path("data/train.csv").write_bytes(kaggle_train(10))
+    Path("data/test.csv").write_bytes(kaggle_test(N_ROWS))
+    Path("bad.csv").write_bytes(bad)
+    message = refusal(lambda: sending.submit(Path("bad.csv")))
+    assert message.startswith("bad.csv"), message
+    assert not kaggle.requests, kaggle.requests
+
+
+def is_fit(data: bytes, n_rows: int) -> bool:
+    """The gate's rule again, with nothing of its code: a line for each image, and more than one label."""
+    lines = [f"{image_id},".encode() for image_id in range(1, n_rows + 1)]
+    pattern = b"ImageId,Label\n" + b"".join(re.escape(line) + b"([0-9])\n" for line in lines)
+    match = re.fullmatch(pattern, data)
+    return bool(match) and len(set(match.groups())) > 1
+
+
+def mutated(data: bytes, chance: Random) -> bytes:
+    """One to three small accidents: bytes changed, lost, added; lines lost, doubled, swapped; endings changed."""
+    for _ in range(chance.randint(1, 3)):
+        lines = data.splitlines(keepends=True) or [b""]
+        at, line = chance.randrange(len(data) + 1), chance.randrange(len(lines))
+        byte = chance.choice([b"0", b"7", b",", b"\n", b"\r", b'"', b".", b" ", b"\x00", b"\xff", b"-", b"9"])
+        other = chance.randrange(len(lines))
+        swapped = lines.copy()
+        swapped[line], swapped[other] = swapped[other], swapped[line]
+        data = chance.choice(
+            [
+                data[:at] + byte + data[at:],
+                data[:at] + byte + data[at + 1 :],
+                data[:at] + data[at + 1 :],
+                data[:at],
+                b"".join(lines[:line] + lines[line + 1 :]),
+                b"".join([*lines[: line + 1], *lines[line:]]),
+                b"".join(swapped),
+                data.replace(b"\n", b"\r\n"),
+                data.replace(b",", b";"),
+                b"\xef\xbb\xbf" + data,
+            ]
+        )
+    return data
+
+
+def _label(text: str) -> Callable[[bytes, Random], bytes]:
+    """A fault: one row's label is `text`."""
+
+    def change(data: bytes, random: Random) -> bytes:
+        lines = data.split(b"\n")
+        row = random.randint(1, N_ROWS)
+        lines[row] = lines[row].split(b",")[0] + b"," + text.encode()
+        return b"\n".join(lines)
+
+    return change
+
+
+def _ids(renumber: Callable[[int], int]) -> Callable[[bytes, Random], bytes]:
+    def change(data: bytes, random: Random) -> bytes:
+        header, *rows, end = data.split(b"\n")
+        return b"\n".join([header, *(b"%d,%s" % (renumber(i), row.split(b",")[1]) for i, row in enumerate(rows)), end])
+
+    return change
+
+
+FAULTS: list[Callable[[bytes, Random], bytes]] = [
+    *(_label(text) for text in ("", "10", "-1", "3.0", "7.5", "nan", "None", "seven", " 7", "07", "7e0", "True", "７")),
+    *(_ids(renumber) for renumber in (lambda i: i, lambda i: i + 2, lambda i: i // 2 + 1, lambda i: i + 28_001)),
+    lambda data, random: data.replace(b"ImageId", b"Id"),
+    lambda data, random: data.replace(b"Label", b"label"),
+    lambda data, random: data.split(b"\n", 1)[1],
+    lambda data, random: data.replace(b"\n", b",0\n"),
+    lambda data, random: b"," + data.replace(b"\n", b"\n0,")[:-2],
+    lambda data, random: data[: random.randrange(len(data))],
+    lambda data, random: data + data,
+    lambda data, random: data + b"41,3\n",
+    lambda data, random: re.sub(rb",[0-9]\n", b",3\n", data),
+    lambda data, random: data.decode().encode("utf-16"),
+    lambda data, random: data.replace(b",", b"\t"),
+    lambda data, random: b"<html><body>Please log in</body></html>",
+    lambda data, random: b"",
+]

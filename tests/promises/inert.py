@@ -1,0 +1,109 @@
+"""Hostile texts in every field of the ledger, looked at in a real browser, in the exported CSV and on the terminal."""
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from browser import BROWSER, DRIVER, asked, chromium
+from digit_recognizer import board, bookkeeping, cli
+from digit_recognizer.report import page, records
+from finished_runs import finish_run, write_data
+
+from .actors import forked
+
+PROMISE = "report and exports are inert"
+CASES = "hostile texts, each in every field"
+GOAL = 500
+
+HIT = "window.hit=1"
+VECTORS = (
+    f"<script>{HIT}</script>",
+    f"<img src=x onerror={HIT}>",
+    f"<svg onload={HIT}>",
+    f"<body onpageshow={HIT}>",
+    f"<details open ontoggle={HIT}>",
+    f"<input autofocus onfocus={HIT}>",
+    f"<iframe srcdoc='<script>parent.{HIT}</script>'></iframe>",
+    f"<iframe src='javascript:parent.{HIT}'></iframe>",
+    f"<a href='javascript:{HIT}'>x</a>",
+    f"<style>@import '//evil.invalid/x.css';</style><script>{HIT}</script>",
+    "<link rel=stylesheet href=//evil.invalid/x.css>",
+    "<img src=//evil.invalid/x.png>",
+    "<base href=//evil.invalid/>",
+    "<meta http-equiv=refresh content='0;url=//evil.invalid'>",
+    "<object data=//evil.invalid/x></object><embed src=//evil.invalid/y>",
+    "<form action=//evil.invalid><input type=submit></form>",
+    f"{{{{ ''.__class__.__mro__ }}}}{{% set x = {HIT} %}}",
+    f"${{{HIT}}}`-{HIT}-`",
+    '=HYPERLINK("//evil.invalid")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\x1b]0;title\x07\x1b[2J\x1b[31m",
+    "\u202e\u2066gnp.exe\u2069",
+    "[red]x[/red][link=//evil.invalid]y[/link]",
+    "a\r\nb\nc",
+)
+BEFORE = ("", '"', "'", '">', "'>", "</script>", "</style>", "</td>", "-->", "]]>", "&lt;", "\\", "x ")
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    assert BROWSER, "no chromium on this machine"
+    assert DRIVER, "no chromedriver on this machine"
+    answers = write_data()
+    for seed, name in enumerate(("good", "poor")):
+        finish_run(name, answers, 4 - seed, seed)
+    with ExitStack() as stack:
+        yield partial(trial, Path.cwd(), stack.enter_context(chromium(Path(os.environ["TMPDIR"], "profile"))))
+
+
+def trial(whole: Path, driver: Any, number: int) -> None:
+    random = Random(number)
+    text = random.choice(BEFORE) + VECTORS[number % len(VECTORS)] + random.choice(("", "-->", '"', "'", "/*"))
+    shutil.copytree(whole, "work")
+    os.chdir("work")
+    with bookkeeping.ledger() as book:
+        for run in book.runs():
+            fields = ("recipe_name", "note", "error", "data", "source", "code", "cpu", "estimate")
+            book.update_run(run["id"], **dict.fromkeys(fields, text), versions={"keras": text, text: text})
+            sent = book.begin_submission(
+                hash=run["submission_hash"], file=text, description=text, status="UPLOADING", error=text
+            )
+            book.update_submission(sent, status=text, public_score=0.9)
+    file = Path("report.html").absolute()
+    file.write_bytes(page.render(records.gather()))
+    driver.get(file.as_uri())
+    assert driver.execute_script("return window.hit") is None, f"ran: {text!r}"
+    assert driver.current_url == file.as_uri(), f"led away: {text!r}"
+    for element in driver.find_elements(
+        "css selector", "iframe, object, embed, base, form, link, meta[http-equiv=refresh]"
+    ):
+        raise AssertionError(f"live: {element.tag_name} of {text!r}")
+    assert asked(driver) == [file.as_uri()], f"asked for more: {text!r}"
+    assert driver.get_log("browser") == [], f"complained: {text!r}"
+
+    cells = [cell for row in csv.reader(io.StringIO(board.to_csv(board.board(every=True)))) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r", "-")) and not _is_number(cell)]
+    output = Path("output")
+    for command in (["leaderboard"], ["show", "last"], ["plan"]):
+        code = forked(partial(cli.main, command), output=output)
+        assert code == 0, output.read_text()
+        told = output.read_text()
+        assert not {"\x1b", "\x07", "\u202e"} & set(told), f"{command} let {text!r} through"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

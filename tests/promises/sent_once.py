@@ -1,0 +1,91 @@
+"""Files sent while calls fail, answers get lost, processes are killed and others send the same."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from random import Random
+from time import sleep
+
+import numpy as np
+import pandas as pd  # noqa: F401  # once, instead of in each process that reads a CSV
+
+import kaggle_stand_in
+from digit_recognizer import bookkeeping, competition, sending, submission
+from digit_recognizer.errors import RunError
+from kaggle_csv import kaggle_test, kaggle_train
+
+from .actors import begun, ended, forked
+from .warm_client import warm
+
+PROMISE = "never two Kaggle entries for one file, and none forgotten"
+CASES = "sequences of faults, kills and second processes"
+GOAL = 10_000
+
+N_TEST = 20
+CALLS = ("ListSubmissions", "StartSubmissionUpload", "PUT", "CreateSubmission", "GetSubmission")
+FAULTS = (429, 500, 503, 401, "lost", "500 after", "html")
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    with ExitStack() as stack:
+        answers = [int(number) % 10 for number in range(N_TEST)]
+        kaggle = stack.enter_context(kaggle_stand_in.kaggle_stand_in(answers))
+        for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
+            del os.environ[name]
+        account = {"KAGGLE_USERNAME": kaggle_stand_in.USERNAME, "KAGGLE_KEY": kaggle_stand_in.KEY}
+        os.environ |= kaggle.environment | account | {"HOME": os.getcwd()}
+        stack.enter_context(warm())
+        competition.LOOKUP_PAUSES = (0.0, 0.0)
+        competition.RETRY_PAUSES = (0.0, 0.0)
+        competition.POLL_PAUSES = (0.0, 0.0)
+        yield lambda number: trial(number, kaggle)
+
+
+def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
+    random = Random(number)
+    kaggle.entries.clear()
+    Path("data").mkdir()
+    Path("data/train.csv").write_bytes(kaggle_train(10))
+    Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
+    file = Path("mine.csv")
+    file.write_bytes(submission.render(np.array([0, 1, *(random.randrange(10) for _ in range(N_TEST - 2))])))
+
+    def send() -> None:
+        with suppress(RunError):
+            sending.submit(file)
+
+    for _ in range(random.randint(1, 3)):
+        kaggle.faults.clear()
+        for call in random.sample(CALLS, random.randint(0, 3)):
+            kaggle.fail(call, *random.choices(FAULTS, k=random.randint(1, 2)), None)
+        how = random.choice(("to the end", "killed", "two at once"))
+        if how == "to the end":
+            forked(send)
+        elif how == "killed":
+            forked(send, after=random.uniform(0, 0.8))
+        else:
+            pids = [begun(send) for _ in range(2)]
+            for pid in pids:
+                ended(pid)
+        assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
+
+    kaggle.faults.clear()
+    sleep(0.05)  # a child whose parent was killed may be at its last call
+    refused = ""
+    try:
+        sending.submit(file)
+    except RunError as error:
+        refused = str(error)
+    with bookkeeping.ledger() as book:
+        rows = book.submissions(bookkeeping.hash_of(file))
+    assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
+    if kaggle.entries:
+        [entry] = kaggle.entries
+        known = [(row["ref"], row["status"]) for row in rows if row["ref"] is not None]
+        assert known == [(entry.ref, "COMPLETE")], f"entry {entry.ref}, but the ledger has {rows}"
+        assert not refused or "Kaggle has this file already" in refused, refused
+    else:
+        assert "not known" in refused, refused
+        assert rows[-1]["status"] == "UNKNOWN", rows

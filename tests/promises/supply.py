@@ -1,0 +1,88 @@
+"""What is installed, and what listens or connects while commands run."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from digit_recognizer import board, cli, pipeline, resuming  # noqa: F401  # loaded once, for all commands
+
+from .actors import begun, ended
+
+PROMISE = "dependencies are locked and hashed; nothing listens, and nothing leaves the machine unasked"
+CASES = "requirements files, and commands whose sockets were watched"
+GOAL = 100
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(ROOT.glob("requirements*.txt"))
+RUN = ["run", "--data", "sample", "--recipe", "quick", "--epochs", "1"]
+COMMANDS = [
+    RUN,
+    ["leaderboard"],
+    ["report"],
+    ["show", "last"],
+    ["recipes"],
+    ["doctor"],
+    ["plan"],
+    ["compare", "1", "1"],
+]
+SCORE = ["score", "submissions/submission.csv", "--answers", "data/sample/answers.csv"]
+LISTENING, LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    yield trial
+
+
+def trial(number: int) -> None:
+    if number < len(FILES):
+        _check_requirements(FILES[number])
+        return
+    for name in [name for name in os.environ if name.startswith("KAGGLE")]:
+        del os.environ[name]
+    os.environ["HOME"] = os.getcwd()
+    commands = [RUN, SCORE] if number % 10 == 9 else [COMMANDS[1 + number % (len(COMMANDS) - 1)]]
+    for command in commands:
+        _watch(command)
+
+
+def _check_requirements(file: Path) -> None:
+    """Each line names one version of one package, and the hashes of its files."""
+    entries = re.sub(r"[ \\]+(\n +)?", " ", file.read_text()).splitlines()
+    entries = [entry for entry in entries if entry and not entry.startswith("#")]
+    assert len(entries) > 30, file
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^ ;]+( ;[^\\]*?)?( --hash=sha256:[0-9a-f]{64})+$", entry), (
+            entry
+        )
+
+
+def _watch(command: list[str]) -> None:
+    pid = begun(lambda: cli.main(command))
+    seen = set()
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        seen |= _sockets(pid)
+        time.sleep(0.005)
+    code = ended(pid)
+    assert code in (0, 1, 2), f"{command} ended with {code}"
+    assert not seen, f"{command} opened {seen}"
+
+
+def _sockets(pid: int) -> set[tuple[str, str]]:
+    """The TCP sockets of a process: what it listens on, and which addresses off this machine it speaks to."""
+    try:
+        links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+        tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    except OSError:  # it has ended
+        return set()
+    own = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for table in tables for line in table]
+    found = set()
+    for row in rows:
+        remote, state, inode = row[2], row[3], row[9]
+        if inode in own and (state == LISTENING or remote.split(":")[0] not in LOOPBACK):
+            found.add((row[1], remote))
+    return found

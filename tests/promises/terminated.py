@@ -1,0 +1,59 @@
+"""Real runs, ended by SIGTERM at any moment and begun again by the command that they print."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from digit_recognizer import bookkeeping, cli, pipeline, resuming  # noqa: F401  # Keras is loaded once, for all runs
+
+from .actors import forked
+
+PROMISE = "SIGTERM ends a run within seconds, and the run goes on to the same submission"
+CASES = "runs ended at random times, and resumed"
+GOAL = 200
+
+SECONDS = 10.0  # within which a run must have ended
+LONGEST = 9.0  # seconds until the signal; a whole run takes a little less where this was written
+COMMAND = ["run", "--data", "sample", "--recipe", "quick", "--epochs", "4", "--set", "dropout=0.2", "--name", "mine"]
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    output = Path("first").absolute()
+    assert forked(lambda: cli.main(COMMAND), output=output) == 0, output.read_text()
+    yield partial(trial, _hash())
+
+
+def trial(expected: str, number: int) -> None:
+    output = Path("output")
+    after = Random(number).uniform(0.3, LONGEST)
+    start = time.monotonic()
+    code = forked(lambda: cli.main(COMMAND), after=after, number=15, output=output)
+    told = output.read_text(errors="replace")
+    assert code in (143, 0), f"exit code {code}: {told}"
+    assert time.monotonic() - start < after + SECONDS, "it did not end"
+    if code == 0:  # it was done before
+        assert _hash() == expected
+        return
+    assert told.rstrip().endswith("Terminated."), told
+    with bookkeeping.ledger() as book:
+        rows = book.runs()
+    again = COMMAND
+    if rows:
+        assert rows[0]["status"] in ("interrupted", "done"), rows[0]["status"]
+        if rows[0]["status"] == "done":  # its last words were cut off
+            assert _hash() == expected
+            return
+        [name] = re.findall(r"digits run --resume (\S+)", told) or [rows[0]["name"]]
+        again = ["run", "--resume", name]
+    code = forked(lambda: cli.main(again), output=output)
+    assert code == 0, output.read_text()
+    assert _hash() == expected, "another submission"
+
+
+def _hash() -> str:
+    return bookkeeping.hash_of(Path("submissions/submission.csv"))

@@ -1,0 +1,88 @@
+"""The child process of `kaggle_call`, started in a tenth of the time: the same code, forked from a warm process.
+
+`kaggle_child` is run whole, with the real client; only the packages that this imports are loaded before.
+"""
+
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+
+from digit_recognizer import kaggle_call, kaggle_child
+
+STUB = """
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    socket.send_fds(server, [json.dumps(dict(os.environ)).encode()], [0, 1])
+    os.close(0)
+    os.close(1)
+    server.recv(1)
+"""
+
+
+@contextmanager
+def warm() -> Iterator[None]:
+    """Let `kaggle_call` start its children so while the body runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"{folder}/socket"
+        stub = Path(folder, "stub.py")
+        stub.write_text(STUB.format(address=address))
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(address)
+        server.listen(16)
+        pid = os.fork()
+        if pid == 0:
+            _serve(server)
+        server.close()
+        cold, kaggle_call.CHILD = kaggle_call.CHILD, stub
+        try:
+            yield
+        finally:
+            kaggle_call.CHILD = cold
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _serve(server: socket.socket) -> None:
+    for name in [name for name in os.environ if name.startswith("KAGGLE")]:
+        del os.environ[name]
+    with suppress(SystemExit), redirect_stdout(io.StringIO()):
+        import kaggle  # noqa: F401  # without credentials, so that it asks nobody: for what it imports itself
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
+        del sys.modules[name]  # each child imports it anew, with its own environment
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        connection, _ = server.accept()
+        if os.fork() == 0:
+            _answer(connection)
+        connection.close()
+
+
+def _answer(connection: socket.socket) -> None:
+    environment, (order, answers), *_ = socket.recv_fds(connection, 1_000_000, 2)
+    os.environ.clear()
+    os.environ.update(json.loads(environment))
+    os.dup2(order, 0)
+    os.dup2(answers, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.closerange(3, connection.fileno())
+    os.closerange(connection.fileno() + 1, 256)
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    threading.Thread(target=_die_with, args=(connection,), daemon=True).start()
+    try:
+        kaggle_child.main()
+    finally:
+        os._exit(0)
+
+
+def _die_with(connection: socket.socket) -> None:
+    connection.recv(1)  # the stub was killed
+    os._exit(9)
