@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 from . import PROMISES
+from .broken import GUARDS
 
 SHOWN = 3  # failures told
 
@@ -23,10 +24,13 @@ def main() -> None:
     parser.add_argument("--cases", type=int, help="how many; the goal by default")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after so many")
+    parser.add_argument("--without", choices=GUARDS, help="take this guard away first")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads; ours only wait
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     module = importlib.import_module(f"{__package__}.{PROMISES[arguments.promise]}")
+    if arguments.without:
+        GUARDS[arguments.without]()
     numbers = range(arguments.first, arguments.first + (arguments.cases or module.GOAL))
     done, failures, start = 0, [], time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:

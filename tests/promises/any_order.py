@@ -1,4 +1,4 @@
-"""The networks of a run, trained one by one in any order by processes of which some are killed, against one process."""
+"""The networks of a run, each by a process of its own, in any order, some killed, against one process for all."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from digit_recognizer.recipes import RECIPES, Recipe, change
 from .actors import forked
 
 PROMISE = "the same result by any number of processes, in any order, killed or not"
-CASES = "runs of three networks"
+CASES = "runs of two or three networks"
 GOAL = 20
 
 
@@ -26,11 +26,11 @@ def opened() -> Iterator[Callable[[int], None]]:
 
 def trial(number: int) -> None:
     random = Random(number)
-    changes = {"epochs": 2, "shift": 1, "dropout": 0.2, "seed": number, "folds": 3}
+    changes = {"epochs": 2, "shift": 1, "dropout": 0.2, "seed": number, "folds": 2 + number % 2}
     recipe = change(RECIPES["quick"], changes)
     output = Path("output")
-    assert forked(partial(_train, recipe, [0, 1, 2], "serial"), output=output) == 0, output.read_text()
-    for place in random.sample(range(3), 3):
+    assert forked(partial(_train, recipe, list(range(recipe.folds)), "serial"), output=output) == 0, output.read_text()
+    for place in random.sample(range(recipe.folds), recipe.folds):
         if random.random() < 0.5:
             forked(partial(_train, recipe, [place], "shared"), after=random.uniform(1, 6))
         assert forked(partial(_train, recipe, [place], "shared"), output=output) == 0, output.read_text()
@@ -50,7 +50,8 @@ def _train(recipe: Recipe, places: list[int], name: str) -> None:
         facts = training.facts("run", name, recipe, data)
         opened = bookkeeping.entered_again(book, rows[0]) if rows else bookkeeping.entered(book, name, **facts)
         with opened as entry:
-            for place in places:
+            done = {row["name"] for row in book.members(entry.number)}
+            for place in [place for place in places if members[place].name not in done]:
                 folder = runs.member_folder(entry.folder, members[place].name, len(members))
                 outcome = training._train_one(members[place], data, folder, _nothing, _nothing, (), True)
                 training._enter(entry, members[place], outcome, folder)

@@ -1,5 +1,6 @@
 """Something that goes wrong at the Nth write, fsync, rename, removal or commit of this process."""
 
+import io
 import os
 import signal
 import sqlite3
@@ -47,6 +48,33 @@ def install(nth: int, fault: Callable[[], Any]) -> list[str]:
             self.file.write(data)
 
     tempfile._TemporaryFileWrapper = HalfWritten
+
+    class Plain:
+        """A file that is written as it comes, which none of this program's should be."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            if count("write"):
+                self.file.write(data[: len(data) // 2])
+                self.file.flush()
+                fault()
+            return self.file.write(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+        def __enter__(self) -> "Plain":
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            self.file.close()
+
+    plain_open = io.open
+    io.open = lambda file, mode="r", *rest, **options: (
+        Plain(plain_open(file, mode, *rest, **options)) if mode == "wb" else plain_open(file, mode, *rest, **options)
+    )
 
     class Connection(sqlite3.Connection):
         def execute(self, command: str, *values: Any) -> Any:

@@ -19,7 +19,7 @@ PROMISE = "a full disk never destroys the last good state, and ends in exit code
 CASES = "sizes from nothing to enough"
 GOAL = 300
 
-ENOUGH = 120_000  # bytes; a ledger is the largest file of the short run, beside its journal
+ENOUGH = 400_000  # bytes; the ledger takes 80,000, a submission 150,000, a checkpoint 220,000
 ENOUGH_FOR_A_RUN = 900_000
 REAL_EVERY = 30
 
@@ -48,7 +48,7 @@ def trial(number: int) -> None:
     code = forked(lambda: _limited(most, lambda: group._run(lambda: _go_on(row))), output=output)
     _check_code(code, output)
     published = Path("submissions/submission.csv").read_bytes()
-    assert published == (OLD if code else NEW) or (code and published == NEW), "a torn submission"
+    assert published in ((OLD, NEW) if code else (NEW,)), f"a torn submission of {len(published)} bytes"
     found = resuming.begun(entry.folder, IDENTITY)
     assert found, "the checkpoint is lost"
     np.testing.assert_array_equal(found.variables[0], state(len(found.history))[0])
@@ -56,6 +56,8 @@ def trial(number: int) -> None:
         assert book.run("last")["name"] == row["name"]
         assert code or book.run("last")["status"] == "done"
     assert not list(Path("submissions").rglob("*.tmp"))
+    for path in Path("submissions").rglob("*.npz"):
+        runs.read_arrays(path)
 
 
 def _limited(most: int, act: Callable[[], int | None]) -> None:
@@ -65,10 +67,10 @@ def _limited(most: int, act: Callable[[], int | None]) -> None:
 
 def _go_on(row: dict[str, object]) -> None:
     with bookkeeping.ledger() as book, bookkeeping.entered_again(book, row) as entry:
-        for epoch in (2, 3):
-            resuming.keep(entry.folder, IDENTITY, _checkpoint(epoch))
         runs.write_submission(entry.folder, NEW)
         runs.publish(entry.folder)
+        for epoch in (2, 3):
+            resuming.keep(entry.folder, IDENTITY, _checkpoint(epoch))
         book.finish_run(entry.number, "done")
 
 

@@ -22,7 +22,7 @@ GOAL = 1_000
 
 FACTS = {"kind": "run", "recipe_name": "x", "recipe": {}, "data": "", "source": "folder"}
 FACTS |= {"train_hash": "", "test_hash": "", "device": "cpu"}
-N_EPOCHS, N_TEST = 4, 50
+N_EPOCHS, N_TEST = 4, 20_000
 IDENTITY = "me"
 OLD = submission.render(np.arange(N_TEST) % 7)  # of the run before
 NEW = submission.render(np.arange(N_TEST) % 10)
@@ -45,7 +45,7 @@ def trial(number: int) -> None:
         _run(log)
 
     if number % 2:
-        forked(lambda: _run(log), after=random.uniform(0, 0.12))
+        forked(lambda: _run(log), after=random.uniform(0, 0.25))
     else:
         forked(die_at_a_step)
     os.close(log)
@@ -53,7 +53,7 @@ def trial(number: int) -> None:
 
 
 def state(epoch: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.random.default_rng((epoch, part)).random((30, 40), dtype=np.float32) for part in range(3))
+    return tuple(np.random.default_rng((epoch, part)).random((100, 200), dtype=np.float32) for part in range(3))
 
 
 def _run(log: int) -> None:

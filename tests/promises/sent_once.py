@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -29,26 +29,35 @@ FAULTS = (429, 500, 503, 401, "lost", "500 after", "html")
 
 @contextmanager
 def opened() -> Iterator[Callable[[int], None]]:
-    with ExitStack() as stack:
-        answers = [int(number) % 10 for number in range(N_TEST)]
-        kaggle = stack.enter_context(kaggle_stand_in.kaggle_stand_in(answers))
+    with flaky_kaggle(os.getcwd()) as kaggle:
+        yield lambda number: trial(number, kaggle)
+
+
+@contextmanager
+def flaky_kaggle(home: str) -> Iterator[kaggle_stand_in.StandIn]:
+    """A stand-in for Kaggle, credentials for it in the environment, the real client warm, and no pauses."""
+    answers = [number % 10 for number in range(N_TEST)]
+    with kaggle_stand_in.kaggle_stand_in(answers, allowance=1_000_000) as kaggle:
         for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
             del os.environ[name]
         account = {"KAGGLE_USERNAME": kaggle_stand_in.USERNAME, "KAGGLE_KEY": kaggle_stand_in.KEY}
-        os.environ |= kaggle.environment | account | {"HOME": os.getcwd()}
-        stack.enter_context(warm())
-        competition.LOOKUP_PAUSES = (0.0, 0.0)
-        competition.RETRY_PAUSES = (0.0, 0.0)
-        competition.POLL_PAUSES = (0.0, 0.0)
-        yield lambda number: trial(number, kaggle)
+        os.environ |= kaggle.environment | account | {"HOME": home}
+        competition.LOOKUP_PAUSES = competition.RETRY_PAUSES = competition.POLL_PAUSES = (0.0, 0.0)
+        with warm():
+            yield kaggle
+
+
+def write_data() -> None:
+    """Data of N_TEST rows to be labelled."""
+    Path("data").mkdir()
+    Path("data/train.csv").write_bytes(kaggle_train(10))
+    Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
 
 
 def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
     random = Random(number)
     kaggle.entries.clear()
-    Path("data").mkdir()
-    Path("data/train.csv").write_bytes(kaggle_train(10))
-    Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
+    write_data()
     file = Path("mine.csv")
     file.write_bytes(submission.render(np.array([0, 1, *(random.randrange(10) for _ in range(N_TEST - 2))])))
 

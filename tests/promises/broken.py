@@ -1,0 +1,65 @@
+"""The guards, each taken away: a promise whose trials do not notice that shows nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def writer() -> None:
+    """Files are opened and written, as anybody does."""
+    from digit_recognizer import runs
+
+    def write_plainly(path: Path, *parts: bytes, durable: bool = True) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as file:
+            data = b"".join(parts)
+            for start in range(0, len(data), 512):
+                file.write(data[start : start + 512])
+
+    runs.write_atomically = write_plainly
+
+
+def reader() -> None:
+    """CSVs are read by pandas, as anybody does."""
+    import io
+
+    import pandas as pd
+
+    from digit_recognizer import tables
+
+    def read_plainly(content: Any, columns: tuple[str, ...], source: Path | None = None) -> Any:
+        return pd.read_csv(io.BytesIO(content), dtype="uint8").to_numpy()
+
+    tables.parse_plain = read_plainly
+
+
+def gate() -> None:
+    """Every file is sent."""
+    from digit_recognizer import submission
+
+    submission.check_upload = lambda data, name, n_rows: None
+
+
+def look() -> None:
+    """A file is sent without a look at what Kaggle has."""
+    from digit_recognizer import competition
+
+    competition._find = lambda sha256, pace: []
+
+
+def seals() -> None:
+    """The ledger's rows are believed."""
+    from digit_recognizer import seals
+
+    seals.check = lambda connection, table, row: None
+    seals.check_structure = lambda connection: None
+
+
+def numbers() -> None:
+    """Nobody looks whether a value is a number."""
+    from digit_recognizer import runs
+
+    runs._not_finite = lambda arrays: None
+
+
+GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, seals, numbers)}
