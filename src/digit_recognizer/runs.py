@@ -196,6 +196,8 @@ def read_arrays(
     try:
         with np.load(BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
+        if len(found) != int.from_bytes(content[-12:-10], "little"):  # as its directory ends; zipfile does not look
+            raise EOFError
     except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged, it cannot be read ({type(error).__name__}). {cure}") from error
     if missing := sorted(set(names) - set(found)):

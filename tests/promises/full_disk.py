@@ -58,6 +58,8 @@ def trial(number: int) -> None:
     assert not list(Path("submissions").rglob("*.tmp"))
     for path in Path("submissions").rglob("*.npz"):
         runs.read_arrays(path)
+    for path in Path("submissions").rglob("submission.csv"):
+        assert path.read_bytes() in (OLD, NEW), f"{path} is torn"
 
 
 def _limited(most: int, act: Callable[[], int | None]) -> None:

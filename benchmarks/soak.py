@@ -1,0 +1,102 @@
+"""As many cases of each promise as there is time for, into docs/reliability.md.
+
+    python benchmarks/soak.py --minutes 60
+
+Two promises are tried at once. What asks little of the machine comes first, and what it leaves goes to the others.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from figures import DOCS, ROOT, machine, today, write_between
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from promises import PROMISES
+
+N_AT_ONCE = 2
+ORDER = (15, 10, 9, 7, 2, 6, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # by what the goals take, the least first
+AUDIT = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(ROOT / "requirements.txt")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, required=True, help="how long, about")
+    parser.add_argument(
+        "--only", type=int, nargs="+", choices=PROMISES, help="these promises alone; nothing is written"
+    )
+    arguments = parser.parse_args()
+    chosen = [number for number in ORDER if number in (arguments.only or PROMISES)]
+    found = soak(chosen, 60 * arguments.minutes)
+    for number in sorted(found):
+        for told in found[number]["told"]:
+            print(f"\npromise {number}, {told}", file=sys.stderr)
+    print(table(found))
+    if not arguments.only:
+        write_between(DOCS / "reliability.md", "soak", f"{table(found)}\n\n{audit()}\n\n{machine()}; {today()}.")
+    sys.exit(any(result["failures"] for result in found.values()))
+
+
+def soak(waiting: list[int], seconds: float) -> dict[int, dict[str, Any]]:
+    """What came of each promise; each gets an equal part of the time that is left when its turn comes."""
+    end, lock, found = time.monotonic() + seconds, threading.Lock(), {}
+
+    def work() -> None:
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                share = (end - time.monotonic()) * N_AT_ONCE / max(len(waiting), N_AT_ONCE)
+                number = waiting.pop(0)
+            found[number] = trials(number, max(share, 1.0))
+            print(
+                f"{PROMISES[number]}: {found[number]['cases']:,} cases, {found[number]['failures']} failures",
+                flush=True,
+            )
+
+    workers = [threading.Thread(target=work) for _ in range(N_AT_ONCE)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return found
+
+
+def trials(number: int, seconds: float) -> dict[str, Any]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+    command = [sys.executable, "-m", "promises", str(number), "--seconds", str(seconds)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        raise SystemExit(f"promise {number} could not be tried:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(found: dict[int, dict[str, Any]]) -> str:
+    lines = ["| promise | what a case is | cases | goal | failures | minutes |\n|---|---|---:|---:|---:|---:|"]
+    for number in sorted(found):
+        module, result = importlib.import_module(f"promises.{PROMISES[number]}"), found[number]
+        counts = f"{result['cases']:,} | {module.GOAL:,} | {result['failures']} | {result['seconds'] / 60:.1f}"
+        lines.append(f"| {number}. {module.PROMISE} | {module.CASES} | {counts} |")
+    return "\n".join(lines)
+
+
+def audit() -> str:
+    """What pip-audit says of the pinned versions, or why it says nothing."""
+    command = " ".join(["python", *AUDIT[:-1], "requirements.txt"])
+    if not shutil.which("pip-audit"):
+        return f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."
+    done = subprocess.run([sys.executable, *AUDIT], capture_output=True, text=True, check=False)
+    last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
+    return f"Known vulnerabilities of the pinned versions, by `{command}`: {last}"
+
+
+if __name__ == "__main__":
+    main()
