@@ -88,7 +88,7 @@ def _label(text: str) -> Callable[[bytes, Random], bytes]:
 
     def change(data: bytes, random: Random) -> bytes:
         lines = data.split(b"\n")
-        row = random.randint(1, N_ROWS)
+        row = random.randint(1, len(lines) - 2)
         lines[row] = lines[row].split(b",")[0] + b"," + text.encode()
         return b"\n".join(lines)
 
@@ -113,7 +113,7 @@ FAULTS: list[Callable[[bytes, Random], bytes]] = [
     lambda data, random: b"," + data.replace(b"\n", b"\n0,")[:-2],
     lambda data, random: data[: random.randrange(len(data))],
     lambda data, random: data + data,
-    lambda data, random: data + b"41,3\n",
+    lambda data, random: data + b"%d,3\n" % data.count(b"\n"),
     lambda data, random: re.sub(rb",[0-9]\n", b",3\n", data),
     lambda data, random: data.decode().encode("utf-16"),
     lambda data, random: data.replace(b",", b"\t"),

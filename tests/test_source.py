@@ -1,0 +1,79 @@
+"""What the source must not do: make code or objects of what it reads, or write a file past the one writer."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer import cli
+
+SOURCE = Path(cli.__file__).parents[1]
+FILES = sorted(SOURCE.rglob("*.py"))
+
+MODULES = {"pickle", "marshal", "shelve", "dill", "yaml", "ctypes", "runpy", "joblib.externals"}
+CALLS = {
+    *("eval", "exec", "extract", "extractall", "load_model", "load_weights"),
+    *("joblib.load", "np.load", "torch.load"),  # np.load but with allow_pickle=False
+    *("write_text", "write_bytes", "save", "savez", "savez_compressed", "savefig", "tofile", "to_csv", "save_weights"),
+}
+ALLOWED = {
+    ("competition.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
+    ("kaggle_child.py", "os.fdopen"),  # stdout
+    ("lock.py", "path.open"),  # of a lock, which stays empty
+    ("looking.py", "board.to_csv"),  # our own, which makes text
+    ("pictures.py", "figure.savefig"),  # into memory
+    ("runs.py", "np.savez_compressed"),  # into memory
+}
+
+
+def faults(text, name):
+    """What a source does of that."""
+    tree = ast.parse(text)
+    return [word for node in ast.walk(tree) for word in (*_imports(node), *_calls(node)) if (name, word) not in ALLOWED]
+
+
+def _imports(node):
+    words = []
+    if isinstance(node, ast.Import):
+        words = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        words = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [word for word in words if any(f"{word}.".startswith(f"{module}.") for module in MODULES)]
+
+
+def _calls(node):
+    if not isinstance(node, ast.Call):
+        return []
+    word = ast.unparse(node.func)
+    options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+    mode = options.get("mode", "") + " ".join(map(ast.unparse, node.args[:2])) if word.endswith("open") else ""
+    is_opened_to_write = any(f"'{letter}" in mode for letter in "wax")
+    is_listed = word in CALLS or word.rpartition(".")[2] in CALLS - {"load"}
+    if (word == "np.load" and options.get("allow_pickle") == "False") or not (
+        is_listed or is_opened_to_write or "shell" in options
+    ):
+        return []
+    return [word]
+
+
+@pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(SOURCE)) for file in FILES])
+def test_the_source_keeps_to_its_reader_and_its_writer(file):
+    assert not faults(file.read_text(encoding="utf-8"), file.name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("import pickle", "from joblib.externals import cloudpickle", "import yaml.reader"),
+        *("keras.saving.load_model(path)", "model.load_weights(path)", "joblib.load(path)", "np.load(path)"),
+        *("np.load(path, allow_pickle=True)", "archive.extractall(folder)", "eval(text)"),
+        *("subprocess.run(words, shell=True)", "path.write_text(text)", "open(path, 'w')", "path.open('ab')"),
+        *("frame.to_csv(path)", "model.save(path)", "np.savez(path, x=x)"),
+    ],
+)
+def test_the_reader_of_the_source_sees_what_it_looks_for(line):
+    assert faults(line, "any.py")
+
+
+def test_the_reader_of_the_source_sees_no_more():
+    assert not faults("np.load(path, allow_pickle=False)\nopen(path)\npath.open('rb')\nmodel.compile(x)", "any.py")
