@@ -35,6 +35,15 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
         ("epochs = [1]", "whole number"),
         ("dropout = {a = 1}", "a number"),
         ("epochs = 2020-01-01", "whole number"),
+        ('epochs = "3"', "no quotes around a number"),
+        ('batch_norm = "true"', "no quotes"),
+        ('members = [{epochs = "3"}]', "no quotes"),
+        ("members = []", "members is empty"),
+        ("dropout = nan", "from 0"),
+        ("learning_rate = inf", "from 1e-09 to 10"),
+        ("epochs = 1e999", "whole number"),
+        ("epochs = 3\nepochs = 4", "not a readable recipe"),
+        ("[" * 100_000, "not a readable recipe"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused(text, message, tmp_path):

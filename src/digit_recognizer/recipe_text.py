@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InputError
 from .files import read_bytes
-from .recipes import Recipe, change, choose, networks
+from .recipes import Recipe, change, choose, networks, type_of
 
 _MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
 
@@ -38,10 +38,23 @@ def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
         raise InputError(f"{path}: the file of a sweep, by its table [space]: `digits sweep {path} --trials N`.")
     base, model = (settings.get(key) for key in ("base", "model"))
     try:
+        _check_types(settings)
         _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
         return change(recipe, {key: value for key, value in settings.items() if key not in ("base", "model")})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _check_types(settings: dict[str, Any]) -> None:
+    """Raise InputError for what a file may not say, though words on a command line may."""
+    members = settings.get("members", [{}])
+    if members == []:
+        raise InputError("members is empty. List recipes or tables there, or leave it out.")
+    tables = [one for one in members if isinstance(one, dict)] if isinstance(members, list) else []
+    for table in (settings, *tables):
+        for key, value in table.items():
+            if key not in ("base", "members") and isinstance(value, str) and type_of(key) is not str:
+                raise InputError(f'{key} = "{value}": expected no quotes around a number, or around true and false.')
 
 
 def parse_settings(words: tuple[str, ...]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 A module has PROMISE and CASES in words, GOAL, how many are wanted, and `opened()`, a context that yields `trial`:
 `trial(number)` runs in an empty folder and raises AssertionError when the promise is broken. The same number is the
-same case. `python -m promises 3 --cases 50`, in tests/, runs some; the test suite runs a few of each,
+same case. `python -m promises 3:50`, in tests/, runs some; the test suite runs a few of each,
 `benchmarks/soak.py` as many as there is time for.
 """
 

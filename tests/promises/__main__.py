@@ -1,61 +1,33 @@
-"""Run cases of one promise, and print what came of them as JSON."""
+"""Try cases of promises, and print what came of each as a line of JSON.
+
+A run is told as PROMISE[:CASES[:FIRST[:GUARD]]]: `7` tries as many cases of the seventh promise as its goal says,
+`3:1:56` the 56th of the third, `3:60:40:writer` sixty without the guard of that name.
+"""
 
 import argparse
-import importlib
 import json
 import os
-import shutil
 import sys
-import tempfile
-import time
-import traceback
 import warnings
-from pathlib import Path
 
-from . import PROMISES
-from .broken import GUARDS
-
-SHOWN = 3  # failures told
+from .trying import tried
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("promise", type=int, choices=PROMISES)
-    parser.add_argument("--cases", type=int, help="how many; the goal by default")
-    parser.add_argument("--first", type=int, default=0, help="number of the first")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after so many")
-    parser.add_argument("--without", choices=GUARDS, help="take this guard away first")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of each run; begin no case after so many")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads; ours only wait
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    module = importlib.import_module(f"{__package__}.{PROMISES[arguments.promise]}")
-    if arguments.without:
-        GUARDS[arguments.without]()
-    numbers = range(arguments.first, arguments.first + (arguments.cases or module.GOAL))
-    done, failures, start = 0, [], time.monotonic()
-    with tempfile.TemporaryDirectory() as temporary:
-        tempfile.tempdir = os.environ["TMPDIR"] = temporary
-        here = Path(temporary, "here")
-        here.mkdir()
-        os.chdir(here)
-        with module.opened() as trial:
-            for number in numbers:
-                if time.monotonic() - start > arguments.seconds:
-                    break
-                folder = Path(temporary, "trial")
-                folder.mkdir()
-                os.chdir(folder)
-                try:
-                    trial(number)
-                except Exception:
-                    failures.append(f"case {number}: {traceback.format_exc()}")
-                    print(failures[-1], file=sys.stderr)
-                done += 1
-                os.chdir(here)
-                shutil.rmtree(folder)
-            os.chdir("/")
-    result = {"promise": arguments.promise, "cases": done, "failures": len(failures)}
-    print(json.dumps(result | {"seconds": round(time.monotonic() - start, 1), "told": failures[:SHOWN]}))
+    if len(arguments.runs) > 1:
+        from digit_recognizer import cli, pipeline, resuming  # noqa: F401  # Keras is loaded once, for all runs
+    failures = 0
+    for run in arguments.runs:
+        number, cases, first, guard = [*run.split(":"), *[""] * 4][:4]
+        found = tried(int(number), int(cases or 0) or None, int(first or 0), arguments.seconds, guard or None)
+        print(json.dumps(found | {"run": run}), flush=True)
+        failures += found["failures"]
     sys.exit(bool(failures))
 
 

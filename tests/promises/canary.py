@@ -18,6 +18,7 @@ from kaggle_csv import kaggle_test, kaggle_train
 from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
 
 from .actors import forked
+from .warm_client import warm
 
 PROMISE = "no credential leaves the process that talks to Kaggle"
 CASES = "commands, each with its credentials and its trouble"
@@ -44,7 +45,7 @@ SCENARIOS = list(itertools.product(TROUBLES, GIVEN))
 
 @contextmanager
 def opened() -> Iterator[Callable[[int], None]]:
-    with kaggle_stand_in.kaggle_stand_in([0] * N_TEST, b"no zip") as kaggle:
+    with kaggle_stand_in.kaggle_stand_in([0] * N_TEST, b"no zip") as kaggle, warm():
         yield partial(trial, kaggle)
 
 

@@ -12,22 +12,21 @@ import numpy as np
 import kaggle_stand_in
 from digit_recognizer import sending
 from digit_recognizer.submission import check_upload, render
-from kaggle_csv import kaggle_test, kaggle_train
 
+from . import sent_once
 from .actors import refusal
 
 PROMISE = "a file that Kaggle would refuse or score 0 is never uploaded"
 CASES = "files, of which one in eleven is good"
 GOAL = 5_500
 
-N_ROWS = 40
+N_ROWS = sent_once.N_TEST
 GOOD_EVERY = 11
 
 
 @contextmanager
 def opened() -> Iterator[Callable[[int], None]]:
-    with kaggle_stand_in.kaggle_stand_in([0] * N_ROWS) as kaggle:
-        os.environ |= kaggle.environment | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN, "HOME": os.getcwd()}
+    with sent_once.flaky_kaggle(os.getcwd()) as kaggle:
         yield lambda number: trial(number, kaggle)
 
 
@@ -40,9 +39,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
     bad = good
     while is_fit(bad, N_ROWS):
         bad = random.choice(FAULTS)(good, random) if random.random() < 0.7 else mutated(good, random)
-    Path("data").mkdir()
-    Path("data/train.csv").write_bytes(kaggle_train(10))
-    Path("data/test.csv").write_bytes(kaggle_test(N_ROWS))
+    sent_once.write_data()
     Path("bad.csv").write_bytes(bad)
     message = refusal(lambda: sending.submit(Path("bad.csv")))
     assert message.startswith("bad.csv"), message

@@ -1,0 +1,70 @@
+"""Cases of a promise, tried in a process of their own, perhaps without one of the guards."""
+
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from . import PROMISES
+from .actors import begun, ended
+from .broken import GUARDS
+
+SHOWN = 3  # failures told
+
+
+def tried(
+    number: int, cases: int | None = None, first: int = 0, seconds: float = float("inf"), guard: str | None = None
+) -> dict[str, Any]:
+    """Try so many cases, the goal by default, from the first on, but begin none after so many seconds.
+
+    Returns {promise, cases, failures, seconds, told}, of which `told` has the first tracebacks.
+    """
+    reading, writing = os.pipe()
+    pid = begun(lambda: _write(writing, _run(number, cases, first, seconds, guard)), os.dup(2))
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        told = answer.read()
+    code = ended(pid)
+    assert told, f"the process of promise {number} ended with {code}"
+    return json.loads(told)
+
+
+def _write(descriptor: int, result: dict[str, Any]) -> None:
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(result, file)
+
+
+def _run(number: int, cases: int | None, first: int, seconds: float, guard: str | None) -> dict[str, Any]:
+    if guard:
+        GUARDS[guard]()
+    module = importlib.import_module(f"{__package__}.{PROMISES[number]}")
+    done, failures, start = 0, [], time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        tempfile.tempdir = os.environ["TMPDIR"] = temporary
+        here = Path(temporary, "here")
+        here.mkdir()
+        os.chdir(here)
+        with module.opened() as trial:
+            for case in range(first, first + (cases or module.GOAL)):
+                if time.monotonic() - start > seconds:
+                    break
+                folder = Path(temporary, "trial")
+                folder.mkdir()
+                os.chdir(folder)
+                try:
+                    trial(case)
+                except Exception:
+                    failures.append(f"case {case}: {traceback.format_exc()}")
+                    print(failures[-1], file=sys.stderr)
+                done += 1
+                os.chdir(here)
+                shutil.rmtree(folder)
+        os.chdir("/")
+    took = round(time.monotonic() - start, 1)
+    return {"promise": number, "cases": done, "failures": len(failures), "seconds": took, "told": failures[:SHOWN]}
