@@ -127,7 +127,7 @@ HARMFUL_TO_TRAIN = {
 }  # fmt: skip
 HARMFUL_PACKED = {
     "a gzip of a gzip": (lambda data: gzip.compress(gzip.compress(data)), "received a gzip archive within another"),
-    "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "the gzip is cut short"),
+    "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "damaged or cut short"),
     "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
     "something behind a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
     "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),

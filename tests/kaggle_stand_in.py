@@ -52,6 +52,7 @@ class StandIn:
     allowance: int = 5
     page_size: int = 20
     retry_after: str = ""  # of refusals
+    list_lag: int = 0  # the list does not show so many of the newest entries
     entries: list[Entry] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -227,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _ListSubmissions(self, stand_in: StandIn, body: bytes, url: Any) -> Any:
         start = int(json.loads(body).get("pageToken") or 0)
         end = start + stand_in.page_size
-        newest_first = stand_in.entries[::-1]
+        newest_first = stand_in.entries[::-1][stand_in.list_lag :]
         token = str(end) if end < len(newest_first) else ""
         return {"submissions": [entry.shown() for entry in newest_first[start:end]], "nextPageToken": token}
 

@@ -45,13 +45,15 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
 
 def test_what_dead_writers_left_is_swept_and_a_living_ones_file_is_not(tmp_path):
     (tmp_path / "below").mkdir()
-    old, new, other = tmp_path / "below/.x.csv.a1.tmp", tmp_path / ".x.csv.b2.tmp", tmp_path / "mine.tmp"
+    old, new, other = tmp_path / "below/.x.csv.a1.digits.tmp", tmp_path / ".x.csv.b2.digits.tmp", tmp_path / ".mine.tmp"
     for path in (old, new, other):
         path.write_bytes(b"half")
     for path in (old, other):
         os.utime(path, (0, 0))
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob("*.tmp")) == [new.name, other.name]
+    assert old.exists()
+    sweep(tmp_path, below=True)
+    assert sorted(path.name for path in tmp_path.rglob("*.tmp")) == [other.name, new.name]
     sweep(tmp_path, older_than=0)
     assert list(tmp_path.rglob("*.tmp")) == [other]
 

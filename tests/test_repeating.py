@@ -25,6 +25,12 @@ def others(labels, n):
     return np.where(np.arange(len(labels)) < n, (labels + 1) % 10, labels)
 
 
+@pytest.fixture(autouse=True)
+def _a_clean_tree(monkeypatch):
+    """The code of these tests is no other than that of a moment ago."""
+    monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab")
+
+
 @pytest.fixture
 def first():
     """An original of 200 held-out and 2,000 test rows, made here and now."""
@@ -35,7 +41,7 @@ def first():
 
 
 def checked(first, log_p, test_log_p, device="cpu"):
-    found = repeating.check(first, log_p, test_log_p, LABELS, device)
+    found = repeating.check(first, first.rows, log_p, test_log_p, LABELS, device)
     return found["level"], found["expected"]
 
 
@@ -59,9 +65,29 @@ def test_level_3_is_an_accuracy_that_differs_by_chance(first):
 
 def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    found = repeating.check(first, first.log_p, first.test_log_p, LABELS, "cpu")
+    found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, "cpu")
     assert (found["expected"], found["changes"]) == (2, ["TF_ENABLE_ONEDNN_OPTS None -> 0"])
     assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
+    monkeypatch.setattr(surroundings, "code", lambda: "another")
+    assert checked(first, first.log_p, first.test_log_p) == (1, repeating.UNLIKE)
+
+
+def test_accuracies_are_compared_on_the_same_rows_alone(first):
+    labels = others(first.test_log_p.argmax(axis=1), 100)
+    for rows in (first.rows + 1, first.rows[:0]):
+        found = repeating.check(first, rows, first.log_p[: len(rows)], said(labels), LABELS[: len(rows)], "cpu")
+        assert found["level"] == repeating.UNLIKE
+        assert "no rows were held out by both" in found["verdict"]
+
+
+def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first, monkeypatch):
+    monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab+")
+    run = {**first.run, "code": "0123456789ab+"}
+    [told] = bookkeeping.changes_since(run, "cpu")
+    assert "files were changed" in told
+    run = {**first.run, "settings": json.dumps({"resumed with": "threads 9 -> 2"})}
+    monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab")
+    assert bookkeeping.changes_since(run, "cpu") == ["resumed with threads 9 -> 2 -> None"]
 
 
 def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, capsys):
@@ -76,8 +102,8 @@ def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, capsys):
         return json.loads(out)["check"] if out else " ".join(err.split())
 
     assert repeat("0")["verdict"] == (
-        f"Check of {whole['run']}: level 1, the same bits. Expected: level 1; CPU, threads, versions and settings are "
-        "the same."
+        f"Check of {whole['run']}: level 1, the same bits. Expected: level 1; code, versions, CPU, threads and "
+        "settings are the same."
     )
     with bookkeeping.ledger() as book:
         assert (book.run("1")["device"], json.loads(book.run("1")["settings"])) == ("cpu", {})

@@ -105,7 +105,7 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
     with bookkeeping.ledger() as book:
         killed = book.run("last")
     folder = Path("submissions", killed["name"])
-    Path(folder, ".checkpoint-3.npz.abc.tmp").write_bytes(b"torn")
+    Path(folder, ".checkpoint-3.npz.abc.digits.tmp").write_bytes(b"torn")
     assert len(list(folder.glob("checkpoint-*.npz"))) == 2
     assert not Path(folder, "checkpoint-9.npz").exists()
 
@@ -151,6 +151,8 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
     pipeline.run(pipeline.Job("mine", change(ONE, {"seed": 1}), Path("sample")))
     pipeline.run(pipeline.Job("mine", ONE, Path("sample"), run_name="another"))
     assert len(asked) == 1
+    assert pipeline.run(pipeline.Job("mine", ONE, Path("sample"), run_name="mine"))["run"] != row["name"]
+    assert len(asked) == 2
 
 
 def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,7 @@
 """A run's place in the ledger and on the disk: both are begun before the training and closed whatever happens."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +20,8 @@ from .predict import fitness
 from .score import wilson_interval
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
-_DECIDING = ("code", "device", "cpu", "threads", "python", "numpy", "scikit-learn", "keras")  # and the backend
+_VERSIONS = ("code", "digit-recognizer", "backend", "python", "numpy", "scipy", "scikit-learn", "keras")
+_RESUMED = "resumed with"  # among a run's settings: what was other when it went on
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
@@ -54,7 +55,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
 
     What the body raises closes the run as failed, diverged, interrupted or pruned, and an empty folder is removed.
     """
-    sweep(runs.SUBMISSIONS)
+    sweep(runs.SUBMISSIONS, below=True)
     folder = runs.new_run(name, datetime.now())
     with _at_work(folder):
         number = book.start_run(name=folder.name, **surroundings.facts(), **facts)
@@ -63,17 +64,19 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
 
 
 @contextmanager
-def entered_again(book: Ledger, run: Row) -> Iterator[Entry]:
-    """Open a run of the ledger that did not come to its end; its row keeps the surroundings in which it began.
+def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterator[Entry]:
+    """Open a run of the ledger that did not come to its end.
 
+    Its row keeps the surroundings in which it began, and notes the `changes` since.
     Raises RunError while another process is at it, or when that one has finished it.
     """
     folder = runs.same_run(run)
     with _at_work(folder):
         if book.run(run["name"])["status"] == "done":
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
-        sweep(folder, older_than=0)  # whoever wrote here is dead
-        book.update_run(run["id"], status="running", finished=None, error="")
+        sweep(folder, older_than=0, below=True)  # whoever wrote here is dead
+        settings = json.loads(run["settings"]) | ({_RESUMED: ", ".join(changes)} if changes else {})
+        book.update_run(run["id"], status="running", finished=None, error="", settings=settings)
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)
 
@@ -83,8 +86,16 @@ def changes_since(run: Row, device: str) -> list[str]:
     facts = surroundings.facts() | {"device": device}
     then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
     now = {**facts, **facts["versions"], **facts["settings"]}
-    keys = (*_DECIDING, "backend", surroundings.backend(), *surroundings.SETTINGS)
-    return [f"{key} {then.get(key)} -> {now.get(key)}" for key in keys if then.get(key) != now.get(key)]
+    keys = (*_VERSIONS, surroundings.backend(), _RESUMED, "device", "cpu", "threads", *surroundings.SETTINGS)
+    changes = [f"{key} {then.get(key)} -> {now.get(key)}" for key in keys if then.get(key) != now.get(key)]
+    if str(now["code"]).endswith("+") and then["code"] == now["code"]:
+        changes.append(f"code {now['code']}, in which files were changed, perhaps since")
+    return changes
+
+
+def is_of_the_machine(change: str) -> bool:
+    """Whether one of `changes_since` is of the CPU, its threads or settings, and not of code or versions."""
+    return change.partition(" ")[0] in ("device", "cpu", "threads", *surroundings.SETTINGS)
 
 
 def backend_of(run: Row) -> str | None:

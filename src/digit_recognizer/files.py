@@ -1,4 +1,4 @@
-"""The one writer every file goes through: a file is there whole, or it is not there. And the reader of small ones."""
+"""The one writer every file goes through: a file is there whole, or it is not there. And a reader that looks first."""
 
 import os
 import stat
@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError, RunError
 
 MAX_BYTES = 1_000_000_000  # of any file that is read; Kaggle's train.csv has 77 million
+_TEMPORARY = ".digits.tmp"  # how the names of temporary files end
 STALE_SECONDS = 3600.0  # no file takes an hour to write, so who began it is dead
 
 
@@ -23,7 +24,9 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY, delete=False
+        ) as file:
             temporary = Path(file.name)
             file.writelines(parts)
             if durable:
@@ -44,9 +47,9 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
             temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
-    """Remove what writers that were killed left in `folder` and below, if it was last written so many seconds ago."""
-    for path in folder.rglob(".*.tmp"):
+def sweep(folder: Path, older_than: float = STALE_SECONDS, below: bool = False) -> None:
+    """Remove what writers that were killed left in `folder`, and `below`, if it was written so many seconds ago."""
+    for path in (folder.rglob if below else folder.glob)(f".*{_TEMPORARY}"):
         with suppress(OSError):  # another process sweeps, too
             if time.time() - path.stat().st_mtime >= older_than:
                 path.unlink()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from .errors import InputError
 
@@ -108,21 +108,26 @@ def call(name: str, on_create: Callable[[], None] = lambda: None, **arguments: A
 def _talk(child: subprocess.Popen[bytes], order: dict[str, Any], on_create: Callable[[], None]) -> dict[str, Any]:
     """Give the order and the word to create; the child's lines, joined."""
     told: dict[str, Any] = {}
-    assert child.stdin is not None
-    assert child.stdout is not None
-    with suppress(BrokenPipeError):  # it is dead, and its lines end
-        child.stdin.write(json.dumps(order).encode() + b"\n")
-        child.stdin.flush()
-    for line in child.stdout:
-        try:
-            told |= json.loads(line)
-        except ValueError:  # cut off when the child was killed
-            break
-        if "stage" in told and told.keys() == {"stage"}:
-            on_create()
-            with suppress(BrokenPipeError):
-                child.stdin.write(b"go\n")
-                child.stdin.flush()
+    orders, answers = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
+
+    def say(line: bytes) -> None:
+        with suppress(BrokenPipeError):  # it is dead, and its lines end
+            orders.write(line + b"\n")
+            orders.flush()
+
+    try:
+        say(json.dumps(order).encode())
+        for line in answers:
+            try:
+                told |= json.loads(line)
+            except ValueError:  # cut off when the child was killed
+                break
+            if told.keys() == {"stage"}:
+                on_create()
+                say(b"go")
+    finally:
+        with suppress(BrokenPipeError):  # of what could not be written before
+            orders.close()
     return told
 
 

@@ -166,8 +166,9 @@ class Ledger:
     def _rows(self, table: str, query: str, *values: Any) -> list[Row]:
         """The rows of a query that gives a table's columns, and perhaps more; each is checked."""
         rows = [dict(row) for row in self._connection.execute(query, values)]
+        columns = seals.columns(self._connection, table) if rows else []
         for row in rows:
-            seals.check(self._connection, table, row)
+            seals.check(table, columns, row)
             del row["crc"]
         return rows
 
@@ -182,6 +183,7 @@ class Ledger:
     def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
         columns = ", ".join(f"{key} = ?" for key in values)
         with self._transaction():
+            self._rows(table, f"SELECT * FROM {table} WHERE id = ?", number)  # what is damaged is not sealed as it is
             self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
             seals.seal(self._connection, table, number)
 
@@ -212,10 +214,14 @@ def opened(path: Path) -> Iterator[Ledger]:
             seals.check_structure(connection)
             yield Ledger(connection)
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged name
-        raise RunError(
-            f"{path}: the ledger cannot be used ({error}). Check that you may write there; if it is damaged, move it "
-            "away: a new one is begun, and the run folders are untouched."
-        ) from error
+        is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        cure = (
+            "Put a copy of it back, or move it away: a new one is begun, and the run folders are untouched, but of "
+            "what was sent only Kaggle's list then knows."
+            if is_damaged
+            else "Check the free space, and that you may write there."
+        )
+        raise RunError(f"{path}: the ledger cannot be used ({error}). {cure}") from error
 
 
 def now() -> str:
@@ -237,4 +243,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _plain(values: Mapping[str, Any]) -> list[Any]:
-    return [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+    """Dicts as JSON, and texts without what names of files may hold but SQLite may not."""
+    return [
+        json.dumps(value)
+        if isinstance(value, dict)
+        else value.encode(errors="backslashreplace").decode()
+        if isinstance(value, str)
+        else value
+        for value in values.values()
+    ]

@@ -4,11 +4,14 @@
 """
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,17 +87,17 @@ def run(job: Job) -> dict[str, Any]:
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
-        if job.origin is None and job.run_name is None:
-            resumed = _left_behind(book, recipe, members, data)
         facts = training.facts("run", job.recipe_name, recipe, data)
+        if job.origin is None:
+            resumed = _left_behind(book, facts, run_name, members, data)
         if resumed:
             seconds_before = training.seconds_before(book, resumed, members, data, _warn)
             if changes := bookkeeping.changes_since(resumed, facts["device"]):
                 _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
-            opened = bookkeeping.entered_again(book, resumed)
+            opened = bookkeeping.entered_again(book, resumed, changes)
         else:
             opened = bookkeeping.entered(book, run_name, **facts)
-        with opened as entry, _told_how_to_go_on(entry), remembered():
+        with opened as entry, _told_how_to_go_on(entry, job), remembered():
             _announce(recipe, members, teachers, seconds_before)
             together = _train(entry, members, data, teachers)
             result = training.write(entry, job.recipe_name, recipe, data, together)
@@ -102,9 +105,13 @@ def run(job: Job) -> dict[str, Any]:
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
             if original:
-                labels = train_table.labels[together.rows]
                 result["check"] = repeating.check(
-                    original, together.log_p, together.test_log_p, labels, facts["device"]
+                    original,
+                    together.rows,
+                    together.log_p,
+                    together.test_log_p,
+                    train_table.labels[together.rows],
+                    facts["device"],
                 )
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
@@ -127,21 +134,25 @@ def run(job: Job) -> dict[str, Any]:
         if job.submit:
             file = Path(result["submission"])
             content = read_bytes(file)
+            if sha256(content).hexdigest() != result["submission_sha256"]:
+                raise RunError(f"{file}: damaged since it was written, and not sent. Check the disk.")
             submission.check_upload(content, str(file), len(test_table.pixels))
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
             runs.write_record(entry.folder, "result", result)
     return result
 
 
-def _left_behind(book: Ledger, recipe: Recipe, members: "Sequence[Member]", data: training.Data) -> Row | None:
-    """The newest run of this recipe, data and backend, if it was stopped and the user wants to go on with it."""
-    facts = json.loads(json.dumps(training.facts("run", "", recipe, data)))
-    deciding = ("kind", "train_hash", "test_hash")
+def _left_behind(
+    book: Ledger, facts: dict[str, Any], name: str, members: "Sequence[Member]", data: training.Data
+) -> Row | None:
+    """The newest run of these facts and this name, if it was stopped and the user wants to go on with it."""
+    recipe = json.loads(json.dumps(facts["recipe"]))
     same = (
         run
         for run in book.runs()
-        if all(run[key] == facts[key] for key in deciding)
-        and json.loads(run["recipe"]) == facts["recipe"]
+        if all(run[key] == facts[key] for key in ("kind", "train_hash", "test_hash"))
+        and json.loads(run["recipe"]) == recipe
+        and runs.short_name(run["name"]) == name
         and bookkeeping.backend_of(run) == backend()
     )
     run = next(same, None)
@@ -152,6 +163,8 @@ def _left_behind(book: Ledger, recipe: Recipe, members: "Sequence[Member]", data
     except InputError:  # what it left is damaged
         return None
     stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
+    if changes := bookkeeping.changes_since(run, facts["device"]):
+        stopped += f" Other than then: {', '.join(changes)}."
     go_on = f"{stopped} This is a new one; to go on with that: digits run --resume {run['name']}"
     return run if seconds and agrees(f"{stopped} Go on with it?", otherwise=go_on) else None
 
@@ -238,14 +251,26 @@ def _train(
 
 
 @contextmanager
-def _told_how_to_go_on(entry: Entry) -> Iterator[None]:
+def _told_how_to_go_on(entry: Entry, job: Job) -> Iterator[None]:
     """Say by which command a run goes on, when something stops it that may not stop it again."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated, OSError, RunError) as error:
+    except (KeyboardInterrupt, Terminated, OSError, RunError, sqlite3.Error) as error:
         if not isinstance(error, Diverged):
-            say(f"To go on where it stopped: digits run --resume {entry.name}", style="bold")
+            say(f"To go on where it stopped: digits run --resume {entry.name}{_again(job)}", style="bold")
         raise
+
+
+def _again(job: Job) -> str:
+    """The options of a job that are not in its run."""
+    words = [f" --answers {quote(str(job.answers))}"] if job.answers else []
+    if job.submit:
+        words += [
+            " --submit",
+            f" --message {quote(job.message)}" if job.message else "",
+            " --again" if job.again else "",
+        ]
+    return "".join(words)
 
 
 def _score(test_log_p: np.ndarray, answers: np.ndarray) -> dict[str, Any]:

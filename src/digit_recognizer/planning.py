@@ -112,9 +112,14 @@ def reconcile(book: Ledger) -> competition.Allowance | None:
         upload = replace(upload, sha256=max(whole, key=len, default=upload.sha256))
         sending.keep(book, upload, file="")
     for row in book.submissions():
-        if row["status"] in ("CREATING", "UNKNOWN") and row["ref"] is None and _age(row["made"]) > LOST_SECONDS:
+        if row["status"] in ("CREATING", "UNKNOWN") and row["ref"] is None and _age(_since(book, row)) > LOST_SECONDS:
             book.update_submission(row["id"], status="LOST", error="Kaggle does not list it")
     return allowance
+
+
+def _since(book: Ledger, row: Row) -> str:
+    """Since when a submission has been in its state."""
+    return str(book.submission_states(row["id"])[-1]["at"])
 
 
 def show(found: dict[str, Any]) -> None:

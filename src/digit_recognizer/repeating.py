@@ -1,7 +1,8 @@
 """`digits run --like RUN --check`: how near a repetition comes to the run it repeats, and how near it had to come.
 
-Level 1: the same bits, on the same CPU, threads, versions and settings. Level 2: at least 99.9 % of the test labels, on
-another CPU, or after any other change. Level 3: an accuracy no more unlike than by chance, where a GPU computes.
+Level 1: the same bits, where code, versions, CPU, threads and settings are the same. Level 2: at least 99.9 % of the
+test labels, where CPU, threads or settings are others. Level 3: an accuracy no more unlike than by chance, where a GPU
+computes. Where code or versions are others, nothing is expected.
 """
 
 from dataclasses import dataclass
@@ -40,30 +41,35 @@ def original(run: Row) -> Original:
 
 
 def check(
-    first: Original, log_p: np.ndarray, test_log_p: np.ndarray, labels: np.ndarray, device: str
+    first: Original, rows: np.ndarray, log_p: np.ndarray, test_log_p: np.ndarray, labels: np.ndarray, device: str
 ) -> dict[str, Any]:
     """Compare a repetition on `device`, cpu or gpu, with the original.
 
-    `log_p` (n, 10) is of the rows that were held out, whose (n,) labels of train.csv are `labels`. Returns {of, level,
+    `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, which have these (n,) labels. Returns {of, level,
     expected, changes, equal, n, verdict}: levels from 1, the best, to 3, and 4 for what is of none.
     """
     changes = bookkeeping.changes_since(first.run, device)
-    expected = 3 if "gpu" in (device, first.run["device"]) else 2 if changes else 1
     equal, n = int((first.test_log_p.argmax(axis=1) == test_log_p.argmax(axis=1)).sum()), len(test_log_p)
-    found = compare(first.log_p.argmax(axis=1), log_p.argmax(axis=1), labels) if len(labels) else None
-    same_bits = np.array_equal(first.test_log_p, test_log_p) and np.array_equal(first.log_p, log_p)
-    if same_bits:
+    same_rows = np.array_equal(first.rows, rows)
+    words = f"{equal:,} of {n:,} test labels are the same"
+    if same_rows and np.array_equal(first.test_log_p, test_log_p) and np.array_equal(first.log_p, log_p):
         level, words = 1, "the same bits"
     elif equal >= EQUAL_PART * n:
-        level, words = 2, f"{equal:,} of {n:,} test labels are the same"
+        level = 2
+    elif same_rows and len(rows):
+        found = compare(first.log_p.argmax(axis=1), log_p.argmax(axis=1), labels)
+        level = 3 if found.p_value > NOISE else UNLIKE
+        gain = (found.only_second - found.only_first) / len(rows)
+        words += f"; the accuracy on the held-out rows is {gain:+.4f}, {chance(found.p_value)}"
     else:
-        level = 3 if found and found.p_value > NOISE else UNLIKE
-        words = f"{equal:,} of {n:,} test labels are the same"
-        if found:
-            gain = (found.only_second - found.only_first) / len(labels)
-            words += f"; the accuracy on the held-out rows is {gain:+.4f}, {chance(found.p_value)}"
-    reached = f"level {level}" if level < UNLIKE else "no level"
-    why = f"other than then: {', '.join(changes)}" if changes else "CPU, threads, versions and settings are the same"
+        level = UNLIKE
+        words += "; no rows were held out by both, on which accuracies could be compared"
+    expected = _expected(changes, "gpu" in (device, first.run["device"]))
+    why = (
+        f"other than then: {', '.join(changes)}"
+        if changes
+        else "code, versions, CPU, threads and settings are the same"
+    )
     return {
         "of": first.run["name"],
         "level": level,
@@ -71,5 +77,15 @@ def check(
         "changes": changes,
         "equal": equal,
         "n": n,
-        "verdict": f"Check of {first.run['name']}: {reached}, {words}. Expected: level {expected}; {why}.",
+        "verdict": f"Check of {first.run['name']}: {_told(level)}, {words}. Expected: {_told(expected)}; {why}.",
     }
+
+
+def _expected(changes: list[str], is_by_gpu: bool) -> int:
+    if not all(map(bookkeeping.is_of_the_machine, changes)):
+        return UNLIKE
+    return 3 if is_by_gpu else 2 if changes else 1
+
+
+def _told(level: int) -> str:
+    return f"level {level}" if level < UNLIKE else "no level"

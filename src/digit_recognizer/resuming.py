@@ -32,7 +32,8 @@ def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
     path = folder / _FILES.replace("*", str(len(checkpoint.history)))
-    runs.write_arrays(path, {"training": np.array(identity), "history": np.array(history)} | variables)
+    told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
+    runs.write_arrays(path, told | variables)
     for old in _newest_first(folder)[_KEPT:]:
         old.unlink()
 
@@ -58,12 +59,13 @@ def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line
 
 
 def _read(path: Path, identity: str) -> Checkpoint:
-    arrays = runs.read_arrays(path, ("training", "history"), _FROM_THE_START)
+    arrays = runs.read_arrays(path, ("training", "history", "names"), _FROM_THE_START)
     if str(arrays.pop("training")) != identity:
         raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
     try:
         history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
-        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))))
+        names = tuple(arrays.pop("names").tolist())
+        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint ({error!r}). {_FROM_THE_START}") from error
 

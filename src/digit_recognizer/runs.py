@@ -25,6 +25,7 @@ from .images import to_images
 from .ledger import Row
 from .score import score
 from .tables import LabelledTable
+from .zips import most_unpacked
 
 if TYPE_CHECKING:
     from .crossval import Outcome
@@ -33,19 +34,7 @@ SUBMISSIONS = Path("submissions")
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
 # What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
-_DAMAGED = (
-    *(
-        EOFError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ),
-)
+_DAMAGED = (EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -194,6 +183,10 @@ def read_arrays(
         raise InputError(f"{path} is gone, and with it what can be said of that run. {cure}")
     content = read_bytes(path)
     try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            n_bytes = sum(info.file_size for info in archive.infolist())
+        if n_bytes > most_unpacked(len(content)):
+            raise InputError(f"{path}: would unpack to {n_bytes:,} bytes, too many for a run. {cure}")
         with np.load(BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
         if len(found) != int.from_bytes(content[-12:-10], "little"):  # as its directory ends; zipfile does not look

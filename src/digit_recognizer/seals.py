@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _UNSEALED = -1  # not NULL, which a damaged row may seem to have
@@ -15,12 +15,16 @@ def seal(connection: sqlite3.Connection, table: str, rowid: int) -> None:
     connection.execute(f"UPDATE {table} SET crc = ? WHERE rowid = ?", [_crc(row, row), rowid])
 
 
-def check(connection: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns."""
+    return [description[0] for description in connection.execute(f"SELECT * FROM {table} LIMIT 0").description]
+
+
+def check(table: str, columns: Sequence[str], row: Mapping[str, Any]) -> None:
     """Raise sqlite3.DatabaseError when a row, which may hold more than the table's columns, is not as it was sealed.
 
     A row without a seal is of an earlier version, or of somebody who changed it by hand and set crc to -1.
     """
-    columns = [description[0] for description in connection.execute(f"SELECT * FROM {table} LIMIT 0").description]
     try:
         is_whole = row["crc"] in (_UNSEALED, _crc(row, columns))
     except (KeyError, TypeError):  # a column of another name, a text that has become bytes
@@ -38,5 +42,5 @@ def check_structure(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"its structure is damaged: {' '.join(first.split())}")
 
 
-def _crc(row: Mapping[str, Any], columns: Any) -> int:
+def _crc(row: Mapping[str, Any], columns: Iterable[str]) -> int:
     return zlib.crc32(json.dumps({column: row[column] for column in columns if column != "crc"}).encode())

@@ -31,7 +31,13 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
     """
     content = read_bytes(file, submission.MAX_BYTES)
     with ledger() as book:
-        made_by = [run for run in book.runs() if run["submission_hash"] == sha256(content).hexdigest()]
+        runs = book.runs()
+        made_by = [run for run in runs if run["submission_hash"] == sha256(content).hexdigest()]
+        if own := [run for run in runs if run["name"] == file.absolute().parent.name and run not in made_by]:
+            raise InputError(
+                f"{file}: not what run {own[0]['name']} wrote, so it is damaged, or was changed. Repeat that run with "
+                "--like; to send the file as it is, copy it elsewhere."
+            )
         if made_by and made_by[0]["source"] == "sample":
             raise InputError(f"{file}: run {made_by[0]['name']} made it for the built-in sample. {NOT_THE_SAMPLE}")
         source = sources.find(data)
@@ -84,9 +90,13 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
             before = book.submissions(hash)
             is_unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
             awaited = is_unclear or any(row["status"] == "PENDING" for row in before)
-            with waiting() as tell:
-                upload = competition.submit(data, file.name, message, run_name, tell, again, is_unclear, on_step)
-            number = keep(book, upload, str(file), number)
+            known = next((row for row in reversed(before) if row["ref"] is not None), None)
+            if known and not again:  # whatever Kaggle's list shows by now
+                upload = _upload(known)
+            else:
+                with waiting() as tell:
+                    upload = competition.submit(data, file.name, message, run_name, tell, again, is_unclear, on_step)
+                number = keep(book, upload, str(file), number)
         is_copy = upload.already_sent and upload.public_score is not None and not awaited
         with waiting() as tell:
             upload = competition.wait_for_score(upload, tell)
@@ -114,6 +124,12 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     else:
         say(f"Kaggle entry {upload.ref}: public score {upload.public_score:.5f}.", style="bold")
     return {"ref": upload.ref, "status": upload.status, "public_score": upload.public_score}
+
+
+def _upload(row: Row) -> Upload:
+    """An entry as the ledger knows it."""
+    parts = {key: row[key] for key in ("ref", "status", "public_score", "description", "error")}
+    return Upload(**parts, sha256=row["hash"], already_sent=True)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def _at(path: Path) -> Source:
         )
     if not path.exists():
         raise InputError(f"{path}: not found. Give the folder with {TRAIN} and {TEST}, or Kaggle's {ZIP}.")
-    if not zipfile.is_zipfile(path):
+    if not path.is_file() or not zipfile.is_zipfile(path):
         cut = path.suffix == ".zip"
         raise InputError(
             f"{path}: expected a folder or a zip, received {'a damaged or incomplete zip' if cut else 'another file'}. "

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from . import __version__
 from .errors import InputError
 
 PACKAGES = (
@@ -42,7 +43,7 @@ def versions() -> dict[str, str | None]:
 
     Raises InputError as `backend` does.
     """
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"digit-recognizer": __version__, "python": platform.python_version()}
     for package in dict.fromkeys((*PACKAGES, backend())):
         try:
             found[package] = version(package)

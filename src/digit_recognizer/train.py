@@ -46,6 +46,7 @@ class Checkpoint:
 
     history: tuple[Epoch, ...]  # of the epochs that are done
     variables: tuple[np.ndarray, ...]  # of network, dropout's noise and optimizer, in Keras's order
+    names: tuple[str, ...] = ()  # of these, by Keras
 
     @property
     def seconds(self) -> float:
@@ -107,7 +108,7 @@ def fit(
     optimizer = _compile(presented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
     if begun:
-        _restore(variables, begun.variables)
+        _restore(variables, begun)
     one_hot = np.eye(10, dtype=np.float32)[labels]
 
     def order_of(epoch: int) -> np.ndarray:
@@ -132,7 +133,7 @@ def fit(
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
         history.append(record)
-        keep(Checkpoint(tuple(history), values))
+        keep(Checkpoint(tuple(history), values, tuple(one.path for one in variables)))
         on_epoch(record)
     if recipe.ema:
         optimizer.keep_average(presented.trainable_variables)
@@ -171,14 +172,14 @@ def _record(epoch: int, logs: dict[str, list[float]], held_out: Fitness | None, 
     )
 
 
-def _restore(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    expected, received = ([(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, values))
-    if expected != received:
+def _restore(variables: Sequence[Any], begun: Checkpoint) -> None:
+    expected, received = ([(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, begun.variables))
+    if expected != received or begun.names != tuple(one.path for one in variables):
         raise InputError(
-            "the checkpoint is not of this network: its variables have other shapes or types, as another version of "
-            "Keras may give them. Remove checkpoint.npz from the network's folder to train it from the start."
+            "the checkpoint is not of this network: its variables have other names, shapes or types, as another "
+            "version of Keras may give them. Remove the checkpoints of the network to train it from the start."
         )
-    for variable, value in zip(variables, values, strict=True):
+    for variable, value in zip(variables, begun.variables, strict=True):
         variable.assign(value)
 
 

@@ -1,10 +1,12 @@
 """Reading Kaggle's zip, or a gzip: exact names, capped sizes, CRCs to the end; nothing is unpacked to any path."""
 
+import gzip
 import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from .errors import InputError
@@ -35,7 +37,7 @@ def read(path: Path, member: str) -> bytes:
     """
     with _opened(path) as archive:
         info = archive.getinfo(member)
-        if info.file_size > _most(info.compress_size):
+        if info.file_size > most_unpacked(info.compress_size):
             raise InputError(
                 f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
             )
@@ -50,23 +52,18 @@ def gunzip(content: bytes | mmap.mmap, name: str) -> bytes:
 
     Raises InputError, beginning with `name`, for what is damaged, cut short or over the same limits as a member.
     """
-    most, parts, n_bytes, rest = _most(len(content)), [], 0, bytes(content)
+    most = most_unpacked(len(content))
     try:
-        while rest:
-            part = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-            parts.append(part.decompress(rest, max_length=most + 1 - n_bytes))
-            n_bytes += len(parts[-1])
-            if n_bytes > most:
-                raise InputError(f"{name}: would unpack to more than {most:,} bytes, too many for digits; refused.")
-            if not part.eof:
-                raise InputError(f"{name}: the gzip is cut short. Download or pack it again.")
-            rest = part.unused_data
-    except zlib.error as error:
-        raise InputError(f"{name}: the gzip is damaged ({error}). Download or pack it again.") from error
-    return b"".join(parts)
+        with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+            unpacked = file.read(most + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(f"{name}: the gzip is damaged or cut short ({error}). Download or pack it again.") from error
+    if len(unpacked) > most:
+        raise InputError(f"{name}: would unpack to more than {most:,} bytes, too many for digits; refused.")
+    return unpacked
 
 
-def _most(n_packed: int) -> int:
+def most_unpacked(n_packed: int) -> int:
     """How many bytes so many may unpack to."""
     return min(MAX_BYTES, MAX_RATIO * max(n_packed, MIN_PACKED))
 

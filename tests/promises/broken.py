@@ -51,7 +51,7 @@ def seals() -> None:
     """The ledger's rows are believed."""
     from digit_recognizer import seals
 
-    seals.check = lambda connection, table, row: None
+    seals.check = lambda table, columns, row: None
     seals.check_structure = lambda connection: None
 
 

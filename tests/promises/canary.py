@@ -75,6 +75,8 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
     kaggle_stand_in.score = before
     assert code in (0, 1), output.read_text()
     assert kaggle.requests, "nobody was asked"
+    if call == "CreateSubmission":
+        assert "[hidden]" in output.read_text(), "the echo did not get through"
     for path in [*Path().rglob("*"), *Path(os.environ["TMPDIR"]).rglob("*")]:
         if path.is_file() and home not in path.absolute().parents:
             content = path.read_bytes()

@@ -89,11 +89,8 @@ def _make_ledger(path: Path) -> None:
                 threads=2,
             )
             for seed in range(3):
-                book.add_member(
-                    *(run,),
-                    **{"name": f"lenet5-seed{seed}", "model": "lenet5", "seed": seed, "weights": 61_706, "train_n": 99},
-                    **{"train_accuracy": 0.9, "train_loss": 0.3, "seconds": 1.5},
-                )
+                row = {"name": f"lenet5-seed{seed}", "model": "lenet5", "seed": seed, "weights": 61_706, "train_n": 99}
+                book.add_member(run, **row, train_accuracy=0.9, train_loss=0.3, seconds=1.5)
             hash = str(number) * 64
             book.finish_run(run, "done", n=100, correct=90 + number, loss=0.2, submission_hash=hash)
             sent = book.begin_submission(hash=hash, file="a.csv", description="d", status="UPLOADING")

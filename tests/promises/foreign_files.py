@@ -175,6 +175,16 @@ def npz_of_endless_arrays() -> None:
     runs.read_arrays(Path("weights.npz"))
 
 
+def npz_bomb() -> None:
+    np.savez_compressed("weights.npz", weights=np.zeros(500_000_000, np.uint8))
+    runs.read_arrays(Path("weights.npz"))
+
+
+def gzip_bomb_of_empty_parts() -> None:
+    Path("train.csv").write_bytes(gzip.compress(b"") * 200_000)
+    tables.read_train(tables.CsvFile(Path("train.csv")))
+
+
 def checkpoint_with_a_pickle() -> None:
     np.savez("checkpoint-3.npz", training=np.array(IDENTITY), history=np.array([_Code()], dtype=object))
     resuming.begun(Path(), IDENTITY)
@@ -277,6 +287,8 @@ MALICIOUS = [
     npz_that_is_a_pickle,
     npz_with_code_in_its_header,
     npz_of_endless_arrays,
+    npz_bomb,
+    gzip_bomb_of_empty_parts,
     checkpoint_with_a_pickle,
     cache_with_a_pickle,
     ledger_whose_run_lies_elsewhere,

@@ -100,7 +100,7 @@ def _check(log: list[str]) -> None:
     assert status in ("interrupted", "done"), status
     assert not is_alive(folder / ".training")
     epochs = [line for line in log if line.startswith("epoch")]
-    files.sweep(Path("submissions"), older_than=0)
+    files.sweep(Path("submissions"), older_than=0, below=True)
     assert not list(Path("submissions").rglob("*.tmp"))
     if (folder / "result.json").exists():  # its checkpoints may be removed
         return

@@ -70,17 +70,18 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         for call in random.sample(CALLS, random.randint(0, 3)):
             kaggle.fail(call, *random.choices(FAULTS, k=random.randint(1, 2)), None)
         how = random.choice(("to the end", "killed", "two at once"))
+        kaggle.list_lag = random.choice((0, 0, 1, 2))
         if how == "to the end":
-            forked(send)
+            codes = {forked(send)}
         elif how == "killed":
-            forked(send, after=random.uniform(0, 0.8))
+            codes = {forked(send, after=random.uniform(0, 0.8))} - {-9}
         else:
-            pids = [begun(send) for _ in range(2)]
-            for pid in pids:
-                ended(pid)
+            codes = set(map(ended, [begun(send) for _ in range(2)]))
+        assert codes <= {0}, f"ended with {codes}"
         assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
 
     kaggle.faults.clear()
+    kaggle.list_lag = 0
     sleep(0.05)  # a child whose parent was killed may be at its last call
     refused = ""
     try:
@@ -95,6 +96,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         known = [(row["ref"], row["status"]) for row in rows if row["ref"] is not None]
         assert known == [(entry.ref, "COMPLETE")], f"entry {entry.ref}, but the ledger has {rows}"
         assert not refused or "Kaggle has this file already" in refused, refused
+        assert kaggle.requests
     else:
         assert "not known" in refused, refused
         assert rows[-1]["status"] == "UNKNOWN", rows

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,28 +45,33 @@ class Uploads(RuleBasedStateMachine):
         for name, content in FILES.items():
             Path(f"{name}.csv").write_bytes(content)
         self.kaggle.entries.clear()
+        self.kaggle.list_lag = 0
         self.kaggle.faults.clear()
 
     @rule(call=st.sampled_from(sent_once.CALLS), fault=st.sampled_from((429, 500, "500 after", "lost", "html")))
     def something_goes_wrong_next_time(self, call: str, fault: object) -> None:
         self.kaggle.fail(call, fault, None)
 
+    @rule(n=st.integers(1, 3))
+    def the_list_lags(self, n: int) -> None:
+        self.kaggle.list_lag = n
+
     @rule()
     def all_is_well_again(self) -> None:
         self.kaggle.faults.clear()
+        self.kaggle.list_lag = 0
 
     @rule(name=NAMES)
     def send(self, name: str) -> None:
-        forked(lambda: sending.submit(Path(f"{name}.csv")))
+        assert forked(lambda: _send(name)) == 0
 
     @rule(name=NAMES, after=st.floats(0, 0.6))
     def send_and_be_killed(self, name: str, after: float) -> None:
-        forked(lambda: sending.submit(Path(f"{name}.csv")), after=after)
+        assert forked(lambda: _send(name), after=after) in (0, -9)
 
     @rule(name=NAMES)
     def two_send_at_once(self, name: str) -> None:
-        for pid in [begun(lambda: sending.submit(Path(f"{name}.csv"))) for _ in range(2)]:
-            ended(pid)
+        assert list(map(ended, [begun(lambda: _send(name)) for _ in range(2)])) == [0, 0]
 
     @invariant()
     def one_entry_at_most_and_the_ledger_knows_it_or_says_that_it_does_not(self) -> None:
@@ -79,7 +85,7 @@ class Uploads(RuleBasedStateMachine):
             own = [row for row in rows if row["hash"] == _hash(entry.data)]
             assert any(row["ref"] == entry.ref or row["status"] in ("CREATING", "UNKNOWN") for row in own), own
 
-    @precondition(lambda self: not self.kaggle.faults)
+    @precondition(lambda self: not self.kaggle.faults and not self.kaggle.list_lag)
     @rule(name=NAMES)
     def send_in_peace(self, name: str) -> None:
         """Then the file has its entry, or it is said that nobody knows."""
@@ -98,6 +104,11 @@ class Uploads(RuleBasedStateMachine):
         os.chdir("/")
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
+
+
+def _send(name: str) -> None:
+    with suppress(RunError):
+        sending.submit(Path(f"{name}.csv"))
 
 
 def _hash(data: bytes) -> str:
