@@ -419,6 +419,21 @@ def test_a_child_that_dies_is_told_as_such(kaggle, file, tmp_path, monkeypatch):
     assert "The kaggle client failed (crash: exit code 3)" in failure(check_access)
 
 
+def test_a_child_that_dies_before_it_may_create_is_looked_for(kaggle, file, tmp_path, monkeypatch):
+    child = tmp_path / "child.py"
+    child.write_text(
+        "import json, os, sys\n"
+        "order = json.loads(sys.stdin.readline())\n"
+        "if order['call'] == 'submit':\n"
+        "    os.close(0)\n"
+        "    print(json.dumps({'stage': 'create'}), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "print(json.dumps({'ok': []}))\n"
+    )
+    monkeypatch.setattr(kaggle_call, "CHILD", child)
+    assert "its list does not show it" in failure(submit, file, "", "r1", pace=0)
+
+
 # Downloading
 
 

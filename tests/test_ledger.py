@@ -113,6 +113,30 @@ def test_a_failing_transaction_leaves_nothing(path):
         assert [row["status"] for row in book.submission_states(number)] == ["CREATING"]
 
 
+def test_a_row_that_is_not_as_it_was_written_is_neither_shown_nor_sealed_anew(path):
+    with ledger.opened(path) as book:
+        number = book.start_run(name="mine", **RUN)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE runs SET seed = 9")
+    for use in (lambda book: book.runs(), lambda book: book.finish_run(number, "done")):
+        with (
+            pytest.raises(RunError, match=r"a row of runs is damaged.*Put a copy of it back"),
+            ledger.opened(path) as book,
+        ):
+            use(book)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE runs SET crc = -1")
+    with ledger.opened(path) as book:
+        book.finish_run(number, "done")
+        assert book.run("mine")["seed"] == 9
+
+
+def test_names_that_no_text_can_hold_are_kept_in_pythons_notation(path):
+    with ledger.opened(path) as book:
+        book.start_run(name="mine", **RUN | {"data": "data\udcff"})
+        assert book.run("mine")["data"] == "data\\udcff"
+
+
 def write_runs(path, start):
     for number in range(start, start + 20):
         with ledger.opened(path) as book:

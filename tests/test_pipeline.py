@@ -338,6 +338,32 @@ def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_co
     assert states(kaggle) == [["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
 
 
+def test_a_file_that_the_ledger_knows_is_not_sent_again_though_kaggles_list_lags(kaggle):
+    kaggle.list_lag = 1
+    first = sending.submit(write(kaggle.right))
+    with pytest.raises(RunError, match="Kaggle has this file already"):
+        sending.submit(Path("mine.csv"))
+    assert [entry.ref for entry in kaggle.entries] == [first["ref"]]
+
+
+def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kaggle):
+    with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS | {"source": "folder"}) as entry:
+        file = write(kaggle.right, entry.folder / "submission.csv")
+        book.finish_run(entry.number, "done", submission_hash=bookkeeping.hash_of(file))
+    write([*kaggle.right[:-1], (kaggle.right[-1] + 1) % 10], file)
+    with pytest.raises(InputError, match=r"not what run .* wrote, so it is damaged"):
+        sending.submit(file)
+    assert kaggle.requests == []
+    file.rename("elsewhere.csv")
+    assert sending.submit(Path("elsewhere.csv"))["ref"] == 1001
+
+
+def test_the_command_that_goes_on_names_what_is_no_part_of_the_run():
+    job = pipeline.Job("x", RECIPE, answers=Path("my answers.csv"), submit=True, message="first try")
+    assert pipeline._again(job) == " --answers 'my answers.csv' --submit --message 'first try'"
+    assert pipeline._again(pipeline.Job("x", RECIPE)) == ""
+
+
 def test_a_second_process_is_kept_out_while_the_first_sends(kaggle):
     file = write(kaggle.right)
     with bookkeeping.ledger():
