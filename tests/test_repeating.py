@@ -66,7 +66,7 @@ def test_level_3_is_an_accuracy_that_differs_by_chance(first):
 def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, "cpu")
-    assert (found["expected"], found["changes"]) == (2, ["TF_ENABLE_ONEDNN_OPTS None -> 0"])
+    assert (found["expected"], found["changes"]) == (3, ["TF_ENABLE_ONEDNN_OPTS None -> 0"])
     assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
     monkeypatch.setattr(surroundings, "code", lambda: "another")
     assert checked(first, first.log_p, first.test_log_p) == (1, repeating.UNLIKE)
