@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 
+from browser import BROWSER, DRIVER, asked, chromium
 from digit_recognizer import blending, runs, studies, versus
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
@@ -22,9 +23,6 @@ from digit_recognizer.report import charts, one_run, page, records
 from digit_recognizer.score import holm
 from finished_runs import finish_run, write_data
 
-BROWSER, DRIVER = (
-    next(filter(None, map(shutil.which, names)), None) for names in (("chromium", "google-chrome"), ("chromedriver",))
-)
 HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy\n1,1.5,0.6,1.2,0.7\n2,0.3,0.93,0.4,0.9\n"
 
 
@@ -265,30 +263,16 @@ def browser(finished, tmp_path_factory):
     """A headless Chromium with the page open."""
     if not BROWSER or not DRIVER:
         pytest.skip("no chromium and chromedriver on this machine: the page was not looked at in a browser")
-    from selenium import webdriver
-
     folder, _, text = finished
     file = folder / "report.html"
     file.write_text(text, encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    profile = tmp_path_factory.mktemp("profile")
-    for word in ("--headless", "--no-sandbox", f"--user-data-dir={profile}", "--disable-background-networking"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    try:
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
         driver.get(file.as_uri())
         yield driver
-    finally:
-        driver.quit()
 
 
 def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
-    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    ours = [url for url in asked if not url.startswith(("data:", "chrome"))]  # its own start page is chrome:
-    assert ours == [browser.current_url]
+    assert asked(browser) == [browser.current_url]
     assert browser.get_log("browser") == []
 
 

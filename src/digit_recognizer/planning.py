@@ -40,8 +40,9 @@ def plan() -> dict[str, Any]:
             allowance = reconcile(book) if find_credentials() else None
         except RunError as error:
             trouble = str(error)
-        sent = [entry for entry in book.submissions() if entry["ref"] is not None]
-        unclear = {row["hash"] for row in book.submissions() if row["status"] in UNCLEAR and row["ref"] is None}
+        submissions = book.submissions()
+        sent = [entry for entry in submissions if entry["ref"] is not None]
+        unclear = {row["hash"] for row in submissions if row["status"] in UNCLEAR and row["ref"] is None}
         done = [run for run in book.runs() if run["status"] == "done"]
     entries = [run for run in done if run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}

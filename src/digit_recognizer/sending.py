@@ -30,9 +30,10 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
     RunError when Kaggle refuses.
     """
     content = read_bytes(file, submission.MAX_BYTES)
+    hash = sha256(content).hexdigest()
     with ledger() as book:
         runs = book.runs()
-        made_by = [run for run in runs if run["submission_hash"] == sha256(content).hexdigest()]
+        made_by = [run for run in runs if run["submission_hash"] == hash]
         if own := [run for run in runs if run["name"] == file.absolute().parent.name and run not in made_by]:
             raise InputError(
                 f"{file}: not what run {own[0]['name']} wrote, so it is damaged, or was changed. Repeat that run with "

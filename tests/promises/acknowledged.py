@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -15,11 +13,6 @@ from .killed import FACTS
 PROMISE = "every acknowledged experiment stays"
 CASES = "kills"
 GOAL = 1_000
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

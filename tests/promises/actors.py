@@ -23,6 +23,12 @@ def refusal(act: Callable[[], Any]) -> str:
     raise AssertionError("it was not refused")
 
 
+def forget_account() -> None:
+    """Remove all that the environment says to Kaggle's client."""
+    for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
+        del os.environ[name]
+
+
 def forked(
     act: Callable[[], Any],
     after: float | None = None,

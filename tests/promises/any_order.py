@@ -1,7 +1,5 @@
 """The networks of a run, each by a process of its own, in any order, some killed, against one process for all."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -17,11 +15,6 @@ from .actors import forked
 PROMISE = "the same result by any number of processes, in any order, killed or not"
 CASES = "runs of two or three networks"
 GOAL = 20
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

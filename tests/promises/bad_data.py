@@ -2,8 +2,7 @@
 
 import gzip
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -28,11 +27,6 @@ CLASSES = [
 KINDS = [(pack, *case) for case in CLASSES for pack in ("csv", "gz", "zip")]
 CELLS = ["0", "9", "00", "255", "256", "0255", "1.0", '"1"', " 1", "", '"', "-1", "1e1", "nan", "True", "x", "1_0", "٣"]
 PIECES = [b",", b"\n", b"\r", b'"', b" ", b"\0", b"\xff", b"0", b"7", b"", b"\r\n", b"\xef\xbb\xbf", b"0,", b",0"]
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

@@ -17,7 +17,7 @@ from digit_recognizer import cli, submission
 from kaggle_csv import kaggle_test, kaggle_train
 from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
 
-from .actors import forked
+from .actors import forget_account, forked
 from .warm_client import warm
 
 PROMISE = "no credential leaves the process that talks to Kaggle"
@@ -86,8 +86,7 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
 
 def _give(kaggle: kaggle_stand_in.StandIn, home: Path, credentials: str) -> None:
     """Make an environment in which the client finds these credentials, and would tell of them if it were asked to."""
-    for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
-        del os.environ[name]
+    forget_account()
     os.environ |= kaggle.environment | {"HOME": str(home), "VERBOSE": "1", "VERBOSE_OUTPUT": "1"}
     if credentials == "token":
         os.environ["KAGGLE_API_TOKEN"] = TOKEN

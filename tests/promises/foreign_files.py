@@ -9,8 +9,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +34,6 @@ class _Code:
 
     def __reduce__(self):
         return os.system, ("touch ../harmed",)
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

@@ -1,8 +1,7 @@
 """A disk that is full from some byte on, for what a run writes, and now and then for a real run from its first line."""
 
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -10,10 +9,9 @@ import numpy as np
 
 from digit_recognizer import bookkeeping, cli, resuming, runs
 from digit_recognizer.cli import group
-from digit_recognizer.train import Checkpoint, Epoch
 
 from .actors import forked
-from .killed import FACTS, IDENTITY, NEW, OLD, state
+from .killed import FACTS, IDENTITY, NEW, OLD, checkpoint, state
 
 PROMISE = "a full disk never destroys the last good state, and ends in exit code 1, never in a signal"
 CASES = "sizes from nothing to enough"
@@ -22,11 +20,6 @@ GOAL = 300
 ENOUGH = 400_000  # bytes; the ledger takes 80,000, a submission 150,000, a checkpoint 220,000
 ENOUGH_FOR_A_RUN = 900_000
 REAL_EVERY = 30
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:
@@ -40,7 +33,7 @@ def trial(number: int) -> None:
     Path("submissions").mkdir()
     Path("submissions/submission.csv").write_bytes(OLD)
     with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS) as entry:
-        resuming.keep(entry.folder, IDENTITY, _checkpoint(1))
+        resuming.keep(entry.folder, IDENTITY, checkpoint(1))
         row = book.run("last")
         book.finish_run(entry.number, "interrupted")
 
@@ -72,13 +65,8 @@ def _go_on(row: dict[str, object]) -> None:
         runs.write_submission(entry.folder, NEW)
         runs.publish(entry.folder)
         for epoch in (2, 3):
-            resuming.keep(entry.folder, IDENTITY, _checkpoint(epoch))
+            resuming.keep(entry.folder, IDENTITY, checkpoint(epoch))
         book.finish_run(entry.number, "done")
-
-
-def _checkpoint(n_epochs: int) -> Checkpoint:
-    history = tuple(Epoch(epoch, 0.5, 0.9, None, None, float(epoch)) for epoch in range(1, n_epochs + 1))
-    return Checkpoint(history, state(n_epochs))
 
 
 def _check_code(code: int, output: Path) -> None:

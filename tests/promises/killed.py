@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -26,11 +24,6 @@ N_EPOCHS, N_TEST = 4, 20_000
 IDENTITY = "me"
 OLD = submission.render(np.arange(N_TEST) % 7)  # of the run before
 NEW = submission.render(np.arange(N_TEST) % 10)
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:
@@ -56,6 +49,12 @@ def state(epoch: int) -> tuple[np.ndarray, ...]:
     return tuple(np.random.default_rng((epoch, part)).random((100, 200), dtype=np.float32) for part in range(3))
 
 
+def checkpoint(n_epochs: int) -> Checkpoint:
+    """As a training has it after so many epochs."""
+    history = tuple(Epoch(epoch, 0.5, 0.9, None, None, float(epoch)) for epoch in range(1, n_epochs + 1))
+    return Checkpoint(history, state(n_epochs))
+
+
 def _run(log: int) -> None:
     """What a run writes, in its order; its log holds what it may rely on from then."""
 
@@ -64,10 +63,8 @@ def _run(log: int) -> None:
 
     with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS) as entry:
         done(entry.name)
-        history: tuple[Epoch, ...] = ()
         for epoch in range(1, N_EPOCHS + 1):
-            history = (*history, Epoch(epoch, 0.5, 0.9, None, None, float(epoch)))
-            resuming.keep(entry.folder, IDENTITY, Checkpoint(history, state(epoch)))
+            resuming.keep(entry.folder, IDENTITY, checkpoint(epoch))
             done(f"epoch {epoch}")
         runs.write_arrays(entry.folder / "weights.npz", {"all": state(N_EPOCHS)[0]})
         runs.write_submission(entry.folder, NEW)

@@ -1,7 +1,6 @@
 """NaN and infinity put into weights, loss, data and probabilities: nothing of it is kept, averaged or sent."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -23,11 +22,6 @@ GOAL = 50
 
 RECIPE = change(RECIPES["quick"], {"epochs": 3, "batch_size": 32, "shift": 0})
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), 10)
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

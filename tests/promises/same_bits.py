@@ -1,7 +1,5 @@
 """Trainings that go on from the checkpoint on the disk after any of their epochs, against those that never stopped."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -19,11 +17,6 @@ CASES = "resumed trainings"
 GOAL = 200
 
 N_EPOCHS = 4
-
-
-@contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    yield trial
 
 
 def trial(number: int) -> None:

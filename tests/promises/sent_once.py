@@ -15,7 +15,7 @@ from digit_recognizer import bookkeeping, competition, sending, submission
 from digit_recognizer.errors import RunError
 from kaggle_csv import kaggle_test, kaggle_train
 
-from .actors import begun, ended, forked
+from .actors import begun, ended, forget_account, forked
 from .warm_client import warm
 
 PROMISE = "never two Kaggle entries for one file, and none forgotten"
@@ -38,8 +38,7 @@ def flaky_kaggle(home: str) -> Iterator[kaggle_stand_in.StandIn]:
     """A stand-in for Kaggle, credentials for it in the environment, the real client warm, and no pauses."""
     answers = [number % 10 for number in range(N_TEST)]
     with kaggle_stand_in.kaggle_stand_in(answers, allowance=1_000_000) as kaggle:
-        for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
-            del os.environ[name]
+        forget_account()
         account = {"KAGGLE_USERNAME": kaggle_stand_in.USERNAME, "KAGGLE_KEY": kaggle_stand_in.KEY}
         os.environ |= kaggle.environment | account | {"HOME": home}
         competition.LOOKUP_PAUSES = competition.RETRY_PAUSES = competition.POLL_PAUSES = (0.0, 0.0)

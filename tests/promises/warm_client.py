@@ -17,6 +17,8 @@ from pathlib import Path
 
 from digit_recognizer import kaggle_call, kaggle_child
 
+from .actors import forget_account
+
 STUB = """
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -52,8 +54,7 @@ def warm() -> Iterator[None]:
 
 
 def _serve(server: socket.socket) -> None:
-    for name in [name for name in os.environ if name.startswith("KAGGLE")]:
-        del os.environ[name]
+    forget_account()
     with suppress(SystemExit), redirect_stdout(io.StringIO()):
         import kaggle  # noqa: F401  # without credentials, so that it asks nobody: for what it imports itself
     for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
