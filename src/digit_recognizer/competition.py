@@ -113,7 +113,7 @@ def submit(
     """
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        known = _find(sha256, pace)
+        known = _find(sha256, pace, tell)
     except RunError as error:
         raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
     if known and not again:
@@ -155,11 +155,12 @@ def wait_for_score(
     return upload
 
 
-def entries(pace: float = 1.0) -> list[Upload]:
-    """All entries of the team, newest first; of their files' SHA-256 what the description tells, or nothing."""
-    listed = _value(_patiently(lambda: call("list", competition=COMPETITION), pace))
-    marks = [_MARK.search(entry["description"]) for entry in listed]
-    return [_upload(entry, mark[1] if mark else "") for entry, mark in zip(listed, marks, strict=True)]
+def entries() -> list[Upload]:
+    """All entries of the team, newest first; of their files' SHA-256 what the description tells, or nothing.
+
+    Raises RunError with Kaggle's reason.
+    """
+    return _listed(call("list", competition=COMPETITION))
 
 
 def allowance() -> Allowance | None:
@@ -193,7 +194,7 @@ def _send(name: str, data: bytes, description: str, on_create: Callable[[], None
         return call("submit", on_create, competition=COMPETITION, file=str(copy), description=description)
 
 
-def _patiently(attempt: Callable[[], Answer], pace: float, tell: Tell = lambda line: None) -> Answer:
+def _patiently(attempt: Callable[[], Answer], pace: float, tell: Tell) -> Answer:
     """Try what creates nothing until it does, with growing pauses that no two processes share; its last answer."""
     for pause in RETRY_PAUSES:
         answer = attempt()
@@ -212,7 +213,7 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
     for pause in LOOKUP_PAUSES:
         time.sleep(pause * pace)
         try:
-            new = [upload for upload in _find(sha256, pace) if upload.ref not in known]
+            new = [upload for upload in _find(sha256, pace, tell) if upload.ref not in known]
         except RunError:
             continue
         if new:
@@ -228,9 +229,16 @@ def _unclear(why: str, found: str) -> UnclearOutcome:
     )
 
 
-def _find(sha256: str, pace: float) -> list[Upload]:
+def _find(sha256: str, pace: float, tell: Tell) -> list[Upload]:
     """The entries made of this file, newest first."""
-    return [replace(upload, sha256=sha256) for upload in entries(pace) if upload.sha256 == sha256[:12]]
+    uploads = _listed(_patiently(lambda: call("list", competition=COMPETITION), pace, tell))
+    return [replace(upload, sha256=sha256) for upload in uploads if upload.sha256 == sha256[:12]]
+
+
+def _listed(answer: Answer) -> list[Upload]:
+    listed = _value(answer)
+    marks = [_MARK.search(entry["description"]) for entry in listed]
+    return [_upload(entry, mark[1] if mark else "") for entry, mark in zip(listed, marks, strict=True)]
 
 
 def _upload(entry: dict[str, Any], sha256: str) -> Upload:

@@ -261,7 +261,7 @@ def client_beside_the_user() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     from digit_recognizer.competition import entries
 
-    entries(pace=0)
+    entries()
 
 
 MALICIOUS = [
