@@ -8,7 +8,7 @@ from random import Random
 from digit_recognizer import bookkeeping
 
 from .actors import begun, ended, forked
-from .killed import FACTS
+from .made_up import FACTS
 
 PROMISE = "every acknowledged experiment stays"
 CASES = "kills"

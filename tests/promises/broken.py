@@ -44,7 +44,18 @@ def look() -> None:
     """A file is sent without a look at what Kaggle has."""
     from digit_recognizer import competition
 
-    competition._find = lambda sha256, pace: []
+    competition._find = lambda sha256, pace, tell: []
+
+
+def once() -> None:
+    """What came to no clear answer is done again, the call that makes the entry, too."""
+    from digit_recognizer import competition
+
+    def impatiently(attempt: Any, pace: float, tell: Any) -> Any:
+        answer = attempt()
+        return answer if answer.value else attempt()
+
+    competition._patiently = impatiently
 
 
 def seals() -> None:
@@ -62,4 +73,4 @@ def numbers() -> None:
     runs._not_finite = lambda arrays: None
 
 
-GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, seals, numbers)}
+GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, once, seals, numbers)}

@@ -15,7 +15,7 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.ledger import opened as ledger_at
 from digit_recognizer.recipes import from_record
 
-from .killed import FACTS, IDENTITY, checkpoint
+from .made_up import FACTS, IDENTITY, checkpoint
 
 PROMISE = "corrupted state is refused, never used"
 CASES = "flipped bits and truncations"

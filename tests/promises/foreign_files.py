@@ -20,7 +20,7 @@ from digit_recognizer.competition import _unpack
 from kaggle_csv import kaggle_test
 
 from .actors import begun, ended, refusal
-from .killed import FACTS, IDENTITY
+from .made_up import FACTS, IDENTITY
 
 PROMISE = "no foreign file runs code, writes outside its folder or fills the memory"
 CASES = "malicious files"

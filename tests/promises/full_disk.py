@@ -1,75 +1,79 @@
-"""A disk that is full from some byte on, for what a run writes, and now and then for a real run from its first line."""
+"""A disk that is full from some byte on, for a run that goes on, and now and then for a real one from its first line.
+
+All but the network and the pictures is real in the first, too.
+"""
 
 import resource
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
-from digit_recognizer import bookkeeping, cli, resuming, runs
-from digit_recognizer.cli import group
+from digit_recognizer import bookkeeping, cli
 
 from .actors import forked
-from .killed import FACTS, IDENTITY, NEW, OLD, checkpoint, state
+from .killed import OLD, PUBLISHED, check_files, go_on
+from .made_up import COMMAND, train_nothing, write_data
 
 PROMISE = "a full disk never destroys the last good state, and ends in exit code 1, never in a signal"
 CASES = "sizes from nothing to enough"
 GOAL = 300
 
-ENOUGH = 400_000  # bytes; the ledger takes 80,000, a submission 150,000, a checkpoint 220,000
+ENOUGH = 400_000  # bytes; the ledger takes 80,000, a checkpoint 240,000
 ENOUGH_FOR_A_RUN = 900_000
 REAL_EVERY = 30
+REAL = ["run", "--data", "sample", "--recipe", "quick", "--epochs", "1"]
+ON = ["run", "--resume", "last"]
 
 
-def trial(number: int) -> None:
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    """A run that was stopped after its first epoch, and the submission that comes of it when it goes on."""
+    data = Path("data").absolute()
+    write_data(data)
+    PUBLISHED.parent.mkdir()
+    PUBLISHED.write_bytes(OLD)
+
+    def stopped() -> None:
+        train_nothing(n_epochs=1)
+        cli.main([*COMMAND, "--data", str(data)])
+
+    output = Path("output")
+    assert forked(stopped, output=output) == 130, output.read_text()
+    shutil.copytree(Path(), Path("stopped"))
+    assert forked(lambda: _limited(ENOUGH, ON), output=output) == 0, output.read_text()
+    yield partial(trial, Path("stopped").absolute(), PUBLISHED.read_bytes())
+
+
+def trial(stopped: Path, expected: bytes, number: int) -> None:
     output = Path("output")
     if number % REAL_EVERY == REAL_EVERY - 1:
         most = Random(number).randrange(ENOUGH_FOR_A_RUN)
-        command = ["run", "--data", "sample", "--recipe", "quick", "--epochs", "1"]
-        code = forked(lambda: _limited(most, lambda: cli.main(command)), output=output)
-        _check_code(code, output)
+        _check_end(forked(lambda: _limited(most, REAL, is_real=True), output=output), output)
         return
-    Path("submissions").mkdir()
-    Path("submissions/submission.csv").write_bytes(OLD)
-    with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS) as entry:
-        resuming.keep(entry.folder, IDENTITY, checkpoint(1))
-        row = book.run("last")
-        book.finish_run(entry.number, "interrupted")
-
-    most = number * ENOUGH // GOAL
-    code = forked(lambda: _limited(most, lambda: group._run(lambda: _go_on(row))), output=output)
-    _check_code(code, output)
-    published = Path("submissions/submission.csv").read_bytes()
-    assert published in ((OLD, NEW) if code else (NEW,)), f"a torn submission of {len(published)} bytes"
-    found = resuming.begun(entry.folder, IDENTITY)
-    assert found, "the checkpoint is lost"
-    np.testing.assert_array_equal(found.variables[0], state(len(found.history))[0])
+    shutil.copytree(stopped, Path(), dirs_exist_ok=True)
+    code = forked(lambda: _limited(number * ENOUGH // GOAL, ON), output=output)
+    _check_end(code, output)
+    check_files(expected)
     with bookkeeping.ledger() as book:
-        assert book.run("last")["name"] == row["name"]
-        assert code or book.run("last")["status"] == "done"
-    assert not list(Path("submissions").rglob("*.tmp"))
-    for path in Path("submissions").rglob("*.npz"):
-        runs.read_arrays(path)
-    for path in Path("submissions").rglob("submission.csv"):
-        assert path.read_bytes() in (OLD, NEW), f"{path} is torn"
+        [run] = book.runs()
+    assert (run["status"] == "done") == (code == 0), run["status"]
+    if code:
+        go_on(run["name"], Path("log").read_text().splitlines())
+    assert PUBLISHED.read_bytes() == expected
+    assert not list(PUBLISHED.parent.rglob("*.tmp"))
 
 
-def _limited(most: int, act: Callable[[], int | None]) -> None:
+def _limited(most: int, command: list[str], is_real: bool = False) -> None:
+    if not is_real:
+        train_nothing()
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    raise SystemExit(act())
+    cli.main(command)
 
 
-def _go_on(row: dict[str, object]) -> None:
-    with bookkeeping.ledger() as book, bookkeeping.entered_again(book, row) as entry:
-        runs.write_submission(entry.folder, NEW)
-        runs.publish(entry.folder)
-        for epoch in (2, 3):
-            resuming.keep(entry.folder, IDENTITY, checkpoint(epoch))
-        book.finish_run(entry.number, "done")
-
-
-def _check_code(code: int, output: Path) -> None:
+def _check_end(code: int, output: Path) -> None:
     told = output.read_text(errors="replace")
     assert code in (0, 1), f"exit code {code}: {told}"
     assert "Traceback" not in told, told

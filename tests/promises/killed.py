@@ -1,109 +1,109 @@
-"""kill -9 while a run writes its checkpoints, files and rows: at the Nth of its steps, or at any moment."""
+"""kill -9 at the Nth of the steps by which a run writes, or at any moment; the run then goes on.
+
+All but the network and the pictures is real.
+"""
 
 import json
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
+from time import monotonic
 
-import numpy as np
-
-from digit_recognizer import bookkeeping, files, resuming, runs, submission
-from digit_recognizer.lock import is_alive
-from digit_recognizer.train import Checkpoint, Epoch
+from digit_recognizer import bookkeeping, cli, files, pipeline, runs  # noqa: F401  # loaded once, for all runs
 
 from . import faults
 from .actors import forked
+from .made_up import COMMAND, N_EPOCHS, log, train_nothing, write_data
 
 PROMISE = "kill -9 at any moment loses at most the epoch in work, and tears no file"
 CASES = "kills"
 GOAL = 1_000
 
-FACTS = {"kind": "run", "recipe_name": "x", "recipe": {}, "data": "", "source": "folder"}
-FACTS |= {"train_hash": "", "test_hash": "", "device": "cpu"}
-N_EPOCHS, N_TEST = 4, 20_000
-IDENTITY = "me"
-OLD = submission.render(np.arange(N_TEST) % 7)  # of the run before
-NEW = submission.render(np.arange(N_TEST) % 10)
+OLD = b"of the run before"
+PUBLISHED = Path("submissions/submission.csv")
 
 
-def trial(number: int) -> None:
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    """A run that is left alone tells the steps there are, its seconds, and what shall come of the others."""
+    train_nothing()
+    data = Path("data").absolute()
+    write_data(data)
+    command = [*COMMAND, "--data", str(data)]
+
+    def count() -> None:
+        events = faults.install(-1, faults.kill)
+        _run(command)
+        Path("n_steps").write_text(str(len(events)))
+
+    output, start = Path("output"), monotonic()
+    assert forked(count, output=output) == 0, output.read_text()
+    yield partial(trial, command, int(Path("n_steps").read_text()), monotonic() - start, PUBLISHED.read_bytes())
+
+
+def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, number: int) -> None:
     """Even numbers die at a step of their own, odd ones at any moment."""
-    random = Random(number)
-    Path("submissions").mkdir()
-    Path("submissions/submission.csv").write_bytes(OLD)
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    PUBLISHED.parent.mkdir()
+    PUBLISHED.write_bytes(OLD)
 
     def die_at_a_step() -> None:
-        faults.install(number // 2 % 90, faults.kill)
-        _run(log)
+        faults.install(37 * (number // 2) % n_steps, faults.kill)  # all of them in turn, those far apart first
+        _run(command)
 
     if number % 2:
-        forked(lambda: _run(log), after=random.uniform(0, 0.25))
+        forked(lambda: _run(command), after=Random(number).uniform(0, seconds))
     else:
         forked(die_at_a_step)
-    os.close(log)
-    _check([json.loads(line) for line in Path("log").read_text().splitlines()])
+    lines = Path("log").read_text().splitlines() if Path("log").exists() else []
+    check_files(expected)
+    with bookkeeping.ledger() as book:
+        found = [(row["name"], bookkeeping.status(row)) for row in book.runs()]
+    if not found:
+        assert not lines, lines
+        return
+    [(name, status)] = found
+    if status == "interrupted":
+        assert "done" not in lines
+        go_on(name, lines)
+    else:
+        assert status == "done", status
+    assert PUBLISHED.read_bytes() == expected
+    check_files(expected)
+    files.sweep(PUBLISHED.parent, older_than=0, below=True)
+    assert not list(PUBLISHED.parent.rglob("*.tmp"))
 
 
-def state(epoch: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.random.default_rng((epoch, part)).random((100, 200), dtype=np.float32) for part in range(3))
+def _run(command: list[str]) -> None:
+    with suppress(SystemExit):
+        cli.main(command)
+    log("done")
 
 
-def checkpoint(n_epochs: int) -> Checkpoint:
-    """As a training has it after so many epochs."""
-    history = tuple(Epoch(epoch, 0.5, 0.9, None, None, float(epoch)) for epoch in range(1, n_epochs + 1))
-    return Checkpoint(history, state(n_epochs))
-
-
-def _run(log: int) -> None:
-    """What a run writes, in its order; its log holds what it may rely on from then."""
-
-    def done(what: str) -> None:
-        os.write(log, (json.dumps(what) + "\n").encode())
-
-    with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS) as entry:
-        done(entry.name)
-        for epoch in range(1, N_EPOCHS + 1):
-            resuming.keep(entry.folder, IDENTITY, checkpoint(epoch))
-            done(f"epoch {epoch}")
-        runs.write_arrays(entry.folder / "weights.npz", {"all": state(N_EPOCHS)[0]})
-        runs.write_submission(entry.folder, NEW)
-        runs.write_record(entry.folder, "result", {"weights": 3})
-        resuming.forget(entry.folder)
-        runs.publish(entry.folder)
-        book.finish_run(entry.number, "done")
-        done("done")
-
-
-def _check(log: list[str]) -> None:
-    """Every file is whole, and what the log tells is there."""
-    published = Path("submissions/submission.csv").read_bytes()
-    assert published in (OLD, NEW), f"a torn submission of {len(published)} bytes"
-    for path in Path("submissions").rglob("*"):
+def check_files(expected: bytes) -> None:
+    """Every file is whole, or not there."""
+    assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
+    for path in PUBLISHED.parent.glob("*/**/*"):
         if path.suffix == ".npz":
             runs.read_arrays(path)
-        elif path.name == "result.json":
+        elif path.suffix == ".json":
             json.loads(path.read_text())
-        elif path.parent != Path("submissions") and path.suffix == ".csv":
-            assert path.read_bytes() == NEW, path
-    if not log:
-        return
-    folder = Path("submissions", log[0])
-    with bookkeeping.ledger() as book:
-        status = bookkeeping.status(book.run(log[0]))
-    if log[-1] == "done":
-        assert (status, published) == ("done", NEW), status
-        return
-    assert status in ("interrupted", "done"), status
-    assert not is_alive(folder / ".training")
-    epochs = [line for line in log if line.startswith("epoch")]
-    files.sweep(Path("submissions"), older_than=0, below=True)
-    assert not list(Path("submissions").rglob("*.tmp"))
-    if (folder / "result.json").exists():  # its checkpoints may be removed
-        return
-    found = resuming.begun(folder, IDENTITY)
-    n_found = len(found.history) if found else 0
-    assert len(epochs) <= n_found <= len(epochs) + 1, f"{n_found} epochs of {len(epochs)}"
-    if found:
-        for one, other in zip(found.variables, state(n_found), strict=True):
-            np.testing.assert_array_equal(one, other)
+        elif path.name == "submission.csv":
+            assert path.read_bytes() == expected, path
+
+
+def go_on(name: str, lines: list[str]) -> None:
+    """The killed run goes on, from no earlier an epoch than its log tells."""
+    output = Path("output")
+
+    def resumed() -> None:
+        train_nothing()
+        cli.main(["run", "--resume", name])
+
+    assert forked(resumed, output=output) == 0, output.read_text()
+    n_done = sum(line.startswith("epoch") for line in lines)
+    begun = Path("log").read_text().splitlines()[len(lines) :][:1]
+    n_begun = int(begun[0].split()[1]) if begun else N_EPOCHS
+    assert n_done <= n_begun <= n_done + 1, f"{n_begun} epochs of {n_done}"
+    assert not list(PUBLISHED.parent.rglob("checkpoint-*"))

@@ -23,7 +23,7 @@ CASES = "sequences of faults, kills and second processes"
 GOAL = 10_000
 
 N_TEST = 20
-CALLS = ("ListSubmissions", "StartSubmissionUpload", "PUT", "CreateSubmission", "GetSubmission")
+CALLS = ("ListSubmissions", "StartSubmissionUpload", "PUT", "GetSubmission", *["CreateSubmission"] * 3)  # by weight
 FAULTS = (429, 500, 503, 401, "lost", "500 after", "html")
 
 
