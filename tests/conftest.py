@@ -1,12 +1,14 @@
 """What every test file starts from: a quiet TensorFlow, a folder of its own, no credentials, the real data if any."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from digit_recognizer.terminal import console
+from promises.warm_client import warm
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _TEMPORARY = tempfile.TemporaryDirectory()  # locks lie here, too: suites side by side are not in each other's way
@@ -28,6 +30,16 @@ def workplace(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def warm_client():
+    """Kaggle's client without the half second to load it in each process."""
+    if sys.platform != "linux":
+        yield
+        return
+    with warm():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -112,37 +111,6 @@ def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):
 def test_an_empty_ledger_is_no_error(workplace, capfd):
     board.show_board(board.board())
     assert "digits run" in capfd.readouterr().out
-
-
-def test_200_runs_with_2000_networks_are_listed_at_once(three_runs):
-    with bookkeeping.ledger() as book:
-        like = {key: book.run("strong")[key] for key in book.run("strong") if key in STORED}
-        for number in range(200):
-            run_id = book.start_run(name=f"copy-{number}", **like)
-            book.finish_run(run_id, "done", n=42_000, correct=41_000 + number, loss=0.1, estimate="out-of-fold")
-            for fold in range(10):
-                book.add_member(run_id, name=f"fold{fold}", **MEMBER)
-    start = time.perf_counter()
-    rows = board.board()
-    seconds = time.perf_counter() - start
-    assert len(rows) == 203
-    assert seconds < 2  # about 0.02 on two cores
-
-
-# fmt: off
-STORED = (
-    "kind", "recipe_name", "recipe", "seed", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads"
-)
-# fmt: on
-MEMBER = {
-    "model": "lenet5",
-    "seed": 0,
-    "weights": 61_706,
-    "train_n": 9,
-    "train_accuracy": 1.0,
-    "train_loss": 0.1,
-    "seconds": 1.0,
-}
 
 
 def test_a_recipe_that_this_version_refuses_is_shown_as_it_stands(three_runs, capfd):

@@ -21,6 +21,7 @@ CONTENTS = {
     "test.csv": b"pixel0\n0\n",
     "sample_submission.csv": b"ImageId,Label\n",
 }
+COLD = kaggle_call.CHILD  # the real child process, before any is warm
 CANARIES = (KEY, TOKEN, SIGNATURE, "canary-expired")
 
 
@@ -44,7 +45,7 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def kaggle(home, tmp_path, monkeypatch, capfd):
+def kaggle(home, tmp_path, monkeypatch, capfd, warm_client):
     """A stand-in that knows the account set in the environment; afterwards no secret may lie anywhere."""
     with kaggle_stand_in.kaggle_stand_in(ANSWERS, zipped(CONTENTS)) as stand_in:
         for name, value in {**stand_in.environment, "KAGGLE_USERNAME": USERNAME, "KAGGLE_KEY": KEY}.items():
@@ -409,6 +410,7 @@ def test_files_beside_the_user_are_not_imported(kaggle, tmp_path, monkeypatch):
 def test_a_client_that_cannot_be_imported_is_told_as_such(kaggle, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "kaggle.py").write_text("raise ImportError('half installed')")
+    monkeypatch.setattr(kaggle_call, "CHILD", COLD)
     assert "The kaggle client failed (ImportError: half installed)" in failure(check_access)
 
 

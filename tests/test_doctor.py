@@ -12,6 +12,7 @@ import kaggle_stand_in
 from digit_recognizer import bookkeeping, doctor, surroundings
 from digit_recognizer.doctor import examine, examine_leaks
 from digit_recognizer.errors import InputError
+from digit_recognizer.kaggle_call import require_credentials
 from digit_recognizer.sample import write_sample
 from digit_recognizer.surroundings import PACKAGES
 
@@ -146,6 +147,26 @@ def test_without_data_there_is_nothing_to_look_at(workplace):
 def test_the_versions_of_all_dependencies_are_told():
     project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
     assert {re.match("[a-z-]+[a-z0-9-]*", line)[0] for line in project["dependencies"]} == set(PACKAGES)
+
+
+def test_a_lost_ledger_is_told_and_an_empty_one_refused(workplace, capfd):
+    with bookkeeping.ledger():
+        pass
+    Path("submissions/20260101-000000-mine").mkdir()
+    bookkeeping.LEDGER.write_bytes(b"")
+    assert "is empty, but 1 folders of runs are there" in found("ledger").found
+    bookkeeping.LEDGER.unlink()
+    with bookkeeping.ledger():
+        pass
+    assert "Of what was sent only Kaggle's list then knows" in " ".join(capfd.readouterr().out.split())
+
+
+def test_a_key_file_that_holds_no_key_is_told(workplace):
+    Path(os.environ["HOME"], ".kaggle").mkdir()
+    Path(os.environ["HOME"], ".kaggle", "kaggle.json").write_text("{broken")
+    assert found("credentials").found == "none: ~/.kaggle/kaggle.json without username and key"
+    with pytest.raises(InputError, match=r"kaggle\.json is there, but holds no username and key"):
+        require_credentials()
 
 
 def test_a_damaged_ledger_is_a_problem_and_a_good_one_is_counted(workplace):

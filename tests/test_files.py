@@ -1,7 +1,9 @@
+import errno
 import os
 import stat
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -21,6 +23,22 @@ def test_the_bytes_arrive_and_missing_folders_are_made(tmp_path):
     path = tmp_path / "a" / "b" / "file.bin"
     write_atomically(path, b"\0\r\n\xff")
     assert path.read_bytes() == b"\0\r\n\xff"
+
+
+def test_a_folder_that_offers_no_sync_is_no_error_and_one_that_fails_is_told_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "file.bin"
+    sync = os.fsync
+    for number in (errno.EINVAL, errno.EIO):
+
+        def failing(descriptor, number=number):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", failing)
+        with pytest.raises(RunError, match="It is written") if number == errno.EIO else nullcontext():
+            write_atomically(path, str(number).encode())
+        assert path.read_bytes() == str(number).encode()
 
 
 def test_an_old_file_is_replaced_and_nothing_else_stays_behind(tmp_path):

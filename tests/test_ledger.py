@@ -67,6 +67,11 @@ def test_an_entry_is_kept_once_whoever_writes_it(path):
         assert book.keep_submission(ref=7, status="COMPLETE", **entry) == sending
         assert book.keep_submission(ref=8, status="PENDING", **entry) != sending
         assert [row["ref"] for row in book.submissions()] == [7, 8]
+        lost, sent_again = (
+            book.begin_submission(hash="e" * 64, file="b.csv", description="", status=status)
+            for status in ("LOST", "CREATING")
+        )
+        assert book.keep_submission(ref=9, status="PENDING", **entry | {"hash": "e" * 64}) == sent_again > lost
 
 
 def test_members_belong_to_their_run_and_keep_their_order(path):

@@ -202,7 +202,7 @@ def test_a_recipe_file_names_the_run_and_may_resize(workplace, capfd):
 
 
 @pytest.fixture
-def kaggle(workplace, monkeypatch):
+def kaggle(workplace, monkeypatch, warm_client):
     """A stand-in for Kaggle with credentials for it, and the sample under Kaggle's names in data/."""
     write_sample(Path("elsewhere"))
     Path("data").mkdir()
@@ -319,6 +319,18 @@ def test_a_file_of_unclear_fate_is_not_sent_again_unless_told_so(kaggle):
     assert sending.submit(Path("mine.csv"), again=True)["public_score"] == 1.0
     assert len(kaggle.entries) == 1
     assert states(kaggle) == [["UPLOADING", "CREATING", "UNKNOWN"], ["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
+    with pytest.raises(RunError, match="Kaggle has this file already"):
+        sending.submit(Path("mine.csv"))
+
+
+def test_who_stops_an_upload_is_told_how_to_go_on(kaggle, monkeypatch, capfd):
+    def stop(*arguments, **values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bookkeeping.Ledger, "update_submission", stop)
+    with pytest.raises(KeyboardInterrupt):
+        sending.submit(write(kaggle.right))
+    assert "To go on from here: `digits submit mine.csv`." in capfd.readouterr().out
 
 
 def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_command(kaggle, monkeypatch):

@@ -20,7 +20,7 @@ def answers(workplace):
 
 
 @pytest.fixture
-def kaggle(answers, monkeypatch):
+def kaggle(answers, monkeypatch, warm_client):
     with kaggle_stand_in.kaggle_stand_in(answers.tolist()) as stand_in:
         for name, value in {**stand_in.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
             monkeypatch.setenv(name, value)

@@ -66,7 +66,7 @@ def test_level_3_is_an_accuracy_that_differs_by_chance(first):
 def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, "cpu")
-    assert (found["expected"], found["changes"]) == (3, ["TF_ENABLE_ONEDNN_OPTS None -> 0"])
+    assert (found["expected"], found["changes"]) == (3, ["TF_ENABLE_ONEDNN_OPTS unset -> 0"])
     assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
     monkeypatch.setattr(surroundings, "code", lambda: "another")
     assert checked(first, first.log_p, first.test_log_p) == (1, repeating.UNLIKE)
@@ -77,7 +77,9 @@ def test_accuracies_are_compared_on_the_same_rows_alone(first):
     for rows in (first.rows + 1, first.rows[:0]):
         found = repeating.check(first, rows, first.log_p[: len(rows)], said(labels), LABELS[: len(rows)], "cpu")
         assert found["level"] == repeating.UNLIKE
-        assert "no rows were held out by both" in found["verdict"]
+        assert (found["expected"], "no rows were held out by both" in found["verdict"]) == (1, True)
+    found = repeating.check(first, rows, first.log_p[:0], said(labels), LABELS[:0], "gpu")
+    assert found["expected"] == found["level"] == repeating.UNLIKE  # nothing tells
 
 
 def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first, monkeypatch):
@@ -87,7 +89,8 @@ def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first
     assert "files were changed" in told
     run = {**first.run, "settings": json.dumps({"resumed with": "threads 9 -> 2"})}
     monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab")
-    assert bookkeeping.changes_since(run, "cpu") == ["resumed with threads 9 -> 2 -> None"]
+    assert bookkeeping.changes_since(run, "cpu") == []
+    assert bookkeeping.changes_on_the_way(run) == ["resumed with threads 9 -> 2"]
 
 
 def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, capsys):

@@ -146,12 +146,24 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
     assert resumed["run"] == row["name"]
     assert resumed["submission_sha256"] == again["submission_sha256"]
 
-    pipeline.run(pipeline.Job("mine", ONE, Path("sample")))  # the newest is finished
+    def begin(recipe, **options):
+        """The same, but it ends before its first step."""
+
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(terminal.TrainingLines, "__init__", stop)
+            with pytest.raises(KeyboardInterrupt):
+                pipeline.run(pipeline.Job("mine", recipe, Path("sample"), **options))
+
+    begin(ONE)
+    assert len(asked) == 1  # the newest is finished
     interrupted(monkeypatch, ONE, 2)
-    pipeline.run(pipeline.Job("mine", change(ONE, {"seed": 1}), Path("sample")))
-    pipeline.run(pipeline.Job("mine", ONE, Path("sample"), run_name="another"))
+    begin(change(ONE, {"seed": 1}))
+    begin(ONE, run_name="another")
     assert len(asked) == 1
-    assert pipeline.run(pipeline.Job("mine", ONE, Path("sample"), run_name="mine"))["run"] != row["name"]
+    begin(ONE, run_name="mine")
     assert len(asked) == 2
 
 
@@ -243,7 +255,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path):
     found = resuming.begun(tmp_path, "me", told.append)
     assert found.history == EPOCHS[:2]
     assert "checkpoint-3.npz: damaged" in told[0]
-    assert "of epoch 2, is taken" in told[0]
+    assert "goes on from epoch 2" in told[0]
     resuming.forget(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -286,7 +298,7 @@ def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
             assert found.history == kept.history
             assert all((one == np.arange(6)).all() for one in found.variables)
     assert len(refusals) > 100
-    assert all("Remove it" in refusal for refusal in refusals)
+    assert all("Remove the network's checkpoints" in refusal for refusal in refusals)
 
 
 def test_a_finished_run_and_a_blend_are_not_resumed(tmp_path, monkeypatch, capsys):

@@ -10,17 +10,22 @@ from digit_recognizer import cli
 SOURCE = Path(cli.__file__).parents[1]
 FILES = sorted(SOURCE.rglob("*.py"))
 
-MODULES = {"pickle", "marshal", "shelve", "dill", "yaml", "ctypes", "runpy", "joblib.externals"}
+MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml", "ctypes", "runpy"}
 CALLS = {
     *("eval", "exec", "__import__", "import_module", "extract", "extractall", "unpack_archive"),
-    *("load", "load_model", "load_weights"),  # np.load but with allow_pickle=False
-    *("write_text", "write_bytes", "save", "savez", "savez_compressed", "savefig", "tofile", "to_csv", "save_weights"),
+    *("load", "load_model", "load_weights", "read_pickle"),  # np.load but with allow_pickle=False
+    *("deserialize_keras_object", "enable_unsafe_deserialization"),
+    *("write_text", "write_bytes", "save", "savez", "savez_compressed", "savefig", "savetxt", "tofile", "memmap"),
+    *("to_csv", "to_pickle", "save_weights", "dump", "copyfile", "copy2", "copytree", "move"),
 }
 ALLOWED = {
     ("competition.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
+    ("group.py", "os.open"),  # of os.devnull
     ("kaggle_child.py", "os.fdopen"),  # stdout
+    ("kaggle_child.py", "os.open"),  # of os.devnull
     ("lock.py", "path.open"),  # of a lock, which stays empty
     ("recipe_options.py", "load"),  # ours, of TOML
+    ("surroundings.py", "joblib"),  # for the number of cores
     ("sweep.py", "space.load"),  # ours, of TOML
     ("looking.py", "board.to_csv"),  # our own, which makes text
     ("pictures.py", "figure.savefig"),  # into memory
@@ -40,6 +45,8 @@ def _imports(node):
         words = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
         words = [f"{node.module}.{alias.name}" for alias in node.names]
+        if renamed := [alias.name for alias in node.names if alias.asname and alias.name in CALLS]:
+            return renamed
     return [word for word in words if any(f"{word}.".startswith(f"{module}.") for module in MODULES)]
 
 
@@ -48,14 +55,20 @@ def _calls(node):
         return []
     word = ast.unparse(node.func)
     options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-    mode = options.get("mode", "") + " ".join(map(ast.unparse, node.args[:2])) if word.endswith("open") else ""
-    is_opened_to_write = any(letter in mode for letter in ("'w", "'a", "'x", "+"))
-    is_listed = word.rpartition(".")[2] in CALLS
+    is_listed = word.rpartition(".")[2] in CALLS or word in ("compile", "os.system", "os.popen")
+    is_opened_to_write = word.endswith("open") and _writes(word, node.args, options.get("mode", ""))
     if (word == "np.load" and options.get("allow_pickle") == "False") or not (
         is_listed or is_opened_to_write or "shell" in options
     ):
         return []
     return [word]
+
+
+def _writes(word, arguments, mode):
+    """Whether a call of `open`, or of a method of this name, may open to write."""
+    told = mode + " ".join(map(ast.unparse, arguments[:2]))
+    unknown = word == "open" and len(arguments) > 1 and not isinstance(arguments[1], ast.Constant)
+    return unknown or any(word in told for word in ("'w", "'a", "'x", "+", "O_WRONLY", "O_RDWR", "O_CREAT"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(SOURCE)) for file in FILES])
@@ -71,7 +84,9 @@ def test_the_source_keeps_to_its_reader_and_its_writer(file):
         *("np.load(path, allow_pickle=True)", "archive.extractall(folder)", "eval(text)"),
         *("numpy.load(path)", "load(path)", "importlib.import_module(name)", "path.open('r+')"),
         *("subprocess.run(words, shell=True)", "path.write_text(text)", "open(path, 'w')", "path.open('ab')"),
-        *("frame.to_csv(path)", "model.save(path)", "np.savez(path, x=x)"),
+        *("frame.to_csv(path)", "model.save(path)", "np.savez(path, x=x)", "np.memmap(path, mode='w+')"),
+        *("import cloudpickle", "from joblib import load as read", "pd.read_pickle(path)", "os.system(text)"),
+        *("compile(text, name, 'exec')", "open(path, mode)", "os.open(path, os.O_WRONLY)", "shutil.copyfile(a, b)"),
     ],
 )
 def test_the_reader_of_the_source_sees_what_it_looks_for(line):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -45,6 +46,28 @@ def test_columns_of_numbers_stand_to_the_right(screen):
     out = screen(False)
     terminal.show_table(["name", "n"], [["a", "1"], ["long", "1,000"]])
     assert [line.rstrip() for line in out.getvalue().splitlines()] == ["name      n", "a         1", "long  1,000"]
+
+
+def test_news_of_what_is_waited_for_are_inert(screen):
+    out = screen(True)
+    with terminal.waiting() as tell:
+        tell("Sending a\\[/x]\x1b]0;owned\x07.csv")
+    assert "\x1b]" not in out.getvalue()
+
+
+def test_a_narrow_terminal_loses_columns_and_no_letters(screen):
+    columns, row = (
+        ["#", "name", "weights", "judged by", "other"],
+        ["1", "long-name" * 4, "61,706", "holdout", "word " * 20],
+    )
+    out = screen(True)
+    terminal.show_table(columns, [row], spare=("judged by", "weights"))
+    assert "61,706" in out.getvalue()
+    assert "For want of room without judged by." in out.getvalue()
+    assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in out.getvalue().splitlines()) <= 80
+    out = screen(False)
+    terminal.show_table(columns, [row], spare=("judged by", "weights"))
+    assert out.getvalue().splitlines()[1].rstrip().endswith("word")
 
 
 def test_epochs_are_plain_lines_without_a_terminal(screen):

@@ -103,7 +103,8 @@ def show_board(rows: list[dict[str, Any]]) -> None:
     ]
     always = (0, 1, len(columns) - 1)
     kept = [i for i in range(len(columns)) if i in always or any(line[i] not in ("-", "done") for line in cells)]
-    show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells])
+    spare = ("judged by", "train s", "weights", "data", "status")
+    show_table([columns[i] for i in kept], [[line[i] for i in kept] for line in cells], spare)
     if any("±" in cell for line in cells for cell in line):
         say("±: half of the 95 % interval; by accuracy the best are those whose interval begins highest.", style="dim")
 
@@ -233,4 +234,4 @@ def _number(value: float | None) -> str:
 
 def _inert(value: Any) -> Any:
     """A text that a spreadsheet takes for a formula, made a text again."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -18,9 +18,11 @@ from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
 from .predict import fitness
 from .score import wilson_interval
+from .terminal import say
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
 _VERSIONS = ("code", "digit-recognizer", "backend", "python", "numpy", "scipy", "scikit-learn", "keras")
+_FORGETS = "Of what was sent only Kaggle's list then knows."
 _RESUMED = "resumed with"  # among a run's settings: what was other when it went on
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
@@ -44,7 +46,13 @@ class Pruned(Exception):
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
-    """The ledger of the folder one works in. Raises RunError when it cannot be used."""
+    """The ledger of the folder one works in. Raises RunError when it cannot be used, or was emptied."""
+    size = LEDGER.stat().st_size if LEDGER.exists() else None
+    if not size and (n_folders := runs.n_folders()):
+        lost = f"{LEDGER} is {'gone' if size is None else 'empty'}, but {n_folders} folders of runs are there"
+        if size is not None:
+            raise RunError(f"{lost}. Put a copy of it back, or remove it: a new one is begun. {_FORGETS}")
+        say(f"Warning: {lost}. A new one is begun. {_FORGETS}", style="yellow")
     with opened(LEDGER) as book:
         yield book
 
@@ -56,7 +64,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     What the body raises closes the run as failed, diverged, interrupted or pruned, and an empty folder is removed.
     """
     sweep(runs.SUBMISSIONS, below=True)
-    folder = runs.new_run(name, datetime.now())
+    folder = runs.new_run(name, datetime.now(), is_taken=book.has_run)
     with _at_work(folder):
         number = book.start_run(name=folder.name, **surroundings.facts(), **facts)
         with _closed_whatever_happens(book, number):
@@ -75,7 +83,9 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
         if book.run(run["name"])["status"] == "done":
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
         sweep(folder, older_than=0, below=True)  # whoever wrote here is dead
-        settings = json.loads(run["settings"]) | ({_RESUMED: ", ".join(changes)} if changes else {})
+        settings = json.loads(run["settings"])
+        if changes:
+            settings[_RESUMED] = ", ".join(filter(None, [settings.get(_RESUMED), *changes]))
         book.update_run(run["id"], status="running", finished=None, error="", settings=settings)
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)
@@ -86,11 +96,19 @@ def changes_since(run: Row, device: str) -> list[str]:
     facts = surroundings.facts() | {"device": device}
     then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
     now = {**facts, **facts["versions"], **facts["settings"]}
-    keys = (*_VERSIONS, surroundings.backend(), _RESUMED, "device", "cpu", "threads", *surroundings.SETTINGS)
-    changes = [f"{key} {then.get(key)} -> {now.get(key)}" for key in keys if then.get(key) != now.get(key)]
+    keys = (*_VERSIONS, surroundings.backend(), "device", "cpu", "threads", *surroundings.SETTINGS)
+    changes = [
+        f"{key} {_told(then.get(key))} -> {_told(now.get(key))}" for key in keys if then.get(key) != now.get(key)
+    ]
     if str(now["code"]).endswith("+") and then["code"] == now["code"]:
         changes.append(f"code {now['code']}, in which files were changed, perhaps since")
     return changes
+
+
+def changes_on_the_way(run: Row) -> list[str]:
+    """What was other when a run was resumed than when it began, such as "resumed with threads 4 -> 2"."""
+    changes = json.loads(run["settings"]).get(_RESUMED)
+    return [f"{_RESUMED} {changes}"] if changes else []
 
 
 def is_of_the_machine(change: str) -> bool:
@@ -127,7 +145,7 @@ def _closed_whatever_happens(book: Ledger, number: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        book.finish_run(number, _status_after(error), error=str(error))
+        book.finish_run(number, _status_after(error), error=str(error) if isinstance(error, Exception) else "")
         raise
 
 
@@ -203,6 +221,10 @@ def keep_scores(result: dict[str, Any]) -> None:
 def hash_of(path: Path) -> str:
     """SHA-256 of a file's content. Raises InputError when it cannot be read."""
     return sha256(read_bytes(path)).hexdigest()
+
+
+def _told(value: Any) -> str:
+    return "unset" if value is None else str(value)
 
 
 def _status_after(error: BaseException) -> str:

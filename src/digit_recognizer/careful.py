@@ -35,6 +35,7 @@ _FOREIGN_STARTS = (
 )
 _NUMBER = re.compile(r" *0*([0-9]{1,3})(?:\.0+)? *")
 _NO_NUMBER = 256  # above every limit
+_LONGEST_ROW = 100_000  # characters; Kaggle's have 7,000
 
 
 def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArray[np.uint8]:
@@ -85,7 +86,17 @@ def _refuse_foreign_file(data: bytes, name: str) -> None:
 def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
     """Each row's values, or the faults found there; nothing follows a header that is wrong."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline=None)
-    reader = csv.reader(text, skipinitialspace=True, strict=True)
+    length = 0  # of the row that is being read
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        while line := text.readline(_LONGEST_ROW):
+            length += len(line)
+            if length > _LONGEST_ROW:
+                raise csv.Error(f"more than {_LONGEST_ROW:,} characters")
+            yield line
+
+    reader = csv.reader(lines(), skipinitialspace=True, strict=True)
     line = 0  # the last one read
     empty_line = 0  # the first of the latest ones; only a row after them makes them a fault
     try:
@@ -93,8 +104,9 @@ def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
             yield faults
             return
         line = reader.line_num
+        length = 0
         for cells in reader:
-            line = reader.line_num
+            length, line = 0, reader.line_num
             if not any(cells) and len(cells) < 2:
                 empty_line = empty_line or line
                 continue
@@ -103,7 +115,7 @@ def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
                 empty_line = 0
             yield _row(cells, columns, line)
     except csv.Error as error:
-        yield [f"line {line + 1}: expected values between commas, received broken quotes or an endless value ({error})"]
+        yield [f"line {line + 1}: expected values between commas, received broken quotes or an endless line ({error})"]
     if not data.endswith((b"\n", b"\r")):
         yield [f"line {line}: expected a line end, received the end of the file: it was cut short"]
 

@@ -155,7 +155,9 @@ def _kaggle() -> list[Finding]:
             f"Only --submit and download need them: make a token at {kaggle_call.SETTINGS} "
             "and save it as ~/.kaggle/access_token."
         )
-        return [Finding("credentials", None, "none", cure)]
+        broken = kaggle_call.unusable_credentials()
+        told = f"none: {', '.join(broken)} without username and key" if broken else "none"
+        return [Finding("credentials", False if broken else None, told, cure)]
     findings = [Finding("credentials", True, found[0])]
     if len(found) > 1:
         findings.append(Finding("credentials", None, f"also there, not used: {', '.join(found[1:])}"))

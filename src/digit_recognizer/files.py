@@ -1,5 +1,6 @@
 """The one writer every file goes through: a file is there whole, or it is not there. And a reader that looks first."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -22,6 +23,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
     checksummed cache. Raises RunError when the folder cannot be written.
     """
     temporary: Path | None = None
+    state = "The old file, if there was one, is untouched."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -34,13 +36,13 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
                 os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; these are the user's to share
         temporary.replace(path)
+        state = "It is written, but a power cut may take it."
         if durable:
             _sync_folder(path.parent)
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}). "
-            "The old file, if there was one, is untouched. Check the path, its permissions and the free space, "
-            "or work in another folder."
+            f"{path}: cannot be written ({error.strerror or error}). {state} Check the path, its permissions and the "
+            "free space, or work in another folder."
         ) from error
     finally:
         if temporary is not None:
@@ -98,10 +100,13 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut; Windows neither needs nor offers it."""
+    """Make the new name survive a power cut; Windows neither needs nor offers it, nor do some file systems."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)

@@ -60,8 +60,9 @@ class Answer:
 def require_credentials() -> None:
     """Raise InputError when there is nothing to log in with."""
     if not all_credentials():
+        broken = "".join(f" {path} is there, but holds no username and key." for path in unusable_credentials())
         raise InputError(
-            f"No Kaggle credentials found. Make a token at {SETTINGS} and save it as "
+            f"No Kaggle credentials found.{broken} Make a token at {SETTINGS} and save it as "
             "~/.kaggle/access_token, or set KAGGLE_API_TOKEN."
         )
 
@@ -168,12 +169,15 @@ def all_credentials() -> list[str]:
     found += [f"~/.kaggle/{name}" for name in ("access_token", "access_token.txt") if _read(home, name).strip()]
     if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
         found.append("KAGGLE_USERNAME and KAGGLE_KEY")
-    for folder in dict.fromkeys((_config_folder(), home)):
-        if _has(folder, "kaggle.json", "username", "key"):
-            found.append(os.path.join(folder, "kaggle.json") if folder != home else "~/.kaggle/kaggle.json")
+    found += [path for path, is_whole in _key_files() if is_whole]
     if _has(home, "credentials.json", "refresh_token"):
         found.append("~/.kaggle/credentials.json")
     return found
+
+
+def unusable_credentials() -> list[str]:
+    """The files kaggle.json that hold no username and key."""
+    return [path for path, is_whole in _key_files() if not is_whole]
 
 
 def find_credentials() -> str | None:
@@ -211,6 +215,19 @@ def _config_folder() -> str:
     if sys.platform.startswith("linux") and not os.path.exists(home):
         return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "kaggle")
     return home
+
+
+def _key_files() -> list[tuple[str, bool]]:
+    """Each kaggle.json there is, and whether it holds a username and a key."""
+    home = os.path.expanduser("~/.kaggle")
+    return [
+        (
+            os.path.join(folder if folder != home else "~/.kaggle", "kaggle.json"),
+            _has(folder, "kaggle.json", "username", "key"),
+        )
+        for folder in dict.fromkeys((_config_folder(), home))
+        if os.path.isfile(os.path.join(folder, "kaggle.json"))
+    ]
 
 
 def _has(folder: str, name: str, *keys: str) -> bool:

@@ -68,14 +68,15 @@ class Ledger:
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
         """Set what Kaggle says of an entry, in one transaction; its row's number.
 
-        Its row is that of the same `ref`, else `number`, else one of the same file whose fate was not known, else new.
+        Its row is that of the same `ref`, else `number`, else the newest of the same file whose fate was not known,
+        else new.
         Only a new row takes the `file`: Kaggle does not know its path.
         """
         with self._transaction():
             unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR}"
             same = self._connection.execute(
                 f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
-                "ORDER BY ref IS NULL LIMIT 1",
+                "ORDER BY ref IS NULL, id DESC LIMIT 1",
                 {**values, "number": number},
             ).fetchone()
             if same is None:
@@ -86,8 +87,10 @@ class Ledger:
         return number
 
     def add_score(self, **values: Any) -> None:
-        """Enter an offline score."""
-        self._insert("scores", {"at": now(), **values})
+        """Enter an offline score, unless the newest of the file and these answers is the same."""
+        before = [row for row in self.scores(values["hash"]) if row["answers_hash"] == values["answers_hash"]]
+        if not before or any(before[-1][key] != values[key] for key in ("n", "correct")):
+            self._insert("scores", {"at": now(), **values})
 
     def runs(self) -> list[Row]:
         """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
@@ -129,6 +132,10 @@ class Ledger:
         some = ", ".join(f"{row['id']} ({row['name']})" for row in found[:4]) + (", ..." if len(found) > 4 else "")
         raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the number of one.")
 
+    def has_run(self, name: str) -> bool:
+        """Whether a run has this very name, be its folder there or not."""
+        return self._connection.execute("SELECT 1 FROM runs WHERE name = ?", [name]).fetchone() is not None
+
     def members(self, run_id: int) -> list[Row]:
         """The networks of a run, in the order in which they were trained."""
         return self._rows("members", "SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
@@ -165,8 +172,9 @@ class Ledger:
 
     def _rows(self, table: str, query: str, *values: Any) -> list[Row]:
         """The rows of a query that gives a table's columns, and perhaps more; each is checked."""
-        rows = [dict(row) for row in self._connection.execute(query, values)]
-        columns = seals.columns(self._connection, table) if rows else []
+        with _of_text():
+            rows = [dict(row) for row in self._connection.execute(query, values)]
+            columns = seals.columns(self._connection, table) if rows else []
         for row in rows:
             seals.check(table, columns, row)
             del row["crc"]
@@ -210,18 +218,28 @@ def opened(path: Path) -> Iterator[Ledger]:
             _use_wal(connection)
             for setting in ("synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {setting}")
-            migrate(connection, path)
-            seals.check_structure(connection)
+            with _of_text():
+                migrate(connection, path)
+                seals.check_structure(connection)
             yield Ledger(connection)
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged name
+    except sqlite3.Error as error:
         is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         cure = (
             "Put a copy of it back, or move it away: a new one is begun, and the run folders are untouched, but of "
             "what was sent only Kaggle's list then knows."
             if is_damaged
-            else "Check the free space, and that you may write there."
+            else "Check the free space, and that you may write there; copy what is read-only."
         )
         raise RunError(f"{path}: the ledger cannot be used ({error}). {cure}") from error
+
+
+@contextmanager
+def _of_text() -> Iterator[None]:
+    """Raise sqlite3.DatabaseError for a name in the file that is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(str(error)) from error
 
 
 def now() -> str:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -152,7 +153,7 @@ def _left_behind(
         for run in book.runs()
         if all(run[key] == facts[key] for key in ("kind", "train_hash", "test_hash"))
         and json.loads(run["recipe"]) == recipe
-        and runs.short_name(run["name"]) == name
+        and re.fullmatch(rf"{re.escape(name)}(-\d+)?", runs.short_name(run["name"]))  # one of two in a second
         and bookkeeping.backend_of(run) == backend()
     )
     run = next(same, None)
@@ -160,7 +161,8 @@ def _left_behind(
         return None
     try:
         seconds = training.seconds_before(book, run, members, data)
-    except InputError:  # what it left is damaged
+    except InputError as error:
+        _warn(f"run {run['name']} of this recipe and data was stopped, and cannot go on. {error} This is a new one.")
         return None
     stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
     if changes := bookkeeping.changes_since(run, facts["device"]):
@@ -252,11 +254,11 @@ def _train(
 
 @contextmanager
 def _told_how_to_go_on(entry: Entry, job: Job) -> Iterator[None]:
-    """Say by which command a run goes on, when something stops it that may not stop it again."""
+    """Say by which command a run goes on, when something stops it after an epoch that may not stop it again."""
     try:
         yield
     except (KeyboardInterrupt, Terminated, OSError, RunError, sqlite3.Error) as error:
-        if not isinstance(error, Diverged):
+        if not isinstance(error, Diverged) and any(entry.folder.rglob("*.npz")):
             say(f"To go on where it stopped: digits run --resume {entry.name}{_again(job)}", style="bold")
         raise
 

@@ -34,6 +34,8 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
     """The recipe of what the file at `path` holds: fields, `base` and `model`. Raises InputError as `load` does."""
+    if not settings:
+        raise InputError(f"{path}: no settings in it. `digits recipes lenet5` prints a recipe to start from.")
     if "space" in settings:
         raise InputError(f"{path}: the file of a sweep, by its table [space]: `digits sweep {path} --trials N`.")
     base, model = (settings.get(key) for key in ("base", "model"))
@@ -54,7 +56,9 @@ def _check_types(settings: dict[str, Any]) -> None:
     for table in (settings, *tables):
         for key, value in table.items():
             if key not in ("base", "members") and isinstance(value, str) and type_of(key) is not str:
-                raise InputError(f'{key} = "{value}": expected no quotes around a number, or around true and false.')
+                raise InputError(
+                    f'{key} = "{value}": expected a number, or true or false, without quotes; received a text.'
+                )
 
 
 def parse_settings(words: tuple[str, ...]) -> dict[str, str]:

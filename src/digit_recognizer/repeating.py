@@ -48,9 +48,10 @@ def check(
     `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, which have these (n,) labels. Returns {of, level,
     expected, changes, equal, n, verdict}: levels from 1, the best, to 3, and 4 for what is of none.
     """
-    changes = bookkeeping.changes_since(first.run, device)
+    changes = bookkeeping.changes_since(first.run, device) + bookkeeping.changes_on_the_way(first.run)
     equal, n = int((first.test_log_p.argmax(axis=1) == test_log_p.argmax(axis=1)).sum()), len(test_log_p)
     same_rows = np.array_equal(first.rows, rows)
+    expected = _expected(changes, "gpu" in (device, first.run["device"]))
     words = f"{equal:,} of {n:,} test labels are the same"
     if same_rows and np.array_equal(first.test_log_p, test_log_p) and np.array_equal(first.log_p, log_p):
         level, words = 1, "the same bits"
@@ -64,7 +65,7 @@ def check(
     else:
         level = UNLIKE
         words += "; no rows were held out by both, on which accuracies could be compared"
-    expected = _expected(changes, "gpu" in (device, first.run["device"]))
+        expected = UNLIKE if expected == 3 else expected
     why = (
         f"other than then: {', '.join(changes)}"
         if changes

@@ -24,7 +24,7 @@ from .train import Checkpoint, Epoch
 _FILES = "checkpoint-*.npz"  # of the last epochs that were done, by their numbers
 _KEPT = 2  # so that one may be damaged
 _REPEAT = "Repeat the run with --like."
-_FROM_THE_START = "Remove it to train this network from the start."
+_FROM_THE_START = "Remove the network's checkpoints to train it from the start."
 
 
 def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
@@ -41,33 +41,35 @@ def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
 def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint | None:
     """The newest whole checkpoint of a network's training, None without any; `tell` hears of a damaged one before it.
 
-    Raises InputError when all are damaged, or one is another training's.
+    Raises InputError when all are damaged, or the newest whole one is another training's.
     """
-    fault: InputError | None = None
+    damaged: list[str] = []
     for path in _newest_first(folder):
         try:
-            checkpoint = _read(path, identity)
+            checkpoint, its_identity = _read(path)
         except InputError as error:
-            fault = fault or error
+            damaged.append(str(error).strip())
             continue
-        if fault:
-            tell(f"{fault} The one before it, of epoch {len(checkpoint.history)}, is taken instead.")
+        if its_identity != identity:
+            raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
+        if damaged:
+            tell(f"{damaged[0]} It goes on from epoch {len(checkpoint.history)} instead.")
         return checkpoint
-    if fault:
-        raise fault
+    if damaged:
+        raise InputError(" ".join([*damaged, _FROM_THE_START]))
     return None
 
 
-def _read(path: Path, identity: str) -> Checkpoint:
-    arrays = runs.read_arrays(path, ("training", "history", "names"), _FROM_THE_START)
-    if str(arrays.pop("training")) != identity:
-        raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
+def _read(path: Path) -> tuple[Checkpoint, str]:
+    """A checkpoint, and the identity of its training."""
+    arrays = runs.read_arrays(path, ("training", "history", "names"), cure="")
     try:
+        identity = str(arrays.pop("training"))
         history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
         names = tuple(arrays.pop("names").tolist())
-        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
+        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names), identity
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a checkpoint ({error!r}). {_FROM_THE_START}") from error
+        raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
 
 
 def forget(folder: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -60,8 +60,10 @@ def short_name(name: str) -> str:
     return re.sub(r"^\d{8}-\d{6}-", "", name)
 
 
-def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
-    """Make an empty folder for a run, named by time and `name`; a number is added when it exists already.
+def new_run(
+    name: str, now: datetime, submissions: Path = SUBMISSIONS, is_taken: Callable[[str], bool] = lambda name: False
+) -> Path:
+    """Make an empty folder for a run, named by time and `name`; a number is added when it exists already, or is taken.
 
     Raises RunError when it cannot be made.
     """
@@ -71,16 +73,22 @@ def new_run(name: str, now: datetime, submissions: Path = SUBMISSIONS) -> Path:
         submissions.mkdir(parents=True, exist_ok=True)
         while True:
             folder = submissions / (stem if number == 1 else f"{stem}-{number}")
-            with suppress(FileExistsError):
-                folder.mkdir()
-                return folder
             number += 1
+            with suppress(FileExistsError):
+                if not is_taken(folder.name):
+                    folder.mkdir()
+                    return folder
     except FileExistsError:
         raise RunError(f"{submissions}: a file has the name of the folder. Move it away, or work elsewhere.") from None
     except OSError as error:
         raise RunError(
             f"{submissions}: no folder can be made there ({error.strerror}). Work where you may write, and try again."
         ) from error
+
+
+def n_folders() -> int:
+    """How many folders of runs there are."""
+    return sum(short_name(path.name) != path.name for path in SUBMISSIONS.glob("*/"))
 
 
 def folder_of(run: Row) -> Path:

@@ -12,6 +12,7 @@ from .bookkeeping import LEDGER, ledger
 from .competition import UnclearOutcome, Upload
 from .errors import InputError, RunError
 from .files import read_bytes
+from .interrupts import Terminated
 from .kaggle_call import SITE, require_credentials
 from .ledger import UNCLEAR, Ledger, Row
 from .lock import alive, alone
@@ -36,8 +37,8 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
         made_by = [run for run in runs if run["submission_hash"] == hash]
         if own := [run for run in runs if run["name"] == file.absolute().parent.name and run not in made_by]:
             raise InputError(
-                f"{file}: not what run {own[0]['name']} wrote, so it is damaged, or was changed. Repeat that run with "
-                "--like; to send the file as it is, copy it elsewhere."
+                f"{file}: not what run {own[0]['name']} wrote, so it is damaged, or was changed. Repeat the run with "
+                f"`digits run --like {own[0]['name']}`; to send the file as it is, copy it elsewhere."
             )
         if made_by and made_by[0]["source"] == "sample":
             raise InputError(f"{file}: run {made_by[0]['name']} made it for the built-in sample. {NOT_THE_SAMPLE}")
@@ -90,8 +91,8 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
         with _nobody_else_sends(hash, file.name):
             before = book.submissions(hash)
             is_unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
-            awaited = is_unclear or any(row["status"] == "PENDING" for row in before)
             known = next((row for row in reversed(before) if row["ref"] is not None), None)
+            awaited = known["status"] == "PENDING" if known else is_unclear
             if known and not again:  # whatever Kaggle's list shows by now
                 upload = _upload(known)
             else:
@@ -110,6 +111,9 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
             if unclear and row["status"] == "CREATING":  # of a process that was killed
                 book.update_submission(row["id"], status="UNKNOWN", error=str(error))
         raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
+    except (KeyboardInterrupt, Terminated):
+        say(f"To go on from here: {look_again}.", style="bold")
+        raise
     if upload.status == "ERROR":
         raise RunError(
             f"Kaggle could not score entry {upload.ref}: {upload.error or 'it gives no reason'}. "

@@ -79,6 +79,11 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
         raise InputError(f"{name}: every label is {labels[0]}; no model learnt that. Submit a trained model's file.")
 
 
+def without_kaggles_answer(message: str) -> str:
+    """What `parse` says of a file that Kaggle will never see."""
+    return re.sub(r" Kaggle would answer: .*?\.(?= |$)", "", message)
+
+
 def unable_to_find(n_missing: int) -> str:
     """Kaggle's words for a file with too few rows."""
     return f"Unable to find {n_missing} required key values in the 'ImageId' column."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.prompt import Confirm
@@ -18,6 +19,8 @@ from .errors import RunError
 
 _NUMBER = re.compile(r"-|[-+]?[\d.,]+%?( ± [\d.]+)?")
 _SHORT = 12  # characters of a word that no line is broken in
+_LEGIBLE = 24  # characters that a column of long texts needs at least
+_GAP = 2  # characters between columns
 
 console = Console(highlight=False)
 
@@ -33,17 +36,33 @@ def complain(text: str) -> None:
     screen.print(_shown(text, "red"), soft_wrap=not screen.is_terminal)
 
 
-def show_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table, without a head where all columns are nameless; numbers stand to the right, short words in one piece."""
-    table = Table(box=None, pad_edge=False, show_header=any(columns))
-    for position, column in enumerate(columns):
-        cells = [row[position] for row in rows]
+def show_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...] = ()) -> None:
+    """A table, without a head where all columns are nameless; numbers stand to the right, short words in one piece.
+
+    On a terminal too narrow for it, the last column is broken into lines, and the `spare` ones are left out one by one.
+    """
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    kept, absent = list(range(len(columns))), list[str]()
+    for column in spare if console.is_terminal else ():
+        if sum(widths[i] + _GAP for i in kept[:-1]) + min(widths[-1], _LEGIBLE) <= console.width:
+            break
+        if column in columns:
+            kept.remove(columns.index(column))
+            absent.append(column)
+    whole_width = sum(widths[i] + _GAP for i in kept) - _GAP
+    table = Table(
+        box=None, pad_edge=False, show_header=any(columns), width=None if console.is_terminal else whole_width
+    )
+    for position in kept:
+        column, cells = columns[position], [row[position] for row in rows]
         numbers = all(_NUMBER.fullmatch(cell) for cell in cells)
         whole = numbers or all(len(cell) <= _SHORT for cell in cells)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*map(_shown, row))
-    console.print(table)
+        table.add_row(*(_shown(row[position]) for position in kept))
+    console.print(table, crop=False)
+    if absent:
+        say(f"For want of room without {', '.join(absent)}.", style="dim")
 
 
 def _shown(text: str, style: str = "") -> Text:
@@ -110,10 +129,10 @@ def waiting() -> Iterator[Callable[[str], None]]:
         nonlocal told
         if text != told and not console.is_terminal:
             say(text)
-        bar.update(task, description=text.replace("[", r"\["))
+        bar.update(task, description=_shown(text).plain)
         told = text
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         yield tell

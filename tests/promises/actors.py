@@ -34,8 +34,9 @@ def forked(
     after: float | None = None,
     number: int = signal.SIGKILL,
     output: Path | None = None,
+    since: Path | None = None,
 ) -> int:
-    """Let a copy of this process do something, with a signal after so many seconds.
+    """Let a copy of this process do something, with a signal after so many seconds, counted from when `since` is there.
 
     Returns its exit code, or minus the signal that ended it. What it writes to the terminal, at most as much as a pipe
     holds, goes to `output`, or nowhere.
@@ -44,9 +45,11 @@ def forked(
     pid = begun(act, writing if output else None)
     os.close(writing)
     if after is not None:
-        end = time.monotonic() + after
-        while time.monotonic() < end and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            time.sleep(min(0.002, max(0.0, end - time.monotonic())))
+        begin = time.monotonic()
+        while time.monotonic() < begin + after and not _has_ended(pid):
+            if since and not since.exists():
+                begin = time.monotonic()
+            time.sleep(min(0.002, max(0.0, begin + after - time.monotonic())))
         os.kill(pid, number)
     code = ended(pid)
     with os.fdopen(reading, "rb") as told:
@@ -72,6 +75,10 @@ def begun(act: Callable[[], Any], output: int | None = None) -> int:
 def ended(pid: int) -> int:
     """Wait for such a process; its exit code, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _has_ended(pid: int) -> bool:
+    return bool(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 
 def _acted(act: Callable[[], Any], output: int) -> int:

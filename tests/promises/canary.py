@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 import kaggle_stand_in
-from digit_recognizer import cli, submission
+from digit_recognizer import cli, pipeline, submission  # noqa: F401  # loaded once, for all commands
 from kaggle_csv import kaggle_test, kaggle_train
 from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
 
 from .actors import forget_account, forked
+from .made_up import COMMAND, train_nothing
 from .warm_client import warm
 
 PROMISE = "no credential leaves the process that talks to Kaggle"
 CASES = "commands, each with its credentials and its trouble"
-GOAL = 40
+GOAL = 44
 
 N_TEST = 20
 BASIC = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
@@ -39,6 +40,7 @@ TROUBLES: list[tuple[list[str], str, Any]] = [  # a command, the call that fails
     (["doctor"], "DownloadDataFile", 500),
     (["plan"], "GetSubmissionLimits", 404),
     (["submit", "mine.csv", "--message", "about it"], "the score", None),
+    ([*COMMAND, "--submit"], "CreateSubmission", 400),
 ]
 SCENARIOS = list(itertools.product(TROUBLES, GIVEN))
 
@@ -59,7 +61,7 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
     _give(kaggle, home, credentials)
     Path("work", "data").mkdir(parents=True)
     os.chdir("work")
-    Path("data/train.csv").write_bytes(kaggle_train(10))
+    Path("data/train.csv").write_bytes(kaggle_train(100))
     Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
     Path("mine.csv").write_bytes(submission.render(np.arange(N_TEST) % 10))
     secrets = [*GIVEN[credentials], SIGNATURE]
@@ -71,9 +73,16 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
     if call == "the score":
         kaggle_stand_in.score = lambda data, answers: ("ERROR", "", echo)
     output = Path("output")
-    code = forked(lambda: cli.main(command), output=output)
+
+    def ask() -> None:
+        train_nothing()
+        cli.main(command)
+
+    code = forked(ask, output=output)
     kaggle_stand_in.score = before
     assert code in (0, 1), output.read_text()
+    if "run" in command:
+        assert forked(lambda: cli.main(["report", "last"]), output=Path("told")) == 0, Path("told").read_text()
     assert kaggle.requests, "nobody was asked"
     if call == "CreateSubmission":
         assert "[hidden]" in output.read_text(), "the echo did not get through"

@@ -1,5 +1,6 @@
 """Something that goes wrong at the Nth write, fsync, rename, removal or commit of this process."""
 
+import errno
 import io
 import os
 import signal
@@ -11,12 +12,19 @@ from typing import Any, NoReturn
 DOING = ("BEGIN", "COMMIT", "INSERT", "UPDATE")
 
 
-def kill(*_: Any) -> NoReturn:
+def kill(event: str) -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")
 
 
-def install(nth: int, fault: Callable[[], Any]) -> list[str]:
+def fail(event: str) -> NoReturn:
+    """As a disk does that is worn out."""
+    if event.upper() in DOING:
+        raise sqlite3.OperationalError("disk I/O error")
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
     """Let `fault` happen before the nth of these events, from 0; in a process of its own, as nothing undoes it.
 
     Of a file to be written half is written before. Returns the list of the events, which grows.
@@ -30,7 +38,7 @@ def install(nth: int, fault: Callable[[], Any]) -> list[str]:
     def before(event: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def changed(*arguments: Any, **options: Any) -> Any:
             if count(event):
-                fault()
+                fault(event)
             return function(*arguments, **options)
 
         return changed
@@ -44,7 +52,7 @@ def install(nth: int, fault: Callable[[], Any]) -> list[str]:
             if count("write"):
                 self.file.write(data[: len(data) // 2])
                 self.file.flush()
-                fault()
+                fault("write")
             self.file.write(data)
 
     tempfile._TemporaryFileWrapper = HalfWritten
@@ -59,7 +67,7 @@ def install(nth: int, fault: Callable[[], Any]) -> list[str]:
             if count("write"):
                 self.file.write(data[: len(data) // 2])
                 self.file.flush()
-                fault()
+                fault("write")
             return self.file.write(data)
 
         def __getattr__(self, name: str) -> Any:
@@ -78,8 +86,9 @@ def install(nth: int, fault: Callable[[], Any]) -> list[str]:
 
     class Connection(sqlite3.Connection):
         def execute(self, command: str, *values: Any) -> Any:
-            if command.lstrip().startswith(DOING) and count(command.split()[0].lower()):
-                fault()
+            word = command.lstrip().partition(" ")[0]
+            if word in DOING and count(word.lower()):
+                fault(word.lower())
             return super().execute(command, *values)
 
     connect = sqlite3.connect

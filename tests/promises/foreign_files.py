@@ -145,6 +145,16 @@ def gzip_bomb_in_many_parts() -> None:
     tables.read_train(tables.CsvFile(Path("train.csv")))
 
 
+def gzip_of_one_endless_row() -> None:
+    Path("train.csv").write_bytes(gzip.compress(b"," * 90_000_000))
+    tables.read_train(tables.CsvFile(Path("train.csv")))
+
+
+def csv_of_a_row_over_endless_lines() -> None:
+    Path("train.csv").write_bytes(b'"\n",' * 20_000_000)
+    tables.read_train(tables.CsvFile(Path("train.csv")))
+
+
 def npz_with_a_pickle() -> None:
     np.savez("weights.npz", weights=np.array([_Code()], dtype=object))
     runs.read_arrays(Path("weights.npz"))
@@ -277,6 +287,8 @@ MALICIOUS = [
     zip_with_a_wrong_checksum,
     gzip_bomb,
     gzip_bomb_in_many_parts,
+    gzip_of_one_endless_row,
+    csv_of_a_row_over_endless_lines,
     npz_with_a_pickle,
     npz_that_is_a_pickle,
     npz_with_code_in_its_header,

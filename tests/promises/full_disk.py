@@ -14,7 +14,7 @@ from random import Random
 from digit_recognizer import bookkeeping, cli
 
 from .actors import forked
-from .killed import OLD, PUBLISHED, check_files, go_on
+from .killed import OLD, PUBLISHED, check_end, check_files, go_on
 from .made_up import COMMAND, train_nothing, write_data
 
 PROMISE = "a full disk never destroys the last good state, and ends in exit code 1, never in a signal"
@@ -51,11 +51,11 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     output = Path("output")
     if number % REAL_EVERY == REAL_EVERY - 1:
         most = Random(number).randrange(ENOUGH_FOR_A_RUN)
-        _check_end(forked(lambda: _limited(most, REAL, is_real=True), output=output), output)
+        check_end(forked(lambda: _limited(most, REAL, is_real=True), output=output), output)
         return
     shutil.copytree(stopped, Path(), dirs_exist_ok=True)
     code = forked(lambda: _limited(number * ENOUGH // GOAL, ON), output=output)
-    _check_end(code, output)
+    check_end(code, output)
     check_files(expected)
     with bookkeeping.ledger() as book:
         [run] = book.runs()
@@ -71,10 +71,3 @@ def _limited(most: int, command: list[str], is_real: bool = False) -> None:
         train_nothing()
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     cli.main(command)
-
-
-def _check_end(code: int, output: Path) -> None:
-    told = output.read_text(errors="replace")
-    assert code in (0, 1), f"exit code {code}: {told}"
-    assert "Traceback" not in told, told
-    assert (code == 1) == ("Error: " in told), f"exit code {code}: {told}"

@@ -1,15 +1,16 @@
-"""kill -9 at the Nth of the steps by which a run writes, or at any moment; the run then goes on.
+"""kill -9 or an error at the Nth of the steps by which a run writes, or kill -9 at any moment; the run then goes on.
 
 All but the network and the pictures is real.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
+from typing import Any
 
 from digit_recognizer import bookkeeping, cli, files, pipeline, runs  # noqa: F401  # loaded once, for all runs
 
@@ -18,7 +19,7 @@ from .actors import forked
 from .made_up import COMMAND, N_EPOCHS, log, train_nothing, write_data
 
 PROMISE = "kill -9 at any moment loses at most the epoch in work, and tears no file"
-CASES = "kills"
+CASES = "kills, one in three of them an error of the disk instead"
 GOAL = 1_000
 
 OLD = b"of the run before"
@@ -40,22 +41,26 @@ def opened() -> Iterator[Callable[[int], None]]:
 
     output, start = Path("output"), monotonic()
     assert forked(count, output=output) == 0, output.read_text()
-    yield partial(trial, command, int(Path("n_steps").read_text()), monotonic() - start, PUBLISHED.read_bytes())
+    n_steps, seconds = int(Path("n_steps").read_text()), (monotonic() - start) / 3  # of the run, when all is loaded
+    yield partial(trial, command, n_steps, seconds, PUBLISHED.read_bytes())
 
 
 def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, number: int) -> None:
-    """Even numbers die at a step of their own, odd ones at any moment."""
+    """By turns it is killed at any moment since the training began, killed at a step, and failed at one."""
     PUBLISHED.parent.mkdir()
     PUBLISHED.write_bytes(OLD)
 
-    def die_at_a_step() -> None:
-        faults.install(37 * (number // 2) % n_steps, faults.kill)  # all of them in turn, those far apart first
+    def stumble(fault: Callable[[str], Any]) -> None:
+        faults.install(37 * (number // 3) % n_steps, fault)  # all of them in turn, those far apart first
         _run(command)
 
-    if number % 2:
-        forked(lambda: _run(command), after=Random(number).uniform(0, seconds))
+    output, kind = Path("output"), number % 3
+    if kind == 0:
+        forked(lambda: _run(command), after=Random(number).uniform(0, seconds), since=Path("log"))
+    elif kind == 1:
+        assert forked(lambda: stumble(faults.kill)) == -9
     else:
-        forked(die_at_a_step)
+        check_end(forked(lambda: stumble(faults.fail), output=output), output)
     lines = Path("log").read_text().splitlines() if Path("log").exists() else []
     check_files(expected)
     with bookkeeping.ledger() as book:
@@ -64,7 +69,7 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
         assert not lines, lines
         return
     [(name, status)] = found
-    if status == "interrupted":
+    if status in ("interrupted", "failed"):
         assert "done" not in lines
         go_on(name, lines)
     else:
@@ -76,8 +81,11 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
 
 
 def _run(command: list[str]) -> None:
-    with suppress(SystemExit):
+    try:
         cli.main(command)
+    except SystemExit as leave:
+        if leave.code:
+            raise
     log("done")
 
 
@@ -91,6 +99,14 @@ def check_files(expected: bytes) -> None:
             json.loads(path.read_text())
         elif path.name == "submission.csv":
             assert path.read_bytes() == expected, path
+
+
+def check_end(code: int, output: Path) -> None:
+    """A run ended in order: well, or with an error that is told."""
+    told = output.read_text(errors="replace")
+    assert code in (0, 1), f"exit code {code}: {told}"
+    assert "Traceback" not in told, told
+    assert (code == 1) == ("Error: " in told), f"exit code {code}: {told}"
 
 
 def go_on(name: str, lines: list[str]) -> None:

@@ -8,12 +8,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from digit_recognizer import kaggle_call, kaggle_child
 
@@ -37,23 +39,27 @@ def warm() -> Iterator[None]:
         address = f"{folder}/socket"
         stub = Path(folder, "stub.py")
         stub.write_text(STUB.format(address=address))
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(address)
-        server.listen(16)
-        pid = os.fork()
-        if pid == 0:
-            _serve(server)
-        server.close()
-        cold, kaggle_call.CHILD = kaggle_call.CHILD, stub
+        cold = kaggle_call.CHILD
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(address)
+            server.listen(16)
+            code = f"from promises.warm_client import serve; serve({server.fileno()})"
+            places = {"PYTHONPATH": os.pathsep.join(sys.path)}
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], env=os.environ | places, pass_fds=[server.fileno()]
+            )
         try:
+            kaggle_call.CHILD = stub
             yield
         finally:
             kaggle_call.CHILD = cold
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            process.kill()
+            process.wait()
 
 
-def _serve(server: socket.socket) -> None:
+def serve(descriptor: int) -> NoReturn:
+    """Fork a child for each stub that connects to the socket of this number."""
+    server = socket.socket(fileno=descriptor)
     forget_account()
     with suppress(SystemExit), redirect_stdout(io.StringIO()):
         import kaggle  # noqa: F401  # without credentials, so that it asks nobody: for what it imports itself
