@@ -11,7 +11,7 @@ from .errors import InputError
 from .ledger import Row
 from .recipe_text import in_words, members_in_words, plain
 from .recipes import DEFAULT, RECIPES, from_record, networks
-from .runs import short_name
+from .runs import folder_of, last_epoch_kept, short_name
 from .terminal import say, show_table
 
 SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
@@ -147,7 +147,7 @@ def show_details(run: dict[str, Any]) -> None:
     if run["error"]:
         say(run["error"], style="yellow")
     if run["kind"] == "run" and run["status"] == "interrupted":
-        say(f"To go on with it: digits run --resume {run['name']}")
+        say(f"{_kept(run)} is kept. To go on with it: digits run --resume {run['name']}")
     judged = ""
     if found := estimate(run):
         low, high = found["interval"]
@@ -185,6 +185,15 @@ def show_details(run: dict[str, Any]) -> None:
     for scored in run["scores"]:
         accuracy = scored["correct"] / scored["n"]
         say(f"scored {scored['at']}: {accuracy:.5f}, {scored['correct']:,} of {scored['n']:,}")
+
+
+def _kept(run: dict[str, Any]) -> str:
+    """What there is of an interrupted run."""
+    epoch, n_done = last_epoch_kept(folder_of(run)), len(run["members"])
+    networks_done = f"{n_done} network{'s' * (n_done > 1)}" if n_done else ""
+    epochs_done = f"epoch {epoch}{' of the next one' if n_done else ''}" if epoch else ""
+    kept = " and ".join(filter(None, [networks_done, epochs_done])) or "nothing"
+    return kept[0].upper() + kept[1:]
 
 
 def _settings(run: dict[str, Any]) -> str:

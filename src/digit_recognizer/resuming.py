@@ -21,7 +21,6 @@ from .ledger import Ledger, Row
 from .predict import Fitness
 from .train import Checkpoint, Epoch
 
-_FILES = "checkpoint-*.npz"  # of the last epochs that were done, by their numbers
 _KEPT = 2  # so that one may be damaged
 _REPEAT = "Repeat the run with --like."
 _FROM_THE_START = "Remove the network's checkpoints to train it from the start."
@@ -31,7 +30,7 @@ def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of an epoch, and keep one before it. Raises RunError, and removes none, when it fails."""
     history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
-    path = folder / _FILES.replace("*", str(len(checkpoint.history)))
+    path = folder / runs.CHECKPOINTS.replace("*", str(len(checkpoint.history)))
     told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
     runs.write_arrays(path, told | variables)
     for old in _newest_first(folder)[_KEPT:]:
@@ -111,7 +110,7 @@ def identity(member: Member, train_hash: str) -> str:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob(_FILES), key=lambda path: (len(path.name), path.name), reverse=True)
+    return sorted(folder.glob(runs.CHECKPOINTS), key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def _history(path: Path) -> tuple[Epoch, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .crossval import Outcome
 
 SUBMISSIONS = Path("submissions")
+CHECKPOINTS = "checkpoint-*.npz"  # of a network in training, by the number of its last epoch
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
 # What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
@@ -89,6 +90,12 @@ def new_run(
 def n_folders() -> int:
     """How many folders of runs there are."""
     return sum(short_name(path.name) != path.name for path in SUBMISSIONS.glob("*/"))
+
+
+def last_epoch_kept(folder: Path) -> int:
+    """The last epoch of the network in training of which there is a checkpoint, 0 without; `folder` is the run's."""
+    numbers = [path.stem.rpartition("-")[2] for path in folder.rglob(CHECKPOINTS)]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def folder_of(run: Row) -> Path:

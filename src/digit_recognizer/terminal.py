@@ -40,19 +40,11 @@ def show_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...]
     """A table, without a head where all columns are nameless; numbers stand to the right, short words in one piece.
 
     On a terminal too narrow for it, the last column is broken into lines, and the `spare` ones are left out one by one.
+    Elsewhere no line is broken.
     """
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    kept, absent = list(range(len(columns))), list[str]()
-    for column in spare if console.is_terminal else ():
-        if sum(widths[i] + _GAP for i in kept[:-1]) + min(widths[-1], _LEGIBLE) <= console.width:
-            break
-        if column in columns:
-            kept.remove(columns.index(column))
-            absent.append(column)
-    whole_width = sum(widths[i] + _GAP for i in kept) - _GAP
-    table = Table(
-        box=None, pad_edge=False, show_header=any(columns), width=None if console.is_terminal else whole_width
-    )
+    kept = _fitting(columns, widths, spare) if console.is_terminal else list(range(len(columns)))
+    table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position in kept:
         column, cells = columns[position], [row[position] for row in rows]
         numbers = all(_NUMBER.fullmatch(cell) for cell in cells)
@@ -60,9 +52,24 @@ def show_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...]
         table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_shown(row[position]) for position in kept))
-    console.print(table, crop=False)
-    if absent:
+    if console.is_terminal:
+        console.print(table)
+    else:
+        table.width = sum(widths) + _GAP * (len(widths) - 1)
+        with console.capture() as lines:
+            console.print(table, crop=False)
+        say("\n".join(map(str.rstrip, lines.get().splitlines())))
+    if absent := [column for position, column in enumerate(columns) if position not in kept]:
         say(f"For want of room without {', '.join(absent)}.", style="dim")
+
+
+def _fitting(columns: list[str], widths: list[int], spare: tuple[str, ...]) -> list[int]:
+    """The places of the columns that the terminal has room for, or that are not spare."""
+    kept = list(range(len(columns)))
+    for column in spare:
+        if sum(widths[place] + _GAP for place in kept[:-1]) + min(widths[-1], _LEGIBLE) > console.width:
+            kept = [place for place in kept if columns[place] != column]
+    return kept
 
 
 def _shown(text: str, style: str = "") -> Text:
