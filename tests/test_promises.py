@@ -27,7 +27,7 @@ BROKEN = {  # and what is then told
     "1:8:0:look": "but the ledger has",
     "1:1:1:once": "2 entries of one file",
     "1:1:24:memory": "2 entries of one file",
-    "2:1:0:gate": "it was not refused",
+    "2:2:0:gate": "it was not refused",
     "3:8:0:writer": "damaged",
     "5:3:9:reader": "it was not refused",
     "6:4:80:writer": "damaged",
