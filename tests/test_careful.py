@@ -17,7 +17,7 @@ from csv_faults import (
 from digit_recognizer.careful import N_SHOWN
 from digit_recognizer.errors import InputError
 from digit_recognizer.tables import CsvFile, read_test, read_train
-from kaggle_csv import kaggle_zip, values, with_cell, written
+from kaggle_csv import kaggle_train, kaggle_zip, values, with_cell, written
 
 
 def cases(*tables):
@@ -92,3 +92,12 @@ def test_an_endless_cell_is_shortened_in_the_message(tmp_path):
     with pytest.raises(InputError) as caught:
         read_train(written(tmp_path, with_cell(TRAIN, 3, 7, "9" * 100_000)))
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("length", [99_999, 100_000, 100_001])
+def test_a_row_too_long_to_be_one_is_never_read_as_two(tmp_path, length):
+    header, first, second, *rest = kaggle_train().split(b"\n")
+    digit, _, others = first.partition(b",")
+    long = digit + b"," + b"0" * (length - len(first)) + others
+    with pytest.raises(InputError, match="line 2: expected"):
+        read_train(written(tmp_path, b"\n".join([header, long + second, *rest])))

@@ -404,6 +404,7 @@ def test_a_working_client_leaves_no_folder_in_the_home(kaggle, home):
 def test_files_beside_the_user_are_not_imported(kaggle, tmp_path, monkeypatch):
     (tmp_path / "kaggle.py").write_text("raise SystemExit('imported from the working folder')")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kaggle_call, "CHILD", COLD)
     assert check_access().allowed
 
 

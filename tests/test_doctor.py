@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping, doctor, surroundings
+from digit_recognizer import board, bookkeeping, doctor, surroundings
 from digit_recognizer.doctor import examine, examine_leaks
 from digit_recognizer.errors import InputError
 from digit_recognizer.kaggle_call import require_credentials
@@ -149,16 +149,23 @@ def test_the_versions_of_all_dependencies_are_told():
     assert {re.match("[a-z-]+[a-z0-9-]*", line)[0] for line in project["dependencies"]} == set(PACKAGES)
 
 
-def test_a_lost_ledger_is_told_and_an_empty_one_refused(workplace, capfd):
+def test_a_ledger_that_is_gone_or_empty_is_told(workplace, capfd):
     with bookkeeping.ledger():
         pass
     Path("submissions/20260101-000000-mine").mkdir()
-    bookkeeping.LEDGER.write_bytes(b"")
-    assert "is empty, but 1 folders of runs are there" in found("ledger").found
-    bookkeeping.LEDGER.unlink()
-    with bookkeeping.ledger():
-        pass
-    assert "Of what was sent only Kaggle's list then knows" in " ".join(capfd.readouterr().out.split())
+    for lose in (lambda: bookkeeping.LEDGER.write_bytes(b""), bookkeeping.LEDGER.unlink):
+        with bookkeeping.ledger():
+            pass
+        assert found("ledger").ok
+        for file in Path("submissions").glob("ledger.sqlite-*"):
+            file.unlink()
+        lose()
+        assert not found("ledger").ok
+        assert "is gone or empty, but there are folders of runs, 1" in found("ledger").found
+        capfd.readouterr()
+        assert board.board() == []
+        out, err = capfd.readouterr()
+        assert (out, "of what was sent only Kaggle's list tells" in " ".join(err.split())) == ("", True)
 
 
 def test_a_key_file_that_holds_no_key_is_told(workplace):

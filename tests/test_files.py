@@ -36,7 +36,7 @@ def test_a_folder_that_offers_no_sync_is_no_error_and_one_that_fails_is_told_as_
             sync(descriptor)
 
         monkeypatch.setattr(os, "fsync", failing)
-        with pytest.raises(RunError, match="It is written") if number == errno.EIO else nullcontext():
+        with pytest.raises(RunError, match="is written, but its folder") if number == errno.EIO else nullcontext():
             write_atomically(path, str(number).encode())
         assert path.read_bytes() == str(number).encode()
 

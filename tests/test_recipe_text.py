@@ -39,6 +39,7 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
         ('batch_norm = "true"', "without quotes"),
         ('members = [{epochs = "3"}]', "without quotes"),
         ("members = []", "members is empty"),
+        ("", "no settings in it"),
         ("dropout = nan", "from 0"),
         ("learning_rate = inf", "from 1e-09 to 10"),
         ("epochs = 1e999", "whole number"),

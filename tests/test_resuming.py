@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path,
     assert f"digits run --resume {row['name']}" in " ".join(capsys.readouterr().out.split())
     with bookkeeping.ledger() as book:
         assert len(book.members(row["id"])) == 1
+        board.show_details(board.details("last"))
+        kept = "Kept: networks that are done, 1; epoch 2 of the network in training."
+        assert kept in " ".join(capsys.readouterr().out.split())
         book.update_run(row["id"], threads=99)
 
     with pytest.raises(SystemExit, match="0"):
@@ -152,19 +156,25 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
         def stop(*_):
             raise KeyboardInterrupt
 
+        capsys.readouterr()
         with monkeypatch.context() as patch:
             patch.setattr(terminal.TrainingLines, "__init__", stop)
             with pytest.raises(KeyboardInterrupt):
                 pipeline.run(pipeline.Job("mine", recipe, Path("sample"), **options))
+        return capsys.readouterr().out
 
-    begin(ONE)
+    assert "To go on" not in begin(ONE)  # nothing of it is kept
     assert len(asked) == 1  # the newest is finished
+    time.sleep(1)  # the names of runs tell the second
     interrupted(monkeypatch, ONE, 2)
     begin(change(ONE, {"seed": 1}))
     begin(ONE, run_name="another")
     assert len(asked) == 1
     begin(ONE, run_name="mine")
     assert len(asked) == 2
+    for path in Path("submissions", asked[1].split()[1]).glob("checkpoint-*"):
+        path.write_bytes(damaged(path.read_bytes()))
+    assert "was stopped, and cannot go on" in " ".join(begin(ONE).split())
 
 
 def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):

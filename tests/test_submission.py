@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.submission import check_upload, parse, render
+from digit_recognizer.submission import check_upload, parse, render, without_kaggles_answer
 from promises import gate
 
 LABELS = np.array([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6])
@@ -114,3 +114,17 @@ def test_a_file_passes_if_and_only_if_it_is_fit_whatever_befell_it(labels, chanc
             assert not gate.is_fit(data, len(labels)), data
         else:
             assert gate.is_fit(data, len(labels)), data
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"a. b,ImageId,Label\n1,2,3\n", "received a. b,ImageId,Label. Write it without pandas' index (index=False)."),
+        (b"Label\n1\n", "received Label. Name the two columns so."),
+        (b"ImageId,Label\n2,1\n", "the first missing one is 1. Predict every test image once."),
+    ],
+)
+def test_of_a_file_that_kaggle_never_sees_its_answer_is_not_told(data, told):
+    with pytest.raises(InputError, match="Kaggle would answer") as caught:
+        parse(data, "answers.csv")
+    assert without_kaggles_answer(str(caught.value)).endswith(told)

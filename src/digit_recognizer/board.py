@@ -147,7 +147,8 @@ def show_details(run: dict[str, Any]) -> None:
     if run["error"]:
         say(run["error"], style="yellow")
     if run["kind"] == "run" and run["status"] == "interrupted":
-        say(f"{_kept(run)} is kept. To go on with it: digits run --resume {run['name']}")
+        kept = _kept(run)
+        say(f"Kept: {kept}. To go on with it: digits run --resume {run['name']}" if kept else "Nothing of it is kept.")
     judged = ""
     if found := estimate(run):
         low, high = found["interval"]
@@ -188,12 +189,11 @@ def show_details(run: dict[str, Any]) -> None:
 
 
 def _kept(run: dict[str, Any]) -> str:
-    """What there is of an interrupted run."""
-    epoch, n_done = last_epoch_kept(folder_of(run)), len(run["members"])
-    networks_done = f"{n_done} network{'s' * (n_done > 1)}" if n_done else ""
-    epochs_done = f"epoch {epoch}{' of the next one' if n_done else ''}" if epoch else ""
-    kept = " and ".join(filter(None, [networks_done, epochs_done])) or "nothing"
-    return kept[0].upper() + kept[1:]
+    """What there is of an interrupted run, in words."""
+    epoch, n_networks = last_epoch_kept(folder_of(run)), len(run["members"])
+    parts = [f"networks that are done, {n_networks}"] if n_networks else []
+    parts += [f"epoch {epoch} of the network in training"] if epoch else []
+    return "; ".join(parts)
 
 
 def _settings(run: dict[str, Any]) -> str:

@@ -18,11 +18,10 @@ from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
 from .predict import fitness
 from .score import wilson_interval
-from .terminal import say
+from .terminal import complain
 
 LEDGER = runs.SUBMISSIONS / "ledger.sqlite"
 _VERSIONS = ("code", "digit-recognizer", "backend", "python", "numpy", "scipy", "scikit-learn", "keras")
-_FORGETS = "Of what was sent only Kaggle's list then knows."
 _RESUMED = "resumed with"  # among a run's settings: what was other when it went on
 _SIGN = ".training"  # locked in a run's folder while a process is at it
 
@@ -46,15 +45,23 @@ class Pruned(Exception):
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
-    """The ledger of the folder one works in. Raises RunError when it cannot be used, or was emptied."""
-    size = LEDGER.stat().st_size if LEDGER.exists() else None
-    if not size and (n_folders := runs.n_folders()):
-        lost = f"{LEDGER} is {'gone' if size is None else 'empty'}, but {n_folders} folders of runs are there"
-        if size is not None:
-            raise RunError(f"{lost}. Put a copy of it back, or remove it: a new one is begun. {_FORGETS}")
-        say(f"Warning: {lost}. A new one is begun. {_FORGETS}", style="yellow")
+    """The ledger of the folder one works in; warns when it begins anew. Raises RunError when it cannot be used."""
+    if lost := lost_ledger():
+        complain(f"Warning: {lost}", style="yellow")
     with opened(LEDGER) as book:
         yield book
+
+
+def lost_ledger() -> str:
+    """What is to be told when there are folders of runs and no ledger, or an empty one; else nothing."""
+    is_new = not LEDGER.exists() or LEDGER.stat().st_size == 0
+    n_folders = runs.n_folders() if is_new else 0
+    if not n_folders:
+        return ""
+    return (
+        f"{LEDGER} is gone or empty, but there are folders of runs, {n_folders}. A new one is begun, which does not "
+        "know them; of what was sent only Kaggle's list tells."
+    )
 
 
 @contextmanager
@@ -84,8 +91,9 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
         sweep(folder, older_than=0, below=True)  # whoever wrote here is dead
         settings = json.loads(run["settings"])
+        before = settings.get(_RESUMED, "").split(", ") if _RESUMED in settings else []
         if changes:
-            settings[_RESUMED] = ", ".join(filter(None, [settings.get(_RESUMED), *changes]))
+            settings[_RESUMED] = ", ".join(dict.fromkeys([*before, *changes]))
         book.update_run(run["id"], status="running", finished=None, error="", settings=settings)
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)

@@ -90,7 +90,7 @@ def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
 
     def lines() -> Iterator[str]:
         nonlocal length
-        while line := text.readline(_LONGEST_ROW):
+        while line := text.readline(_LONGEST_ROW + 1):
             length += len(line)
             if length > _LONGEST_ROW:
                 raise csv.Error(f"more than {_LONGEST_ROW:,} characters")

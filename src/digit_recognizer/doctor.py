@@ -139,6 +139,8 @@ def _folders() -> list[Finding]:
 
 
 def _ledger() -> list[Finding]:
+    if lost := bookkeeping.lost_ledger():
+        return [Finding("ledger", False, lost, "Put a copy of it back, if there is one.")]
     if not bookkeeping.LEDGER.exists():
         return []
     try:

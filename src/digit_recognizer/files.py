@@ -23,7 +23,7 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
     checksummed cache. Raises RunError when the folder cannot be written.
     """
     temporary: Path | None = None
-    state = "The old file, if there was one, is untouched."
+    told = "cannot be written ({}). The old file, if there was one, is untouched"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -36,13 +36,13 @@ def write_atomically(path: Path, *parts: bytes | memoryview, durable: bool = Tru
                 os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; these are the user's to share
         temporary.replace(path)
-        state = "It is written, but a power cut may take it."
+        told = "is written, but its folder cannot be brought to the disk ({}), so that a power cut may take it"
         if durable:
             _sync_folder(path.parent)
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}). {state} Check the path, its permissions and the "
-            "free space, or work in another folder."
+            f"{path}: {told.format(error.strerror or error)}. Check the path, its permissions and the free space, or "
+            "work in another folder."
         ) from error
     finally:
         if temporary is not None:

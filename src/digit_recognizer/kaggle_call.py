@@ -219,15 +219,12 @@ def _config_folder() -> str:
 
 def _key_files() -> list[tuple[str, bool]]:
     """Each kaggle.json there is, and whether it holds a username and a key."""
-    home = os.path.expanduser("~/.kaggle")
-    return [
-        (
-            os.path.join(folder if folder != home else "~/.kaggle", "kaggle.json"),
-            _has(folder, "kaggle.json", "username", "key"),
-        )
-        for folder in dict.fromkeys((_config_folder(), home))
-        if os.path.isfile(os.path.join(folder, "kaggle.json"))
-    ]
+    home, found = os.path.expanduser("~/.kaggle"), []
+    for folder in dict.fromkeys((_config_folder(), home)):
+        if os.path.isfile(os.path.join(folder, "kaggle.json")):
+            place = os.path.join("~/.kaggle" if folder == home else folder, "kaggle.json")
+            found.append((place, _has(folder, "kaggle.json", "username", "key")))
+    return found
 
 
 def _has(folder: str, name: str, *keys: str) -> bool:

@@ -68,9 +68,8 @@ class Ledger:
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
         """Set what Kaggle says of an entry, in one transaction; its row's number.
 
-        Its row is that of the same `ref`, else `number`, else the newest of the same file whose fate was not known,
-        else new.
-        Only a new row takes the `file`: Kaggle does not know its path.
+        Its row is that of the same `ref`, else `number`, else the newest one of the same file whose fate was not known,
+        else new. Only a new row takes the `file`: Kaggle does not know its path.
         """
         with self._transaction():
             unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR}"
@@ -87,10 +86,11 @@ class Ledger:
         return number
 
     def add_score(self, **values: Any) -> None:
-        """Enter an offline score, unless the newest of the file and these answers is the same."""
-        before = [row for row in self.scores(values["hash"]) if row["answers_hash"] == values["answers_hash"]]
-        if not before or any(before[-1][key] != values[key] for key in ("n", "correct")):
-            self._insert("scores", {"at": now(), **values})
+        """Enter an offline score, unless the newest of the file is the same."""
+        with self._transaction():
+            newest = self.scores(values["hash"])[-1:]
+            if not any(all(row[key] == values[key] for key in ("answers_hash", "n", "correct")) for row in newest):
+                self._insert("scores", {"at": now(), **values})
 
     def runs(self) -> list[Row]:
         """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""

@@ -81,7 +81,7 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
 
 def without_kaggles_answer(message: str) -> str:
     """What `parse` says of a file that Kaggle will never see."""
-    return re.sub(r" Kaggle would answer: .*?\.(?= |$)", "", message)
+    return re.sub(r" Kaggle would answer: .*(was not expected|could not be found|'ImageId' column)\.", "", message)
 
 
 def unable_to_find(n_missing: int) -> str:

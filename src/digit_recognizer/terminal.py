@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.prompt import Confirm
@@ -30,10 +29,10 @@ def say(text: str, style: str = "") -> None:
     console.print(_shown(text, style), soft_wrap=not console.is_terminal)
 
 
-def complain(text: str) -> None:
-    """An error, to stderr."""
+def complain(text: str, style: str = "red") -> None:
+    """An error or a warning, to stderr."""
     screen = Console(stderr=True, highlight=False)
-    screen.print(_shown(text, "red"), soft_wrap=not screen.is_terminal)
+    screen.print(_shown(text, style), soft_wrap=not screen.is_terminal)
 
 
 def show_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...] = ()) -> None:
@@ -42,16 +41,18 @@ def show_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...]
     On a terminal too narrow for it, the last column is broken into lines, and the `spare` ones are left out one by one.
     Elsewhere no line is broken.
     """
-    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    texts = [[_shown(cell) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in cells) for cells in zip(map(Text, columns), *texts, strict=True)]
     kept = _fitting(columns, widths, spare) if console.is_terminal else list(range(len(columns)))
+    is_roomy = _width(widths, kept) <= console.width
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position in kept:
-        column, cells = columns[position], [row[position] for row in rows]
+        cells = [row[position] for row in rows]
         numbers = all(_NUMBER.fullmatch(cell) for cell in cells)
-        whole = numbers or all(len(cell) <= _SHORT for cell in cells)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
-    for row in rows:
-        table.add_row(*(_shown(row[position]) for position in kept))
+        whole = numbers or all(len(cell) <= _SHORT for cell in cells) or (is_roomy and position != kept[-1])
+        table.add_column(columns[position], justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
+    for row in texts:
+        table.add_row(*(row[position] for position in kept))
     if console.is_terminal:
         console.print(table)
     else:
@@ -67,9 +68,14 @@ def _fitting(columns: list[str], widths: list[int], spare: tuple[str, ...]) -> l
     """The places of the columns that the terminal has room for, or that are not spare."""
     kept = list(range(len(columns)))
     for column in spare:
-        if sum(widths[place] + _GAP for place in kept[:-1]) + min(widths[-1], _LEGIBLE) > console.width:
+        if _width(widths, kept) > console.width:
             kept = [place for place in kept if columns[place] != column]
     return kept
+
+
+def _width(widths: list[int], kept: list[int]) -> int:
+    """Of these columns, the last of which is broken into lines that are just legible."""
+    return sum(widths[place] + _GAP for place in kept[:-1]) + min(widths[-1], _LEGIBLE)
 
 
 def _shown(text: str, style: str = "") -> Text:

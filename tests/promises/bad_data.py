@@ -26,6 +26,7 @@ CLASSES = [
 ]
 KINDS = [(pack, *case) for case in CLASSES for pack in ("csv", "gz", "zip")]
 CELLS = ["0", "9", "00", "255", "256", "0255", "1.0", '"1"', " 1", "", '"', "-1", "1e1", "nan", "True", "x", "1_0", "٣"]
+LONGEST = 100_000  # characters of a row
 PIECES = [b",", b"\n", b"\r", b'"', b" ", b"\0", b"\xff", b"0", b"7", b"", b"\r\n", b"\xef\xbb\xbf", b"0,", b",0"]
 
 
@@ -50,7 +51,8 @@ def _mutant(random: Random) -> None:
     if random.random() < 0.1:
         data = random.choice(list(HARMLESS.values())[:-2])(data)
     for _ in range(random.randint(1, 3)):
-        data = random.choice((_cell, _piece, _line))(data, random)
+        [change] = random.choices((_cell, _piece, _line, _long), (9, 9, 9, 1))
+        data = change(data, random)
     file = _packed(random.choice(("csv", "gz", "zip")), data)
     table, told = None, str(file)
     try:
@@ -89,6 +91,17 @@ def _cell(data: bytes, random: Random) -> bytes:
     line = random.randint(1, data.count(b"\n") or 1)
     n_cells = data.split(b"\n")[line - 1].count(b",") + 1
     return with_cell(data, line, random.randrange(n_cells), random.choice(CELLS))
+
+
+def _long(data: bytes, random: Random) -> bytes:
+    """A cell with zeros in front, until its row is about as long as any that is read; perhaps the next one at once."""
+    lines = data.split(b"\n")
+    place = random.randrange(len(lines))
+    head, comma, rest = lines[place].partition(b",")
+    lines[place] = head + comma + b"0" * (LONGEST + random.randint(-2, 2) - len(lines[place])) + rest
+    if random.random() < 0.5:
+        lines[place : place + 2] = [b"".join(lines[place : place + 2])]
+    return b"\n".join(lines)
 
 
 def _piece(data: bytes, random: Random) -> bytes:
