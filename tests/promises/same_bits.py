@@ -1,14 +1,18 @@
 """Trainings that go on from the checkpoint on the disk after any of their epochs, against those that never stopped."""
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
 
 from digit_recognizer import resuming
-from digit_recognizer.recipes import RECIPES, change
-from digit_recognizer.train import Checkpoint, fit
+from digit_recognizer.recipes import RECIPES, Recipe, change
+from digit_recognizer.train import fit
 
 from .actors import forked
 
@@ -19,14 +23,34 @@ GOAL = 200
 N_EPOCHS = 4
 
 
-def trial(number: int) -> None:
-    """The whole training in one process, each of its checkpoints to the disk; the rest of it in another."""
-    random = Random(number)
-    recipe = change(
+@contextmanager
+def opened() -> Iterator[Callable[[int], None]]:
+    """All checkpoints of a training that never stops are kept, so that one does for a case of each."""
+    yield partial(trial, Path("whole").absolute())
+
+
+def trial(whole: Path, number: int) -> None:
+    """A training in one process, and the rest of it from one of its checkpoints in another."""
+    seed, stop = number // (N_EPOCHS - 1), 1 + number % (N_EPOCHS - 1)
+    output, recipe = Path("output"), _recipe(seed)
+    if not (whole / str(seed)).exists():
+        shutil.rmtree(whole, ignore_errors=True)
+        assert forked(lambda: _train(recipe, whole / str(seed)), output=output) == 0, output.read_text()
+    assert forked(lambda: _train(recipe, Path("resumed"), whole / str(seed) / str(stop)), output=output) == 0, (
+        output.read_text()
+    )
+    with np.load(whole / str(seed) / "end.npz") as first, np.load("resumed/end.npz") as second:
+        for key in first:
+            np.testing.assert_array_equal(first[key], second[key], err_msg=str(recipe))
+
+
+def _recipe(seed: int) -> Recipe:
+    random = Random(seed)
+    return change(
         RECIPES["quick"],
         {
             "epochs": N_EPOCHS,
-            "seed": number,
+            "seed": seed,
             "dropout": random.choice((0.1, 0.4)),
             "rotate": random.choice((0, 15)),
             "shift": random.choice((1, 2)),
@@ -37,25 +61,21 @@ def trial(number: int) -> None:
             "batch_size": random.choice((32, 64)),
         },
     )
-    stop = 1 + number % (N_EPOCHS - 1)
-    rng = np.random.default_rng(number)
+
+
+def _train(recipe: Recipe, folder: Path, begun: Path | None = None) -> None:
+    """Train, perhaps from a checkpoint on; its end, and its checkpoints each in a folder of its own, in `folder`."""
+    rng = np.random.default_rng(recipe.seed)
     images, labels = rng.random((200, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 20)
     identity = str(asdict(recipe))
-
-    def keep(checkpoint: Checkpoint) -> None:
-        if len(checkpoint.history) == stop:
-            resuming.keep(Path(), identity, checkpoint)
-
-    def train(name: str, resumes: bool) -> None:
-        begun = resuming.begun(Path(), identity) if resumes else None
-        assert bool(begun) == resumes
-        trained = fit(recipe, images, labels, begun=begun, keep=keep)
-        losses = [(epoch.loss, epoch.accuracy) for epoch in trained.history]
-        np.savez(name, *trained.model.get_weights(), losses=losses)
-
-    output = Path("output")
-    assert forked(lambda: train("whole", False), output=output) == 0, output.read_text()
-    assert forked(lambda: train("resumed", True), output=output) == 0, output.read_text()
-    with np.load("whole.npz") as whole, np.load("resumed.npz") as resumed:
-        for key in whole:
-            np.testing.assert_array_equal(whole[key], resumed[key], err_msg=str(recipe))
+    checkpoint = resuming.begun(begun, identity) if begun else None
+    assert bool(checkpoint) == bool(begun)
+    trained = fit(
+        recipe,
+        images,
+        labels,
+        begun=checkpoint,
+        keep=lambda kept: resuming.keep(folder / str(len(kept.history)), identity, kept),
+    )
+    losses = [(epoch.loss, epoch.accuracy) for epoch in trained.history]
+    np.savez(folder / "end.npz", *trained.model.get_weights(), losses=losses)
