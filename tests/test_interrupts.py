@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -55,6 +56,27 @@ def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected)
     with pytest.raises(expected) as caught, remembered():
         within()
     assert isinstance(caught.value.__cause__, SystemError)
+
+
+@BOTH
+def test_a_signal_that_comes_where_nothing_can_be_raised_is_raised_a_moment_later_and_nothing_told(
+    number, expected, capfd
+):
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def job():
+        with remembered():
+            Dying()
+            time.sleep(20)
+
+    start = time.monotonic()
+    with pytest.raises(expected):
+        job()
+    assert time.monotonic() - start < 10
+    assert capfd.readouterr().err == ""
+    time.sleep(0.2)  # it does not come again
 
 
 def test_other_errors_stay_what_they_are():

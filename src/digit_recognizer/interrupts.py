@@ -1,16 +1,19 @@
 """Ctrl-C and SIGTERM end a command in order, and are not lost.
 
 Both raise at once, wherever the program is. Who is interrupted may forget that, as numpy does while it waits for JAX,
-or make another error of it, as C code does within TensorFlow; so it is remembered here, and raised again.
+or make another error of it, as C code does within TensorFlow; so it is remembered here, and raised again. Where nothing
+can be raised, as in what the garbage collector calls, it is raised a moment later.
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_MOMENT = 0.05  # seconds
 _raised: type[BaseException] | None = None
 
 
@@ -31,6 +34,18 @@ def remembered() -> Iterator[None]:
         ours = []
     for number in ours:
         signal.signal(number, _remember)
+    hook, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def hear(unheard: Any) -> None:
+        if isinstance(unheard.exc_value, (KeyboardInterrupt, Terminated)):
+            number = signal.SIGTERM if isinstance(unheard.exc_value, Terminated) else signal.SIGINT
+            timers.append(threading.Timer(_MOMENT, _send, [number]))
+            timers[-1].start()
+        else:
+            hook(unheard)
+
+    if ours:
+        sys.unraisablehook = hear
     try:
         yield
         check()
@@ -42,6 +57,9 @@ def remembered() -> Iterator[None]:
         for number in ours:
             signal.signal(number, _USUAL[number])
         if ours:
+            sys.unraisablehook = hook
+            for timer in timers:
+                timer.cancel()
             _raised = None
 
 
@@ -49,6 +67,14 @@ def check() -> None:
     """Raise again what a signal raised, if one came: to be called before anything is kept."""
     if _raised:
         raise _raised
+
+
+def _send(number: int) -> None:
+    """Send the main thread a signal, which wakes it where the system can do that."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(cast(int, threading.main_thread().ident), number)
+    else:
+        signal.raise_signal(number)
 
 
 def _remember(number: int, frame: Any) -> NoReturn:
