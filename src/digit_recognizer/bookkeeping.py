@@ -91,9 +91,9 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
         sweep(folder, older_than=0, below=True)  # whoever wrote here is dead
         settings = json.loads(run["settings"])
-        before = settings.get(_RESUMED, "").split(", ") if _RESUMED in settings else []
-        if changes:
-            settings[_RESUMED] = ", ".join(dict.fromkeys([*before, *changes]))
+        known = settings.get(_RESUMED, "")
+        if added := [change for change in changes if f", {change}," not in f", {known},"]:
+            settings[_RESUMED] = ", ".join(filter(None, [known, *added]))
         book.update_run(run["id"], status="running", finished=None, error="", settings=settings)
         with _closed_whatever_happens(book, run["id"]):
             yield Entry(book, run["id"], folder)

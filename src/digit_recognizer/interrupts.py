@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn, cast
 
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -19,6 +19,9 @@ _raised: type[BaseException] | None = None
 
 class Terminated(BaseException):
     """SIGTERM, by which notebooks and spot machines tell that they stop; it ends whatever Ctrl-C ends."""
+
+
+_ERRORS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
 @contextmanager
@@ -34,20 +37,9 @@ def remembered() -> Iterator[None]:
         ours = []
     for number in ours:
         signal.signal(number, _remember)
-    hook, timers = sys.unraisablehook, list[threading.Timer]()
-
-    def hear(unheard: Any) -> None:
-        if isinstance(unheard.exc_value, (KeyboardInterrupt, Terminated)):
-            number = signal.SIGTERM if isinstance(unheard.exc_value, Terminated) else signal.SIGINT
-            timers.append(threading.Timer(_MOMENT, _send, [number]))
-            timers[-1].start()
-        else:
-            hook(unheard)
-
-    if ours:
-        sys.unraisablehook = hear
     try:
-        yield
+        with _sent_again() if ours else nullcontext():
+            yield
         check()
     except Exception as error:
         if _raised:
@@ -57,9 +49,6 @@ def remembered() -> Iterator[None]:
         for number in ours:
             signal.signal(number, _USUAL[number])
         if ours:
-            sys.unraisablehook = hook
-            for timer in timers:
-                timer.cancel()
             _raised = None
 
 
@@ -67,6 +56,28 @@ def check() -> None:
     """Raise again what a signal raised, if one came: to be called before anything is kept."""
     if _raised:
         raise _raised
+
+
+@contextmanager
+def _sent_again() -> Iterator[None]:
+    """Send a signal once more, a moment after nobody could hear what it raised."""
+    hook, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def hear(unheard: Any) -> None:
+        numbers = [number for number, error in _ERRORS.items() if isinstance(unheard.exc_value, error)]
+        for number in numbers:
+            timers.append(threading.Timer(_MOMENT, _send, [number]))
+            timers[-1].start()
+        if not numbers:
+            hook(unheard)
+
+    sys.unraisablehook = hear
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for timer in timers:
+            timer.cancel()
 
 
 def _send(number: int) -> None:
@@ -79,5 +90,5 @@ def _send(number: int) -> None:
 
 def _remember(number: int, frame: Any) -> NoReturn:
     global _raised
-    _raised = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    _raised = _ERRORS[number]
     raise _raised

@@ -14,8 +14,7 @@ from random import Random
 from digit_recognizer import bookkeeping, cli
 
 from .actors import forked
-from .killed import OLD, PUBLISHED, check_end, check_files, go_on
-from .made_up import COMMAND, train_nothing, write_data
+from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, write_data
 
 PROMISE = "a full disk never destroys the last good state, and ends in exit code 1, never in a signal"
 CASES = "sizes from nothing to enough"
@@ -35,15 +34,11 @@ def opened() -> Iterator[Callable[[int], None]]:
     write_data(data)
     PUBLISHED.parent.mkdir()
     PUBLISHED.write_bytes(OLD)
-
-    def stopped() -> None:
-        train_nothing(n_epochs=1)
-        cli.main([*COMMAND, "--data", str(data)])
-
     output = Path("output")
-    assert forked(stopped, output=output) == 130, output.read_text()
+    stopped = forked(lambda: digits([*COMMAND, "--data", str(data)], n_epochs=1), output=output)
+    assert stopped == 130, output.read_text()
     shutil.copytree(Path(), Path("stopped"))
-    assert forked(lambda: _limited(ENOUGH, ON), output=output) == 0, output.read_text()
+    assert forked(lambda: _limited(ENOUGH, digits, ON), output=output) == 0, output.read_text()
     yield partial(trial, Path("stopped").absolute(), PUBLISHED.read_bytes())
 
 
@@ -51,10 +46,10 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     output = Path("output")
     if number % REAL_EVERY == REAL_EVERY - 1:
         most = Random(number).randrange(ENOUGH_FOR_A_RUN)
-        check_end(forked(lambda: _limited(most, REAL, is_real=True), output=output), output)
+        check_end(forked(lambda: _limited(most, cli.main, REAL), output=output), output)
         return
     shutil.copytree(stopped, Path(), dirs_exist_ok=True)
-    code = forked(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, ON), output=output)
+    code = forked(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, digits, ON), output=output)
     check_end(code, output)
     check_files(expected)
     with bookkeeping.ledger() as book:
@@ -66,8 +61,6 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     assert not list(PUBLISHED.parent.rglob("*.tmp"))
 
 
-def _limited(most: int, command: list[str], is_real: bool = False) -> None:
-    if not is_real:
-        train_nothing()
+def _limited(most: int, run: Callable[[list[str]], None], command: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    cli.main(command)
+    run(command)

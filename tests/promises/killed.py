@@ -3,7 +3,6 @@
 All but the network and the pictures is real.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,24 +11,20 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from digit_recognizer import bookkeeping, cli, files, pipeline, runs  # noqa: F401  # loaded once, for all runs
+from digit_recognizer import bookkeeping, files
 
 from . import faults
 from .actors import forked
-from .made_up import COMMAND, N_EPOCHS, log, train_nothing, write_data
+from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, log, write_data
 
 PROMISE = "kill -9 at any moment loses at most the epoch in work, and tears no file"
 CASES = "kills, one in three of them an error of the disk instead"
 GOAL = 1_000
 
-OLD = b"of the run before"
-PUBLISHED = Path("submissions/submission.csv")
-
 
 @contextmanager
 def opened() -> Iterator[Callable[[int], None]]:
     """A run that is left alone tells the steps there are, its seconds, and what shall come of the others."""
-    train_nothing()
     data = Path("data").absolute()
     write_data(data)
     command = [*COMMAND, "--data", str(data)]
@@ -82,44 +77,8 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
 
 def _run(command: list[str]) -> None:
     try:
-        cli.main(command)
+        digits(command)
     except SystemExit as leave:
         if leave.code:
             raise
     log("done")
-
-
-def check_files(expected: bytes) -> None:
-    """Every file is whole, or not there."""
-    assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
-    for path in PUBLISHED.parent.glob("*/**/*"):
-        if path.suffix == ".npz":
-            runs.read_arrays(path)
-        elif path.suffix == ".json":
-            json.loads(path.read_text())
-        elif path.name == "submission.csv":
-            assert path.read_bytes() == expected, path
-
-
-def check_end(code: int, output: Path) -> None:
-    """A run ended in order: well, or with an error that is told."""
-    told = output.read_text(errors="replace")
-    assert code in (0, 1), f"exit code {code}: {told}"
-    assert "Traceback" not in told, told
-    assert (code == 1) == ("Error: " in told), f"exit code {code}: {told}"
-
-
-def go_on(name: str, lines: list[str]) -> None:
-    """The killed run goes on, from no earlier an epoch than its log tells."""
-    output = Path("output")
-
-    def resumed() -> None:
-        train_nothing()
-        cli.main(["run", "--resume", name])
-
-    assert forked(resumed, output=output) == 0, output.read_text()
-    n_done = sum(line.startswith("epoch") for line in lines)
-    begun = Path("log").read_text().splitlines()[len(lines) :][:1]
-    n_begun = int(begun[0].split()[1]) if begun else N_EPOCHS
-    assert n_done <= n_begun <= n_done + 1, f"{n_begun} epochs of {n_done}"
-    assert not list(PUBLISHED.parent.rglob("checkpoint-*"))

@@ -1,5 +1,9 @@
-"""What stands in for a training where its writing is tried: small checkpoints, and a network that takes no time."""
+"""What stands in for a training where its writing is tried: small checkpoints, and runs that train nothing.
 
+And what must be true of such runs, however they were stopped.
+"""
+
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,9 +11,11 @@ from typing import Any
 import numpy as np
 
 import made_up_training
-from digit_recognizer import crossval, resuming, runs  # noqa: F401  # all that a run loads
+from digit_recognizer import cli, crossval, pipeline, resuming, runs  # noqa: F401  # loaded once, for all runs
 from digit_recognizer.train import Checkpoint, Epoch
 from kaggle_csv import kaggle_test, kaggle_train
+
+from .actors import forked
 
 FACTS = {"kind": "run", "recipe_name": "x", "recipe": {}, "data": "", "source": "folder"}
 FACTS |= {"train_hash": "", "test_hash": "", "device": "cpu"}
@@ -17,6 +23,8 @@ IDENTITY = "me"
 N_EPOCHS = 4
 N_TEST = 2_000
 COMMAND = ["run", "--recipe", "quick", "--epochs", str(N_EPOCHS), "--name", "mine"]
+OLD = b"of the run before"
+PUBLISHED = Path("submissions/submission.csv")
 
 
 def state(epoch: int) -> tuple[np.ndarray, ...]:
@@ -36,10 +44,10 @@ def write_data(folder: Path) -> None:
     (folder / "test.csv").write_bytes(kaggle_test(N_TEST))
 
 
-def train_nothing(n_epochs: int = N_EPOCHS) -> None:
-    """Runs of this process train no network and draw nothing, but do all else; they are stopped after so many epochs.
+def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
+    """A command that trains no network and draws nothing, but does all else; its run is stopped after so many epochs.
 
-    `log` in the folder they run in has what they may rely on from then: with how many epochs a training begun, and each
+    `log` in the folder it runs in has what it may rely on from then: with how many epochs the training begun, and each
     epoch that was kept.
     """
 
@@ -59,9 +67,41 @@ def train_nothing(n_epochs: int = N_EPOCHS) -> None:
 
     crossval.train_member = train_member
     runs.write_pictures = lambda *_: None
+    cli.main(command)
 
 
 def log(line: str) -> None:
     descriptor = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, f"{line}\n".encode())
     os.close(descriptor)
+
+
+def check_files(expected: bytes) -> None:
+    """Every file is whole, or not there."""
+    assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
+    for path in PUBLISHED.parent.glob("*/**/*"):
+        if path.suffix == ".npz":
+            runs.read_arrays(path)
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.name == "submission.csv":
+            assert path.read_bytes() == expected, path
+
+
+def check_end(code: int, output: Path) -> None:
+    """A run ended in order: well, or with an error that is told."""
+    told = output.read_text(errors="replace")
+    assert code in (0, 1), f"exit code {code}: {told}"
+    assert "Traceback" not in told, told
+    assert (code == 1) == ("Error: " in told), f"exit code {code}: {told}"
+
+
+def go_on(name: str, lines: list[str]) -> None:
+    """A run that was stopped goes on, from no earlier an epoch than its log tells."""
+    output = Path("output")
+    assert forked(lambda: digits(["run", "--resume", name]), output=output) == 0, output.read_text()
+    n_done = sum(line.startswith("epoch") for line in lines)
+    begun = Path("log").read_text().splitlines()[len(lines) :][:1]
+    n_begun = int(begun[0].split()[1]) if begun else N_EPOCHS
+    assert n_done <= n_begun <= n_done + 1, f"{n_begun} epochs of {n_done}"
+    assert not list(PUBLISHED.parent.rglob("checkpoint-*"))
