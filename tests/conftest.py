@@ -7,12 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from digit_recognizer.models import MODELS
 from digit_recognizer.terminal import console
 from promises.warm_client import warm
+from tiny import tiny
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _TEMPORARY = tempfile.TemporaryDirectory()  # locks lie here, too: suites side by side are not in each other's way
 tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the slow ones, so that no worker ends with one while the others wait."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture
+def tiny_lenet5(monkeypatch):
+    """A tiny network in LeNet-5's place."""
+    monkeypatch.setitem(MODELS, "lenet5", tiny("lenet5"))
 
 
 @pytest.fixture

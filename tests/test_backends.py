@@ -46,6 +46,7 @@ def test_distortions_are_scipys_by_each_backend(backend):
     assert "3 passed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_trains_predicts_and_teaches_without_tensorflow(tmp_path, backend):
     pytest.importorskip(backend)

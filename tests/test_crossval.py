@@ -71,8 +71,8 @@ def test_a_part_too_small_for_every_digit_is_refused():
         crossval.plan(replace(RECIPE, validation=0.01), LABELS)
 
 
-def test_a_network_is_the_same_whatever_was_trained_before_it(tables):
-    members = crossval.plan(replace(RECIPE, folds=2, model="lenet-28", dropout=0.2), LABELS)
+def test_a_network_is_the_same_whatever_was_trained_before_it(tables, tiny_lenet5):
+    members = crossval.plan(replace(RECIPE, folds=2, dropout=0.2), LABELS)
     _, after_another = [crossval.train_member(member, *tables) for member in members]
     alone = crossval.train_member(members[1], *tables)
     np.testing.assert_array_equal(alone.test_log_p, after_another.test_log_p)
@@ -117,7 +117,7 @@ def test_with_full_only_the_networks_trained_on_all_rows_label_the_test_set():
     assert together.n_networks == 1
 
 
-def test_without_held_out_rows_there_is_no_estimate(tables):
+def test_without_held_out_rows_there_is_no_estimate(tables, tiny_lenet5):
     members = crossval.plan(replace(RECIPE, full=True), LABELS)
     together = crossval.together(members, [crossval.train_member(members[0], *tables)])
     assert together.log_p.shape == (0, 10)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping, cli, pipeline, sending, submission
+from digit_recognizer import bookkeeping, cli, competition, pipeline, sending, submission
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.sample import write_sample
@@ -107,7 +107,7 @@ def test_the_ledger_holds_the_run_whole(finished, monkeypatch):
     assert (scored["correct"], scored["n"]) == (result["score"]["correct"], 597)
 
 
-def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace):
+def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace, tiny_lenet5):
     recipe = change(RECIPE, {"epochs": 1, "folds": 2, "seeds": 2})
     result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
     assert result["validation"]["n"] == 1200
@@ -158,7 +158,7 @@ def test_like_repeats_a_run_from_its_row_alone(finished, monkeypatch, capfd):
     assert "score" not in again
 
 
-def test_a_run_repeated_on_other_files_is_warned_of(finished, monkeypatch, capfd):
+def test_a_run_repeated_on_other_files_is_warned_of(finished, tiny_lenet5, monkeypatch, capfd):
     folder, result = finished
     monkeypatch.chdir(folder)
     other = Path("other")
@@ -180,14 +180,14 @@ def test_a_run_repeated_with_another_backend_is_warned_of_and_one_that_goes_on_r
     assert not capfd.readouterr().out
 
 
-def test_nothing_held_out_trains_on_all_rows(workplace):
+def test_nothing_held_out_trains_on_all_rows(workplace, tiny_lenet5):
     recipe = change(RECIPE, {"validation": 0, "epochs": 1})
     result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
     assert "validation" not in result
     assert result["train"]["n"] == 1200
 
 
-def test_a_recipe_file_names_the_run_and_may_resize(workplace, capfd):
+def test_a_recipe_file_names_the_run_and_may_resize(workplace, tiny_lenet5, capfd):
     Path("my recipe.toml").write_text('fit = "resize"\nepochs = 1\n')
     with pytest.raises(SystemExit) as leave:
         cli.main(["run", "--data", "sample", "--recipe-file", "my recipe.toml", "--json"])
@@ -212,6 +212,7 @@ def kaggle(workplace, monkeypatch, warm_client):
     with kaggle_stand_in.kaggle_stand_in(answers) as stand_in:
         for name, value in {**stand_in.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr(competition, "LOOKUP_PAUSES", (0.1, 0.1))
         stand_in.right = answers
         yield stand_in
 
@@ -266,7 +267,7 @@ def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle):
     assert kaggle.requests == []
 
 
-def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle):
+def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, tiny_lenet5):
     result = pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"epochs": 1}), submit=True, message="mine"))
     assert result["kaggle"]["status"] == "COMPLETE"
     assert 0 < result["kaggle"]["public_score"] <= 1

@@ -93,7 +93,7 @@ def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first
     assert bookkeeping.changes_on_the_way(run) == ["resumed with threads 9 -> 2"]
 
 
-def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, capsys):
+def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, tiny_lenet5, capsys):
     whole = pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="first"))
 
     capsys.readouterr()

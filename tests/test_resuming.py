@@ -19,7 +19,7 @@ from digit_recognizer.train import Checkpoint, Epoch, fit
 NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
 ONE = change(RECIPES["quick"], NOISY)
 EPOCHS = tuple(Epoch(n, 0.5, 0.9, None, None, float(n)) for n in range(1, 12))
-SEVERAL = change(RECIPES["quick"], {**NOISY, "members": [{}, {"model": "lenet-28"}]})
+SEVERAL = change(RECIPES["quick"], {**NOISY, "members": [{}, {"batch_size": 64}]})
 
 
 @pytest.mark.parametrize(("changes", "done"), [({"ema": 0.9}, 1), ({"batch_norm": False}, 3)])
@@ -63,7 +63,7 @@ def probabilities(result):
     return runs.read_probabilities(Path("submissions", result["run"]))
 
 
-def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     whole = pipeline.run(pipeline.Job("mine", SEVERAL, Path("sample"), run_name="whole"))
     row = interrupted(monkeypatch, SEVERAL, epochs=5)  # three of the first network, two of the second
@@ -92,6 +92,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path,
     assert not [name for name in kept if name.startswith(("checkpoint", "."))]
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "run"]
@@ -134,7 +135,7 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
     assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "checkpoint"))]
 
 
-def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
+def test_the_same_command_again_offers_to_go_on(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     row = interrupted(monkeypatch, ONE, 2)
     again = pipeline.run(pipeline.Job("mine", ONE, Path("sample")))
@@ -177,7 +178,7 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, monkeypatch, capsys):
     assert "was stopped, and cannot go on" in " ".join(begin(ONE).split())
 
 
-def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):
+def test_a_run_in_training_is_left_alone(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     row = interrupted(monkeypatch, ONE, 2)
     with bookkeeping.ledger() as book:
@@ -195,7 +196,7 @@ def test_a_run_in_training_is_left_alone(tmp_path, monkeypatch, capsys):
         assert book.run("last")["status"] == "done"
 
 
-def test_a_student_that_was_interrupted_goes_on_with_its_teacher(tmp_path, monkeypatch):
+def test_a_student_that_was_interrupted_goes_on_with_its_teacher(tmp_path, tiny_lenet5, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pipeline.run(pipeline.Job("mine", change(ONE, {"epochs": 1}), Path("sample"), run_name="tutor"))
     student = change(ONE, {"teacher": "tutor"})
@@ -207,7 +208,7 @@ def test_a_student_that_was_interrupted_goes_on_with_its_teacher(tmp_path, monke
         assert book.run("last")["submission_hash"] == whole["submission_sha256"]
 
 
-def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_resumed_is_refused_before_anything_is_done(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def refused(*options):

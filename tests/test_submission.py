@@ -51,8 +51,10 @@ def test_a_harmless_deviation_is_read_but_not_uploaded(deviation):
 
 
 FAULTS = {
-    b"": "the file is empty",
-    b"\n\n": "the file is empty",
+    b"": "received an empty file",
+    b"\n\n": "received an empty file",
+    b"\xef\xbb\xbf\n": "received an empty file",
+    b"PK\x03\x04\x14": "received a zip archive",
     b"ImageId,Label\n": "found none",
     b"<!DOCTYPE html>\n": "received a web page",
     b"ImageId;Label\n1;7\n": "line 1: expected a comma between the values",

@@ -19,6 +19,7 @@ from digit_recognizer.predict import fitness, log_probabilities
 from digit_recognizer.presented import opinion
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.train import fit
+from tiny import tiny
 
 RECIPE = change(RECIPES["quick"], {"batch_size": 32, "epochs": 1, "folds": 2})
 ROWS = np.arange(10)
@@ -30,6 +31,8 @@ def taught(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        for model in ("lenet5", "lenet-28"):
+            patch.setitem(MODELS, model, tiny(model))
         pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="old"))
         student = replace(RECIPE, model="lenet-28", teacher="old")
         heard, network = [], teaching.Teacher.network

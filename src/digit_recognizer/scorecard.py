@@ -60,8 +60,6 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     Raises InputError when it is neither, or has other than `n_rows` rows.
     """
     data = read_bytes(file, submission.MAX_BYTES)
-    if data.startswith(b"PK"):
-        raise InputError(f"{file}: expected a CSV of answers, received a zip. Name a CSV that lies in it.")
     if b"pixel" not in data[:200]:
         try:
             return submission.parse(data, str(file), n_rows)

@@ -11,6 +11,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from .careful import foreign
 from .errors import InputError
 
 COLUMNS = ["ImageId", "Label"]
@@ -91,6 +92,9 @@ def unable_to_find(n_missing: int) -> str:
 
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty as (line number, values), the header first."""
+    kind, _ = foreign(data)
+    if kind:
+        raise InputError(f"{name}: expected a CSV of ImageId,Label, received {kind}. Name or write a CSV, in UTF-8.")
     try:
         text = data.removeprefix(_BOM).decode()
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -99,16 +103,12 @@ def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
         raise InputError(f"{name}: expected UTF-8 text, received other bytes. Save it as CSV UTF-8.") from error
     except csv.Error as error:
         raise InputError(f"{name}, line {reader.line_num}: not valid CSV ({error}). Write the file anew.") from error
-    if not rows:
-        raise InputError(f"{name}: the file is empty; expected ImageId,Label and a row for each test image.")
     return rows
 
 
 def _check_header(header: list[str], name: str) -> None:
     if header == COLUMNS:
         return
-    if header[0].lstrip().startswith("<"):
-        raise InputError(f"{name}: expected a CSV file, received a web page. Write or download the file anew.")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise InputError(
             f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it anew."
