@@ -82,6 +82,17 @@ def test_a_blend_of_one_run_or_of_unfinished_ones_is_refused(three):
         blending.blend([names[0], names[2]], "best")
 
 
+def test_the_probabilities_of_another_run_are_refused(three):
+    _, names = three
+    first, second = (runs.SUBMISSIONS / name / "probabilities.npz" for name in names[:2])
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(InputError, match=rf"{names[1]}.*not what run {names[1]} wrote"):
+        blending.blend(names)
+    np.savez(second, held_out_rows=np.arange(3), held_out_log_p=np.zeros((3, 10)), test_log_p=np.zeros(7))
+    with pytest.raises(InputError, match="not what run"):
+        blending.blend(names)
+
+
 def test_too_few_common_rows_are_refused(three):
     answers, _ = three
     some = finish_run("some", answers, seed=7, rows=np.arange(0, 600))

@@ -182,6 +182,9 @@ def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample)
     with ledger.opened(Path("submissions/ledger.sqlite")) as book:
         [kept] = book.scores(hash_of(sample / "answers.csv"))
     assert (kept["correct"], kept["n"], kept["answers_hash"]) == (597, 597, kept["hash"])
+    Path("submissions/ledger.sqlite").write_bytes(b"no ledger")
+    code, out, err = digits(*words)
+    assert (code, "597 of 597 right" in " ".join(out.split()), "cannot be used" in err) == (1, True, True)
 
 
 def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):
@@ -329,3 +332,21 @@ def test_ctrl_c_ends_a_run_in_order_and_the_command_that_goes_on_is_told(workpla
     assert {file.name.split("-")[0] for file in run.iterdir()} == {"checkpoint"}
     with ledger.opened(Path("submissions/ledger.sqlite")) as book:
         assert book.run("last")["status"] == "interrupted"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+def test_a_closed_terminal_interrupts_a_run_in_order(workplace):
+    run = [sys.executable, str(ROOT / "run_pipeline.py"), "--data", "sample", "--epochs", "500"]
+    command = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *run]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as terminal:
+        for line in terminal.stdout:
+            if "epoch" in line:
+                break
+        terminal.kill()
+    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+        end = time.monotonic() + 30
+        while book.run("last")["status"] == "running" and time.monotonic() < end:
+            time.sleep(0.1)
+        run = book.run("last")
+    assert (run["status"], run["error"]) == ("interrupted", "")
+    assert list(Path("submissions").glob("*/checkpoint-*.npz"))

@@ -166,6 +166,7 @@ def test_a_ledger_that_is_gone_or_empty_is_told(workplace, capfd):
         assert board.board() == []
         out, err = capfd.readouterr()
         assert (out, "of what was sent only Kaggle's list tells" in " ".join(err.split())) == ("", True)
+        assert found("runs").found == "folders of runs that the ledger does not know: 1"  # for good
 
 
 def test_a_key_file_that_holds_no_key_is_told(workplace):

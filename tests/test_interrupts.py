@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM are raised again when somebody forgot them, as numpy does while it waits for JAX."""
+"""Ctrl-C, SIGTERM and SIGHUP are raised again when somebody forgot them, as numpy does while it waits for JAX."""
 
 import signal
 import threading
@@ -10,9 +10,16 @@ import pytest
 from digit_recognizer import interrupts
 from digit_recognizer.interrupts import Terminated, check, remembered
 
-BOTH = pytest.mark.parametrize(
-    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
-)
+ALL = pytest.mark.parametrize(("number", "expected"), interrupts._ERRORS.items())
+
+
+@pytest.fixture(autouse=True)
+def _usual_handlers():
+    """What a shell's background job ignores is heard here."""
+    before = {number: signal.signal(number, usual) for number, usual in interrupts._USUAL.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def forgotten(number):
@@ -20,7 +27,7 @@ def forgotten(number):
         signal.raise_signal(number)
 
 
-@BOTH
+@ALL
 def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     reached = []
 
@@ -40,13 +47,13 @@ def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-@BOTH
+@ALL
 def test_a_forgotten_signal_is_raised_at_the_end_without_any_check(number, expected):
     with pytest.raises(expected), remembered(), remembered():
         forgotten(number)
 
 
-@BOTH
+@ALL
 def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected):
     def within():
         with remembered():
@@ -58,7 +65,7 @@ def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected)
     assert isinstance(caught.value.__cause__, SystemError)
 
 
-@BOTH
+@ALL
 def test_a_signal_that_comes_where_nothing_can_be_raised_is_raised_a_moment_later_and_nothing_told(
     number, expected, capfd
 ):
@@ -76,7 +83,7 @@ def test_a_signal_that_comes_where_nothing_can_be_raised_is_raised_a_moment_late
         job()
     assert time.monotonic() - start < 10
     assert capfd.readouterr().err == ""
-    time.sleep(0.2)  # it does not come again
+    time.sleep(2 * interrupts._MOMENT)  # it does not come again
 
 
 def test_other_errors_stay_what_they_are():

@@ -41,15 +41,17 @@ def test_a_run_is_entered_when_it_starts_and_closed_when_it_ends(path):
 
 def test_a_run_is_found_by_name_number_or_unique_part(path):
     with ledger.opened(path) as book:
-        numbers = [book.start_run(name=name, **RUN) for name in ("a-one", "a-two", "a")]
+        numbers = [book.start_run(name=name, **RUN) for name in ("a-one", "a-two0", "a")]
         assert book.run("two")["id"] == numbers[1]
         assert book.run(str(numbers[0]))["name"] == "a-one"
         assert book.run("a")["name"] == "a"
         assert book.run("last")["name"] == "a"
-        with pytest.raises(InputError, match=r"'a-' means 2 runs: 2 \(a-two\), 1 \(a-one\)"):
+        with pytest.raises(InputError, match=r"'a-' means 2 runs: 2 \(a-two0\), 1 \(a-one\)"):
             book.run("a-")
         with pytest.raises(InputError, match="no run 'b'"):
             book.run("b")
+        with pytest.raises(InputError, match="no run '0'"):
+            book.run("0")
 
 
 def test_the_short_name_of_a_run_is_enough_though_another_name_holds_it(path):
@@ -125,7 +127,7 @@ def test_a_row_that_is_not_as_it_was_written_is_neither_shown_nor_sealed_anew(pa
         other.execute("UPDATE runs SET seed = 9")
     for use in (lambda book: book.runs(), lambda book: book.finish_run(number, "done")):
         with (
-            pytest.raises(RunError, match=r"a row of runs is damaged.*Put a copy of it back"),
+            pytest.raises(RunError, match=r"a row of runs, id 1, is damaged.*Put a copy of it back"),
             ledger.opened(path) as book,
         ):
             use(book)

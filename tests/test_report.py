@@ -14,7 +14,7 @@ import optuna
 import pytest
 
 from browser import BROWSER, DRIVER, asked, chromium
-from digit_recognizer import blending, runs, studies, versus
+from digit_recognizer import blending, cli, runs, studies, versus
 from digit_recognizer.bookkeeping import ledger
 from digit_recognizer.errors import InputError
 from digit_recognizer.journal import storage
@@ -23,7 +23,7 @@ from digit_recognizer.report import charts, one_run, page, records
 from digit_recognizer.score import holm
 from finished_runs import finish_run, write_data
 
-HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy\n1,1.5,0.6,1.2,0.7\n2,0.3,0.93,0.4,0.9\n"
+HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,1.5,0.6,1.2,0.7,1\n2,0.3,0.93,0.4,0.9,2\n"
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_each_way_of_distorting_is_shown_once_with_its_networks(finished, monkey
     assert one_run._distorted(run | {"recipe": '{"model": "of tomorrow"}'}, table) == []
 
 
-def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
+def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
     folder, names, _ = finished
     monkeypatch.chdir(folder)
     whole = records.gather(["whole"])["runs"][0]
@@ -161,6 +161,17 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path):
     (runs.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
     [part] = records.gather(["good"])["runs"]
     assert "is gone" in part["missing"]
+    for damaged in ("a,b\n", HISTORY[:-3] + "x,2\n", HISTORY.replace("0.3", "nan"), ""):
+        (runs.SUBMISSIONS / names[1] / "history.csv").write_text(damaged)
+        [part] = records.gather(["poor"])["runs"]
+        assert (part["curves"], "history.csv: not a history" in part["missing"]) == (None, True)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["report", "poor"])
+    assert "Warning: a part could not be made." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["report", "--data", "elsewhere.zip"])
+    assert "elsewhere.zip: not found" in capsys.readouterr().err
+    (runs.SUBMISSIONS / names[1] / "history.csv").unlink()
     shutil.rmtree("data")
     [part] = records.gather(["poor"])["runs"]
     assert "data" in part["missing"]

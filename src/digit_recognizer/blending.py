@@ -38,7 +38,7 @@ def blend(
         _check(chosen)
         table = train_table_of(chosen, data)
         rows, shares, honest = _weigh(chosen, weights, table.labels)
-        test_log_p = average([runs.read_probabilities(runs.folder_of(run))[2] for run in chosen], shares)
+        test_log_p = average([bookkeeping.probabilities(run)[2] for run in chosen], shares)
         record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
         first = chosen[0]
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import runs, submission, surroundings
-from .errors import Diverged, RunError
+from .errors import Diverged, InputError, RunError
 from .files import read_bytes, sweep
 from .ledger import Ledger, Row, opened
 from .lock import alive, is_alive
@@ -55,11 +55,11 @@ def ledger() -> Iterator[Ledger]:
 def lost_ledger() -> str:
     """What is to be told when there are folders of runs and no ledger, or an empty one; else nothing."""
     is_new = not LEDGER.exists() or LEDGER.stat().st_size == 0
-    n_folders = runs.n_folders() if is_new else 0
-    if not n_folders:
+    folders = runs.folders() if is_new else ()
+    if not folders:
         return ""
     return (
-        f"{LEDGER} is gone or empty, but there are folders of runs, {n_folders}. A new one is begun, which does not "
+        f"{LEDGER} is gone or empty, but there are folders of runs, {len(folders)}. A new one is begun, which does not "
         "know them; of what was sent only Kaggle's list tells."
     )
 
@@ -155,6 +155,25 @@ def _closed_whatever_happens(book: Ledger, number: int) -> Iterator[None]:
     except BaseException as error:
         book.finish_run(number, _status_after(error), error=str(error) if isinstance(error, Exception) else "")
         raise
+
+
+def probabilities(run: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a run of the ledger says of its held-out rows and of test.csv, as `runs.read_probabilities`.
+
+    Raises InputError when that cannot be read, or gives other labels than the run's submission had.
+    """
+    folder = runs.folder_of(run)
+    found = runs.read_probabilities(folder)
+    try:
+        hash = sha256(submission.render(found[2].argmax(axis=1))).hexdigest()
+    except ValueError:  # of another shape
+        hash = ""
+    if run["submission_hash"] not in (None, hash):
+        raise InputError(
+            f"{folder / 'probabilities.npz'}: not what run {run['name']} wrote, so it is another's. "
+            "Repeat that run with --like."
+        )
+    return found
 
 
 def judge(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -145,9 +145,16 @@ def _ledger() -> list[Finding]:
         return []
     try:
         with bookkeeping.ledger() as book:
-            return [Finding("ledger", True, f"runs in {bookkeeping.LEDGER}: {len(book.runs()):,}")]
+            known = book.runs()
     except RunError as error:
         return [Finding("ledger", False, str(error))]
+    findings = [Finding("ledger", True, f"runs in {bookkeeping.LEDGER}: {len(known):,}")]
+    if strangers := runs.folders() - {run["name"] for run in known}:
+        cure = "Put a copy of the ledger back that knows them; of what was sent of them only Kaggle's list tells."
+        findings.append(
+            Finding("runs", None, f"folders of runs that the ledger does not know: {len(strangers):,}", cure)
+        )
+    return findings
 
 
 def _kaggle() -> list[Finding]:

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM end a command in order, and are not lost.
+"""Ctrl-C, SIGTERM and SIGHUP end a command in order, and are not lost.
 
-Both raise at once, wherever the program is. Who is interrupted may forget that, as numpy does while it waits for JAX,
+They raise at once, wherever the program is. Who is interrupted may forget that, as numpy does while it waits for JAX,
 or make another error of it, as C code does within TensorFlow; so it is remembered here, and raised again. Where nothing
 can be raised, as in what the garbage collector calls, it is raised a moment later.
 """
@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn, cast
 
-_USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-_MOMENT = 0.05  # seconds
+_MOMENT = 0.5  # seconds, in which the hook that asks for it has returned
 _raised: type[BaseException] | None = None
 
 
 class Terminated(BaseException):
-    """SIGTERM, by which notebooks and spot machines tell that they stop; it ends whatever Ctrl-C ends."""
+    """SIGTERM or SIGHUP, by which spot machines and closed terminals tell that they stop; it ends what Ctrl-C ends."""
 
 
+_USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _ERRORS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    _USUAL[signal.SIGHUP] = signal.SIG_DFL
+    _ERRORS[signal.SIGHUP] = Terminated
 
 
 @contextmanager
@@ -65,10 +68,10 @@ def _sent_again() -> Iterator[None]:
 
     def hear(unheard: Any) -> None:
         numbers = [number for number, error in _ERRORS.items() if isinstance(unheard.exc_value, error)]
-        for number in numbers:
-            timers.append(threading.Timer(_MOMENT, _send, [number]))
+        if numbers:
+            timers.append(threading.Timer(_MOMENT, _send, numbers[:1]))
             timers[-1].start()
-        if not numbers:
+        else:
             hook(unheard)
 
     sys.unraisablehook = hear

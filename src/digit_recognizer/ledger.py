@@ -118,10 +118,11 @@ class Ledger:
         Raises InputError when there is none or more than one.
         """
         rows = self.runs()
+        part = "" if word.isdecimal() else word  # a number is not looked for within a name, which begins with a time
         exact = [row for row in rows if word in (row["name"], str(row["id"]))]
         named = [row for row in rows if row["name"].endswith(f"-{word}") and row["name"][: -len(word)].count("-") == 2]
         found = exact or (
-            rows[:1] if word == "last" else named or [row for row in rows if word and word in row["name"]]
+            rows[:1] if word == "last" else named or [row for row in rows if part and part in row["name"]]
         )
         if len(found) == 1:
             return found[0]

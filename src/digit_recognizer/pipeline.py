@@ -7,7 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -186,7 +186,8 @@ def _compare_files(origin: Row, must_be_same: bool, data: training.Data) -> None
     if (origin["train_hash"], origin["test_hash"]) == (data.train.fingerprint, data.test.fingerprint):
         return
     if must_be_same:
-        cure = "Remove them: they are made anew." if data.source.kind == "sample" else "Name those with --data."
+        changed = origin["source"] == data.source.kind == "sample"
+        cure = "Remove them: they are made anew." if changed else f"Those were {origin['data']}: name them with --data."
         raise InputError(f"{data.source.place}: other files than run {origin['name']} was made of. {cure}")
     _warn("these are other files than the run that is repeated was made of.")
 
@@ -228,10 +229,11 @@ def _announce(
             text = f"with epochs {own.epochs} and clean {own.clean}, each epoch is a clean one"
             _warn(f"{own.model} sees no distorted image: {text}.")
     if seconds_before is not None:
-        before = (
-            f"Going on after {seconds_before:.0f} seconds" if seconds_before else "Nothing is left of the first try"
+        say(
+            f"Going on after {seconds_before:.0f} seconds of training; what was trained is shown again."
+            if seconds_before
+            else "Nothing is kept of the first try: the training begins anew."
         )
-        say(f"{before} of training.")
 
 
 def _train(
@@ -258,7 +260,8 @@ def _told_how_to_go_on(entry: Entry, job: Job) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Terminated, OSError, RunError, sqlite3.Error) as error:
         if not isinstance(error, Diverged) and any(entry.folder.rglob("*.npz")):
-            say(f"To go on where it stopped: digits run --resume {entry.name}{_again(job)}", style="bold")
+            with suppress(OSError):  # the terminal may be gone
+                say(f"To go on where it stopped: digits run --resume {entry.name}{_again(job)}", style="bold")
         raise
 
 

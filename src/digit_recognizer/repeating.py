@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import bookkeeping, runs
+from . import bookkeeping
 from .errors import InputError
 from .ledger import Row
 from .score import NOISE, chance, compare
@@ -35,7 +35,7 @@ def original(run: Row) -> Original:
     """What a run of the ledger said. Raises InputError when it is not finished, or its probabilities are gone."""
     try:
         check_finished(run)
-        return Original(run, *runs.read_probabilities(runs.folder_of(run)))
+        return Original(run, *bookkeeping.probabilities(run))
     except InputError as error:
         raise InputError(f"--check: {error} {_CURE}") from error
 

@@ -3,12 +3,10 @@
 Files in a network's folder, numbers in its row of the ledger. Loads Keras, as only who trains needs this.
 """
 
-import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,11 @@ import numpy as np
 from . import runs, surroundings
 from .crossval import Member, Outcome
 from .errors import InputError
-from .files import read_bytes
 from .ledger import Ledger, Row
 from .predict import Fitness
 from .train import Checkpoint, Epoch
 
 _KEPT = 2  # so that one may be damaged
-_REPEAT = "Repeat the run with --like."
 _FROM_THE_START = "Remove the network's checkpoints to train it from the start."
 
 
@@ -84,7 +80,7 @@ def finished(folder: Path, row: Row) -> Outcome:
     if row["n"]:
         fits["validation"] = _fitness(row["n"], row["accuracy"], row["loss"])
     seconds = {"train": row["seconds"], "predict": row["seconds_predict"] or 0.0}
-    history = _history(folder / "history.csv")
+    history = tuple(Epoch(**cells) for cells in runs.read_history(folder / "history.csv"))
     return Outcome(runs.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds)
 
 
@@ -111,22 +107,6 @@ def identity(member: Member, train_hash: str) -> str:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob(runs.CHECKPOINTS), key=lambda path: (len(path.name), path.name), reverse=True)
-
-
-def _history(path: Path) -> tuple[Epoch, ...]:
-    try:
-        table = list(csv.DictReader(StringIO(read_bytes(path).decode())))
-        history = tuple(_epoch(cells) for cells in table)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a history ({error!r}). {_REPEAT}") from error
-    if not history:
-        raise InputError(f"{path}: it has no epochs. {_REPEAT}")
-    return history
-
-
-def _epoch(cells: dict[str, str]) -> Epoch:
-    numbers = {name: float(cell) if cell else None for name, cell in cells.items()}
-    return Epoch(**{**numbers, "epoch": int(cells["epoch"])})  # type: ignore[arg-type]  # None only where it may be
 
 
 def _fitness(n: int, accuracy: float, loss: float) -> Fitness:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from io import BytesIO, StringIO
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 SUBMISSIONS = Path("submissions")
 CHECKPOINTS = "checkpoint-*.npz"  # of a network in training, by the number of its last epoch
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
+
+_EPOCH = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds"]  # history.csv's columns
+_MAY_BE_EMPTY = ("validation_loss", "validation_accuracy")  # where nothing was held out
 
 # What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
 _DAMAGED = (EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
@@ -87,9 +91,9 @@ def new_run(
         ) from error
 
 
-def n_folders() -> int:
-    """How many folders of runs there are."""
-    return sum(short_name(path.name) != path.name for path in SUBMISSIONS.glob("*/"))
+def folders() -> set[str]:
+    """The names of the folders of runs that there are."""
+    return {path.name for path in SUBMISSIONS.glob("*/") if short_name(path.name) != path.name}
 
 
 def last_epoch_kept(folder: Path) -> int:
@@ -135,6 +139,27 @@ def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """What `write_probabilities` wrote. Raises InputError as `read_arrays`."""
     arrays = read_arrays(folder / "probabilities.npz", ("held_out_rows", "held_out_log_p", "test_log_p"))
     return arrays["held_out_rows"], arrays["held_out_log_p"], arrays["test_log_p"]
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The epochs of a history.csv: numbers by the name of their column, None for an empty cell.
+
+    Raises InputError when it is no such file. It has no checksum: what is a number is believed.
+    """
+    try:
+        table = csv.DictReader(StringIO(read_bytes(path).decode()), strict=True)
+        history = [
+            {name: float(cell) if cell or name not in _MAY_BE_EMPTY else None for name, cell in cells.items()}
+            | {"epoch": int(cells["epoch"])}
+            for cells in table
+        ]
+        if table.fieldnames != _EPOCH or not history:
+            raise ValueError("other columns, or no epochs")
+        if not all(isfinite(value or 0) for cells in history for value in cells.values()):
+            raise ValueError("values that are no numbers")
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a history of a training ({error}). Repeat that run with --like.") from error
+    return history
 
 
 def write_submission(folder: Path, submission: bytes) -> Path:

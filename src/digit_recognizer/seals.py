@@ -31,7 +31,8 @@ def check(table: str, columns: Sequence[str], row: Mapping[str, Any]) -> None:
         is_whole = False
     if not is_whole:
         raise sqlite3.DatabaseError(
-            f"a row of {table} is damaged, or was changed by another program, which would have to set its crc to -1"
+            f"a row of {table}{_place(row)} is damaged, or was changed by another program, which would have to set its "
+            "crc to -1"
         )
 
 
@@ -40,6 +41,12 @@ def check_structure(connection: sqlite3.Connection) -> None:
     [(first, *_), *_] = connection.execute("PRAGMA integrity_check(1)")
     if first != "ok":
         raise sqlite3.DatabaseError(f"its structure is damaged: {' '.join(first.split())}")
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Which row it says it is."""
+    keys = [key for key in ("id", "run_id", "submission_id") if key in row]
+    return f", {keys[0]} {row[keys[0]]}," if keys else ""
 
 
 def _crc(row: Mapping[str, Any], columns: Iterable[str]) -> int:

@@ -47,13 +47,15 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     ids: list[int] = []
     labels: list[int] = []
     for line, row in rows[1:]:
+        cut = ", which has no line end" if line == rows[-1][0] and not data.endswith((b"\n", b"\r")) else ""
+        where = f"{name}, line {line}{cut}"
         if len(row) != 2:
-            raise InputError(f"{name}, line {line}: expected ImageId,Label, received {len(row)} values.")
+            raise InputError(f"{where}: expected ImageId,Label, received {','.join(map(_show, row[:3]))}. Correct it.")
         label = _DIGITS.get(row[1])
         if label is None:
-            _refuse_label(row[1], f"{name}, line {line}")
+            _refuse_label(row[1], where)
         if not _COUNT.fullmatch(row[0]):
-            raise InputError(f"{name}, line {line}: expected a whole ImageId from 1 on, received {_show(row[0])}.")
+            raise InputError(f"{where}: expected a whole ImageId from 1 on, received {_show(row[0])}. Correct it.")
         ids.append(int(row[0]))
         labels.append(label)
     if not ids:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import runs, sources, submission
-from .bookkeeping import ledger, status
+from .bookkeeping import ledger, probabilities, status
 from .errors import InputError
 from .files import read_bytes
 from .ledger import Row
@@ -91,7 +91,7 @@ def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarra
     """
     for run in chosen:
         check_finished(run)
-    parts = [runs.read_probabilities(runs.folder_of(run)) for run in chosen]
+    parts = [probabilities(run) for run in chosen]
     rows = parts[0][0]
     for own, _, _ in parts[1:]:
         rows = np.intersect1d(rows, own)

@@ -25,7 +25,7 @@ def digits() -> None:
 
 def main(arguments: list[str] | None = None, command: click.Command = digits, program: str = "digits") -> None:
     """Run a command and leave with its exit code: 0, 1 what failed at run time, 2 bad input, 130 Ctrl-C,
-    143 SIGTERM.
+    143 SIGTERM or SIGHUP.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -84,6 +84,8 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
     record = records.gather(runs, data)
     check_target(output, ".html")
     write_atomically(output, page.render(record))
+    for missing in filter(None, (part["missing"] for part in record["runs"])):
+        say(f"Warning: a part could not be made. {missing}", style="yellow")
     say(f"Wrote {output}; open it in a browser.")
 
 
@@ -101,8 +103,10 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
     from .. import bookkeeping, scorecard
 
     result = scorecard.score_files(files, answers, wrong)
-    bookkeeping.keep_scores(result)  # first, as the reader of what is printed may leave early
-    print_json(result) if as_json else scorecard.show(result)
+    try:
+        bookkeeping.keep_scores(result)  # first, as the reader of what is printed may leave early
+    finally:
+        print_json(result) if as_json else scorecard.show(result)
 
 
 @digits.command()

@@ -3,21 +3,19 @@
 What the run has lost, its data or its probabilities, is left out and said so.
 """
 
-import csv
 import json
 from base64 import b64encode
 from dataclasses import asdict
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import runs, sources
+from .. import bookkeeping, runs, sources
 from ..augment import Distortion, distorted, draw
 from ..diagnosis import calibration, disagreement, label_errors
 from ..errors import InputError
-from ..files import read_bytes
 from ..images import SIDE, to_images
 from ..ledger import Row
 from ..models import MODELS
@@ -35,12 +33,12 @@ Record = dict[str, Any]
 
 def about(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
-    folder = runs.folder_of(run)
     record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "missing"))
-    record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": _curves(folder)}
+    record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": None}
     record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
     try:
-        rows, log_p, test_log_p = runs.read_probabilities(folder)
+        record["curves"] = _curves(runs.folder_of(run))
+        rows, log_p, test_log_p = bookkeeping.probabilities(run)
         train_table, test_table = _tables(run, data)
     except InputError as error:
         return record | {"missing": str(error)}
@@ -117,14 +115,14 @@ def _curves(folder: Path) -> Record | None:
         return None
     losses, errors = [], []
     for file in histories:
-        table = list(csv.DictReader(StringIO(read_bytes(file).decode())))
+        table = runs.read_history(file)
         name = "" if file.parent == folder else file.parent.name
         for kind, prefix in (("train", ""), ("validation", "validation_")):
-            kept = [row for row in table if row[f"{prefix}loss"]]
+            kept = [row for row in table if row[f"{prefix}loss"] is not None]
             title = f"{name} {kind}".strip()
             if kept:
-                losses.append(Line(kind, [(int(r["epoch"]), float(r[f"{prefix}loss"])) for r in kept], title))
-                rates = [(int(r["epoch"]), 100 * (1 - float(r[f"{prefix}accuracy"]))) for r in kept]
+                losses.append(Line(kind, [(r["epoch"], r[f"{prefix}loss"]) for r in kept], title))
+                rates = [(r["epoch"], 100 * (1 - r[f"{prefix}accuracy"])) for r in kept]
                 errors.append(Line(kind, rates, title))
     return {
         "loss": chart("epoch", "log-loss", losses, whole_x=True, log_y=True),

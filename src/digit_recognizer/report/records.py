@@ -5,7 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from .. import runs, studies
+from .. import runs, sources, studies
 from ..board import board
 from ..bookkeeping import ledger
 from ..errors import InputError, RunError
@@ -23,8 +23,10 @@ N_COMPARED = 5  # runs: the best, when none is named
 def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
     """All that the page shows: of the runs named, or else of the whole ledger and its best run.
 
-    Raises InputError for a run that is not known, and when there is no finished run.
+    Raises InputError for a run or data that are not there, and when there is no finished run.
     """
+    if data:
+        sources.find(data)
     rows = board()
     with ledger() as book:
         named = list({run["id"]: run for run in (book.run(word) for word in words)}.values())
