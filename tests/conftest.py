@@ -18,7 +18,7 @@ tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the slow ones, so that no worker ends with one while the others wait."""
+    """Begin with the slow ones, so that few workers end with one while others wait."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

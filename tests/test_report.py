@@ -160,21 +160,31 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(copy)
     (runs.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
     [part] = records.gather(["good"])["runs"]
-    assert "is gone" in part["missing"]
-    for damaged in ("a,b\n", HISTORY[:-3] + "x,2\n", HISTORY.replace("0.3", "nan"), ""):
+    assert "is gone" in part["missing"][0]
+    half, huge = HISTORY.replace("0.7,1", ",1"), HISTORY.replace("1.5", "1e308")
+    for damaged in (
+        "",
+        "a,b\n",
+        HISTORY[:-3],
+        HISTORY.replace("0.3", "nan"),
+        HISTORY.replace("\n2", "\n3"),
+        half,
+        huge,
+    ):
         (runs.SUBMISSIONS / names[1] / "history.csv").write_text(damaged)
         [part] = records.gather(["poor"])["runs"]
-        assert (part["curves"], "history.csv: not a history" in part["missing"]) == (None, True)
+        assert (part["curves"], "history.csv: not a history" in part["missing"][0]) == (None, True)
+        assert part["score"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["report", "poor"])
-    assert "Warning: a part could not be made." in capsys.readouterr().out
+    assert "of run poor a part could not be made." in " ".join(capsys.readouterr().err.split())
     with pytest.raises(SystemExit, match="2"):
         cli.main(["report", "--data", "elsewhere.zip"])
     assert "elsewhere.zip: not found" in capsys.readouterr().err
     (runs.SUBMISSIONS / names[1] / "history.csv").unlink()
     shutil.rmtree("data")
     [part] = records.gather(["poor"])["runs"]
-    assert "data" in part["missing"]
+    assert "data" in part["missing"][0]
     page.render(records.gather(["good", "poor"]))
 
 
@@ -219,10 +229,11 @@ def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypat
     folder, names, _ = finished
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "many"))
     with ledger() as book:
-        like = {key: book.run("good")[key] for key in STORED}
+        like = {key: book.run("poor")[key] for key in STORED}
         for number in range(200):
             run_id = book.start_run(name=f"copy-{number}", **like)
-            book.finish_run(run_id, "done", n=1200, correct=900 + number, loss=0.1, estimate="out-of-fold")
+            facts = {"n": 1200, "correct": 900 + number, "loss": 0.1, "submission_hash": like["submission_hash"]}
+            book.finish_run(run_id, "done", estimate="out-of-fold", **facts)
             shutil.copytree(runs.SUBMISSIONS / names[1], runs.SUBMISSIONS / f"copy-{number}")
             for fold in range(10):
                 book.add_member(run_id, name=f"fold{fold}", **MEMBER)
@@ -232,7 +243,19 @@ def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypat
     assert text.count(b"copy-") >= 200
 
 
-STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
+STORED = (
+    "kind",
+    "recipe_name",
+    "recipe",
+    "data",
+    "source",
+    "train_hash",
+    "test_hash",
+    "versions",
+    "cpu",
+    "threads",
+    "submission_hash",
+)
 MEMBER = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
 
 

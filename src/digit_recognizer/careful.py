@@ -28,7 +28,7 @@ N_SHOWN = 8  # faults told one by one; a file with more is wrong as a whole
 _FOREIGN_STARTS = (
     (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
     (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip"),
+    (b"\x1f\x8b", "a gzip archive", "it is packed more than once: unpack it with gunzip"),
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the data with `git lfs pull`"),
     (b"\xff\xfe", "text saved as UTF-16", "save it as UTF-8"),
     (b"\xfe\xff", "text saved as UTF-16", "save it as UTF-8"),
@@ -47,8 +47,8 @@ def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDAr
     Returns (n, columns) uint8. Raises InputError, beginning with `name`, that lists the first faults by line
     and column, says how many more there are, and gives the cure.
     """
-    kind, cure = foreign(data)
-    if kind:
+    if other := other_than_csv(data):
+        kind, cure = other
         raise InputError(f"{name}: expected a CSV file, received {kind}. Cure: {cure}.")
     values = bytearray()
     shown: list[str] = []
@@ -69,20 +69,20 @@ def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDAr
     return np.frombuffer(values, np.uint8).reshape(-1, len(columns))
 
 
-def foreign(data: bytes) -> tuple[str, str]:
-    """What a file is that is no CSV at all, or an empty string, and the cure."""
-    kind, cure = "", DOWNLOAD
+def other_than_csv(data: bytes) -> tuple[str, str] | None:
+    """What a file is that is no CSV at all, and the cure for Kaggle's data; None for one that may be."""
     blank = codecs.BOM_UTF8 + b" \t\r\n"
     text = data[:1024].lstrip(blank)
     if not text and not data.strip(blank):
-        kind = "an empty file"
-    elif known := [row[1:] for row in _FOREIGN_STARTS if text.startswith(row[0])]:
-        kind, cure = known[0]
-    elif data[:4].count(0) == 2:
-        kind, cure = "text saved as UTF-16", "save it as UTF-8"
-    elif 0 in data:
-        kind = f"one with NUL bytes (the first at byte {data.index(0):,}): no text, or damaged"
-    return kind, cure
+        return "an empty file", DOWNLOAD
+    for start, kind, cure in _FOREIGN_STARTS:
+        if text.startswith(start):
+            return kind, cure
+    if data[:4].count(0) == 2:
+        return "text saved as UTF-16", "save it as UTF-8"
+    if 0 in data:
+        return f"one with NUL bytes (the first at byte {data.index(0):,}): no text, or damaged", DOWNLOAD
+    return None
 
 
 def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:

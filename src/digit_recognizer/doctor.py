@@ -150,7 +150,7 @@ def _ledger() -> list[Finding]:
         return [Finding("ledger", False, str(error))]
     findings = [Finding("ledger", True, f"runs in {bookkeeping.LEDGER}: {len(known):,}")]
     if strangers := runs.folders() - {run["name"] for run in known}:
-        cure = "Put a copy of the ledger back that knows them; of what was sent of them only Kaggle's list tells."
+        cure = "Another ledger knows them; without it, only Kaggle's list tells what was sent of them."
         findings.append(
             Finding("runs", None, f"folders of runs that the ledger does not know: {len(strangers):,}", cure)
         )

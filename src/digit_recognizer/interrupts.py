@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn, cast
 
 _MOMENT = 0.5  # seconds, in which the hook that asks for it has returned
-_raised: type[BaseException] | None = None
+_came: int | None = None  # the number of the last signal that was raised
 
 
 class Terminated(BaseException):
@@ -34,7 +34,7 @@ def remembered() -> Iterator[None]:
     A signal that has another handler, or is ignored, is left alone, as are all outside the main thread. Within another
     body of the same kind nothing is set anew.
     """
-    global _raised
+    global _came
     ours = [number for number, handler in _USUAL.items() if signal.getsignal(number) is handler]
     if threading.current_thread() is not threading.main_thread():
         ours = []
@@ -45,20 +45,20 @@ def remembered() -> Iterator[None]:
             yield
         check()
     except Exception as error:
-        if _raised:
-            raise _raised from error
+        if _came:
+            raise _ERRORS[_came] from error
         raise
     finally:
         for number in ours:
             signal.signal(number, _USUAL[number])
         if ours:
-            _raised = None
+            _came = None
 
 
 def check() -> None:
     """Raise again what a signal raised, if one came: to be called before anything is kept."""
-    if _raised:
-        raise _raised
+    if _came:
+        raise _ERRORS[_came]
 
 
 @contextmanager
@@ -67,9 +67,8 @@ def _sent_again() -> Iterator[None]:
     hook, timers = sys.unraisablehook, list[threading.Timer]()
 
     def hear(unheard: Any) -> None:
-        numbers = [number for number, error in _ERRORS.items() if isinstance(unheard.exc_value, error)]
-        if numbers:
-            timers.append(threading.Timer(_MOMENT, _send, numbers[:1]))
+        if _came and isinstance(unheard.exc_value, _ERRORS[_came]):
+            timers.append(threading.Timer(_MOMENT, _send, [_came]))
             timers[-1].start()
         else:
             hook(unheard)
@@ -81,6 +80,7 @@ def _sent_again() -> Iterator[None]:
         sys.unraisablehook = hook
         for timer in timers:
             timer.cancel()
+            timer.join()  # it may be at it
 
 
 def _send(number: int) -> None:
@@ -92,6 +92,6 @@ def _send(number: int) -> None:
 
 
 def _remember(number: int, frame: Any) -> NoReturn:
-    global _raised
-    _raised = _ERRORS[number]
-    raise _raised
+    global _came
+    _came = number
+    raise _ERRORS[number]

@@ -113,9 +113,9 @@ class Ledger:
         )
 
     def run(self, word: str) -> Row:
-        """The run of that name, number, or part of a name that no other run has; `last` is the newest.
+        """The run of that name, number, or part of a name that no other has; `last` is the newest.
 
-        Raises InputError when there is none or more than one.
+        Digits alone are a number. Raises InputError when there is none or more than one.
         """
         rows = self.runs()
         part = "" if word.isdecimal() else word  # a number is not looked for within a name, which begins with a time

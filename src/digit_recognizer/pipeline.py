@@ -186,8 +186,12 @@ def _compare_files(origin: Row, must_be_same: bool, data: training.Data) -> None
     if (origin["train_hash"], origin["test_hash"]) == (data.train.fingerprint, data.test.fingerprint):
         return
     if must_be_same:
-        changed = origin["source"] == data.source.kind == "sample"
-        cure = "Remove them: they are made anew." if changed else f"Those were {origin['data']}: name them with --data."
+        if origin["data"] != str(data.source.place):
+            cure = f"Those were {origin['data']}: name them with --data."
+        elif data.source.kind == "sample":
+            cure = "Remove them: they are made anew."
+        else:
+            cure = "They were changed since: put them back as they were."
         raise InputError(f"{data.source.place}: other files than run {origin['name']} was made of. {cure}")
     _warn("these are other files than the run that is repeated was made of.")
 

@@ -32,7 +32,10 @@ class Original:
 
 
 def original(run: Row) -> Original:
-    """What a run of the ledger said. Raises InputError when it is not finished, or its probabilities are gone."""
+    """What a run of the ledger said.
+
+    Raises InputError when it is not finished, or its probabilities are gone, damaged or another's.
+    """
     try:
         check_finished(run)
         return Original(run, *bookkeeping.probabilities(run))

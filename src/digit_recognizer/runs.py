@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from io import BytesIO, StringIO
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,7 @@ CHECKPOINTS = "checkpoint-*.npz"  # of a network in training, by the number of i
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
 _EPOCH = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds"]  # history.csv's columns
-_MAY_BE_EMPTY = ("validation_loss", "validation_accuracy")  # where nothing was held out
+_TOO_MUCH = 1e12  # for any number of an epoch
 
 # What zipfile and numpy raise, besides their own, on an npz some bits of which are wrong.
 _DAMAGED = (EOFError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
@@ -142,24 +141,17 @@ def read_probabilities(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The epochs of a history.csv: numbers by the name of their column, None for an empty cell.
+    """The epochs of a history.csv by the names of its columns; None for what was not held out.
 
-    Raises InputError when it is no such file. It has no checksum: what is a number is believed.
+    Raises InputError when it is no such file. It has no checksum: a number that may be one of an epoch is believed.
     """
     try:
-        table = csv.DictReader(StringIO(read_bytes(path).decode()), strict=True)
-        history = [
-            {name: float(cell) if cell or name not in _MAY_BE_EMPTY else None for name, cell in cells.items()}
-            | {"epoch": int(cells["epoch"])}
-            for cells in table
-        ]
-        if table.fieldnames != _EPOCH or not history:
-            raise ValueError("other columns, or no epochs")
-        if not all(isfinite(value or 0) for cells in history for value in cells.values()):
-            raise ValueError("values that are no numbers")
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        header, *rows = csv.reader(StringIO(read_bytes(path).decode()), strict=True)
+        if header != _EPOCH or not rows:
+            raise ValueError(f"expected epochs below {','.join(_EPOCH)}")
+        return [_epoch(number, row) for number, row in enumerate(rows, start=1)]
+    except (csv.Error, ValueError) as error:
         raise InputError(f"{path}: not a history of a training ({error}). Repeat that run with --like.") from error
-    return history
 
 
 def write_submission(folder: Path, submission: bytes) -> Path:
@@ -258,6 +250,19 @@ def _within(name: Any) -> str:
 def _means_another(name: str) -> bool:
     """Whether the name already means a run: the newest, or that of a number."""
     return name == "last" or name.isdecimal()
+
+
+def _epoch(number: int, row: list[str]) -> dict[str, Any]:
+    """A row of history.csv. Raises ValueError when it is not of the epoch of this number."""
+    epoch = {name: float(cell) if cell else None for name, cell in zip(_EPOCH, row, strict=True)}
+    empty = [name for name, value in epoch.items() if value is None]
+    if (
+        epoch["epoch"] != number
+        or empty not in ([], ["validation_loss", "validation_accuracy"])
+        or not all(0 <= value < _TOO_MUCH for value in epoch.values() if value is not None)
+    ):
+        raise ValueError(f"line {number + 1}: expected the numbers of epoch {number}, received {','.join(row)[:80]!r}")
+    return epoch | {"epoch": number}
 
 
 def _write_history(path: Path, history: Sequence[Any]) -> None:

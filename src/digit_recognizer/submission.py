@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from .careful import foreign
+from .careful import other_than_csv
 from .errors import InputError
 
 COLUMNS = ["ImageId", "Label"]
@@ -46,16 +46,21 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     _check_header(rows[0][1], name)
     ids: list[int] = []
     labels: list[int] = []
+
+    def where(line: int) -> str:
+        is_cut = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
+        return f"{name}, line {line}{', which has no line end' if is_cut else ''}"
+
     for line, row in rows[1:]:
-        cut = ", which has no line end" if line == rows[-1][0] and not data.endswith((b"\n", b"\r")) else ""
-        where = f"{name}, line {line}{cut}"
         if len(row) != 2:
-            raise InputError(f"{where}: expected ImageId,Label, received {','.join(map(_show, row[:3]))}. Correct it.")
+            raise InputError(f"{where(line)}: expected 2 values, ImageId,Label, received {len(row)}. Write it anew.")
         label = _DIGITS.get(row[1])
         if label is None:
-            _refuse_label(row[1], where)
+            _refuse_label(row[1], where(line))
         if not _COUNT.fullmatch(row[0]):
-            raise InputError(f"{where}: expected a whole ImageId from 1 on, received {_show(row[0])}. Correct it.")
+            raise InputError(
+                f"{where(line)}: expected a whole ImageId from 1 on, received {_show(row[0])}. Correct it."
+            )
         ids.append(int(row[0]))
         labels.append(label)
     if not ids:
@@ -94,9 +99,8 @@ def unable_to_find(n_missing: int) -> str:
 
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty as (line number, values), the header first."""
-    kind, _ = foreign(data)
-    if kind:
-        raise InputError(f"{name}: expected a CSV of ImageId,Label, received {kind}. Name or write a CSV, in UTF-8.")
+    if other := other_than_csv(data):
+        raise InputError(f"{name}: expected a CSV, received {other[0]}. Name or write a CSV, in UTF-8.")
     try:
         text = data.removeprefix(_BOM).decode()
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)

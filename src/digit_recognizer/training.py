@@ -78,7 +78,7 @@ def train(
 
     What another process left of the run is taken over: networks that are done, and the checkpoint of the one it was at.
     Checkpoints are kept when the run is `resumable`. Raises Diverged when one does, InputError when what was left is
-    damaged; what the callbacks raise ends the training, and so do Ctrl-C and SIGTERM, after any batch.
+    damaged; what the callbacks raise ends the training, and so do Ctrl-C, SIGTERM and SIGHUP, after any batch.
     """
     from . import crossval, resuming
 

@@ -87,7 +87,7 @@ def compare_files(first: Path, second: Path) -> dict[str, Any]:
 def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarray]]:
     """The rows of train.csv that all runs held out, (n,) int, and their log-probabilities of these, (n, 10) each.
 
-    Raises InputError when they held out no rows in common, or a run's probabilities cannot be read.
+    Raises InputError when they held out no rows in common, or a run's probabilities are not its own or cannot be read.
     """
     for run in chosen:
         check_finished(run)

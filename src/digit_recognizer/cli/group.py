@@ -46,18 +46,33 @@ def _run(command: Callable[[], Any]) -> int:
         complain(f"Error: {error}")
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:  # as in `digits score ... | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed at the exit
+        _go_silent()
         return 1
     except OSError as error:  # a full disk
-        click.echo(f"Error: {error}", err=True)
+        _say_last(f"Error: {error}")
         return 1
     except Terminated:
-        click.echo("Terminated.", err=True)
+        _say_last("Terminated.")
         return 143
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        _say_last("Interrupted.")
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _say_last(text: str) -> None:
+    """To stderr, while there is one."""
+    try:
+        sys.stdout.flush()
+        click.echo(text, err=True)
+    except OSError:  # the terminal is gone
+        _go_silent()
+
+
+def _go_silent() -> None:
+    """Let nobody hear what is still to be flushed at the exit."""
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def news_to_stderr(as_json: bool) -> None:

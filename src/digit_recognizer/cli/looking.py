@@ -44,7 +44,7 @@ def leaderboard(
 def show(run: str, note: str | None, as_json: bool) -> None:
     """Tell all the ledger knows of a run.
 
-    RUN is its name, its number, a part of its name that no other has, or `last`.
+    RUN is its name, its number, a part of its name, not of digits alone, that no other has, or `last`.
     """
     from .. import board
 
@@ -79,13 +79,14 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
     """
     from ..files import check_target, write_atomically
     from ..report import page, records
-    from ..terminal import say
+    from ..terminal import complain, say
 
     record = records.gather(runs, data)
     check_target(output, ".html")
     write_atomically(output, page.render(record))
-    for missing in filter(None, (part["missing"] for part in record["runs"])):
-        say(f"Warning: a part could not be made. {missing}", style="yellow")
+    for part in record["runs"]:
+        for missing in part["missing"]:
+            complain(f"Warning: of run {part['name']} a part could not be made. {missing}", style="yellow")
     say(f"Wrote {output}; open it in a browser.")
 
 
@@ -101,12 +102,16 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
     ledger, the scores are entered.
     """
     from .. import bookkeeping, scorecard
+    from ..errors import RunError
 
     result = scorecard.score_files(files, answers, wrong)
+    show = print_json if as_json else scorecard.show
     try:
         bookkeeping.keep_scores(result)  # first, as the reader of what is printed may leave early
-    finally:
-        print_json(result) if as_json else scorecard.show(result)
+    except RunError:
+        show(result)
+        raise
+    show(result)
 
 
 @digits.command()

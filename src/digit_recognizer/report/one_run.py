@@ -1,10 +1,11 @@
 """One run -> its part of the page, as plain records. Refuses to know markup.
 
-What the run has lost, its data or its probabilities, is left out and said so.
+What the run has lost, its data, its probabilities or a history, is left out and said so.
 """
 
 import json
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -33,18 +34,22 @@ Record = dict[str, Any]
 
 def about(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
-    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "missing"))
-    record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "curves": None}
+    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "curves"))
+    record |= {"run": run, "name": runs.short_name(run["name"]), "members": members, "missing": []}
     record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
     try:
         record["curves"] = _curves(runs.folder_of(run))
+    except InputError as error:
+        record["missing"].append(str(error))
+    try:
         rows, log_p, test_log_p = bookkeeping.probabilities(run)
         train_table, test_table = _tables(run, data)
     except InputError as error:
-        return record | {"missing": str(error)}
+        record["missing"].append(str(error))
+        return record
     record["balance"] = _balance(train_table, test_table, test_log_p)
     record["distorted"] = _distorted(run, train_table)
-    voices = _voices(run)
+    voices = _voices(run, len(test_table.pixels))
     record["disputed"] = _disputed(voices, test_table, test_log_p)
     if not len(rows):
         record["notes"].append("This run held no rows out: nothing can be said of its mistakes.")
@@ -159,19 +164,24 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
     return found
 
 
-def _voices(run: Row) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs."""
-    if run["kind"] == "blend":
-        folders = [runs.SUBMISSIONS / name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
-    else:
-        folders = [file.parent for file in sorted(runs.folder_of(run).glob("members/*/probabilities.npz"))]
+def _voices(run: Row, n_test: int) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs.
+
+    What is lost, damaged or of other data has no voice: it is no reason to show nothing.
+    """
     found = []
-    for folder in folders:
-        try:
-            found.append((runs.short_name(folder.name), *runs.read_probabilities(folder)))
-        except InputError:  # one lost network is no reason to show nothing
-            continue
-    return found
+    if run["kind"] == "blend":
+        names = [name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
+        with bookkeeping.ledger() as book:
+            for name in names:
+                with suppress(InputError):
+                    found.append((runs.short_name(name), *bookkeeping.probabilities(book.run(name))))
+    else:
+        for file in sorted(runs.folder_of(run).glob("members/*/probabilities.npz")):
+            with suppress(InputError):
+                found.append((file.parent.name, *runs.read_probabilities(file.parent)))
+    shapes = ((0, 10), (n_test, 10))  # those of folds whose networks do not label the test set say nothing of it
+    return [voice for voice in found if voice[2].shape == (len(voice[1]), 10) and voice[3].shape in shapes]
 
 
 def _disputed(voices: list[Any], table: Table, test_log_p: np.ndarray) -> Record | None:
