@@ -6,6 +6,7 @@ Comes in: names and values, maybe as text. Goes out: a checked Recipe. Refuses t
 from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, get_type_hints
 
 from .augment import Distortion
@@ -165,6 +166,7 @@ def convert(key: str, value: Any) -> Any:
     return converted
 
 
+@cache
 def type_of(key: str) -> type:
     """The type of a field's values. Raises InputError when a recipe has no such field."""
     types = get_type_hints(Recipe)
