@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from typing import Any
@@ -96,8 +95,7 @@ def audit() -> str:
     """What pip-audit says of the pinned versions, or why it says nothing."""
     command = " ".join(["python", *AUDIT[:-1], "requirements.txt"])
     if not importlib.util.find_spec("pip_audit"):
-        told = f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."
-        return textwrap.fill(told, 120, break_on_hyphens=False)
+        return f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."
     done = subprocess.run([sys.executable, *AUDIT], capture_output=True, text=True, check=False)
     last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
     return f"Known vulnerabilities of the pinned versions, by `{command}`: {last}"

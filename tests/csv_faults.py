@@ -126,7 +126,10 @@ HARMFUL_TO_TRAIN = {
     ),
 }  # fmt: skip
 HARMFUL_PACKED = {
-    "a gzip of a gzip": (lambda data: gzip.compress(gzip.compress(data)), "received a gzip archive"),
+    "a gzip of a gzip": (
+        lambda data: gzip.compress(gzip.compress(data)),
+        "received a gzip archive. Cure: it is packed more than once",
+    ),
     "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "damaged or cut short"),
     "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
     "something behind a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),

@@ -241,6 +241,17 @@ def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplac
         assert book.scores(hash_of(sample / "answers.csv"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_what_cannot_be_printed_is_told_as_an_error(workplace):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "models"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        told = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.returncode == 1
+    assert told.stderr.startswith("Error: ")
+    assert "No space left" in told.stderr
+
+
 def test_the_answers_are_never_overwritten(digits, sample):
     before = (sample / "answers.csv").read_bytes()
     words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv", "--wrong", sample / "answers.csv")

@@ -229,10 +229,11 @@ def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypat
     folder, names, _ = finished
     monkeypatch.chdir(shutil.copytree(folder, tmp_path / "many"))
     with ledger() as book:
-        like = {key: book.run("poor")[key] for key in STORED}
+        poor = book.run("poor")
+        like = {key: poor[key] for key in STORED}
         for number in range(200):
             run_id = book.start_run(name=f"copy-{number}", **like)
-            facts = {"n": 1200, "correct": 900 + number, "loss": 0.1, "submission_hash": like["submission_hash"]}
+            facts = {"n": 1200, "correct": 900 + number, "loss": 0.1, "submission_hash": poor["submission_hash"]}
             book.finish_run(run_id, "done", estimate="out-of-fold", **facts)
             shutil.copytree(runs.SUBMISSIONS / names[1], runs.SUBMISSIONS / f"copy-{number}")
             for fold in range(10):
@@ -243,19 +244,7 @@ def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypat
     assert text.count(b"copy-") >= 200
 
 
-STORED = (
-    "kind",
-    "recipe_name",
-    "recipe",
-    "data",
-    "source",
-    "train_hash",
-    "test_hash",
-    "versions",
-    "cpu",
-    "threads",
-    "submission_hash",
-)
+STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
 MEMBER = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
 
 

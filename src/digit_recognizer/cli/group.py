@@ -63,8 +63,8 @@ def _run(command: Callable[[], Any]) -> int:
 def _say_last(text: str) -> None:
     """To stderr, while there is one."""
     try:
-        sys.stdout.flush()
         click.echo(text, err=True)
+        sys.stdout.flush()
     except OSError:  # the terminal is gone
         _go_silent()
 

@@ -105,13 +105,13 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
     from ..errors import RunError
 
     result = scorecard.score_files(files, answers, wrong)
-    show = print_json if as_json else scorecard.show
+    tell = print_json if as_json else scorecard.show
     try:
         bookkeeping.keep_scores(result)  # first, as the reader of what is printed may leave early
     except RunError:
-        show(result)
+        tell(result)
         raise
-    show(result)
+    tell(result)
 
 
 @digits.command()

@@ -173,9 +173,10 @@ def _voices(run: Row, n_test: int) -> list[tuple[str, np.ndarray, np.ndarray, np
     if run["kind"] == "blend":
         names = [name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
         with bookkeeping.ledger() as book:
-            for name in names:
-                with suppress(InputError):
-                    found.append((runs.short_name(name), *bookkeeping.probabilities(book.run(name))))
+            chosen = [own for own in book.runs() if own["name"] in names]
+        for own in sorted(chosen, key=lambda own: names.index(own["name"])):
+            with suppress(InputError):
+                found.append((runs.short_name(own["name"]), *bookkeeping.probabilities(own)))
     else:
         for file in sorted(runs.folder_of(run).glob("members/*/probabilities.npz")):
             with suppress(InputError):
