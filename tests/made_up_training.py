@@ -17,9 +17,9 @@ DIVERGES = 1.0  # the learning rate from which on
 
 
 def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(), begun=None, keep=None):
-    """Stands in for crossval.train_member."""
+    """Stands in for trainee.train_member."""
     from digit_recognizer.crossval import Outcome
-    from digit_recognizer.train import Epoch
+    from digit_recognizer.epochs import Epoch
 
     recipe = member.recipe
     if recipe.learning_rate >= DIVERGES:
@@ -54,7 +54,7 @@ def together(n_processes):
 
 
 if __name__ == "__main__":
-    from digit_recognizer import cli, crossval
+    from digit_recognizer import cli, trainee
 
-    crossval.train_member = together(int(sys.argv[1]))
+    trainee.train_member = together(int(sys.argv[1]))
     cli.main(sys.argv[2:])

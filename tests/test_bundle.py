@@ -92,7 +92,7 @@ def test_a_file_comes_after_those_that_it_imports():
         ("errors", "files"),
         ("files", "tables"),
         ("models/__init__", "recipes"),
-        ("train", "crossval"),
+        ("crossval", "trainee"),
     ):
         assert order.index(f"{first}.py") < order.index(f"{later}.py")
 

@@ -10,6 +10,7 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.predict import Fitness, average
 from digit_recognizer.recipes import RECIPES, Recipe, change
 from digit_recognizer.tables import LabelledTable, Table
+from digit_recognizer.trainee import train_member
 
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), 20)
 RECIPE = change(RECIPES["lenet5"], {"epochs": 1, "batch_size": 32})
@@ -73,8 +74,8 @@ def test_a_part_too_small_for_every_digit_is_refused():
 
 def test_a_network_is_the_same_whatever_was_trained_before_it(tables, tiny_lenet5):
     members = crossval.plan(replace(RECIPE, folds=2, dropout=0.2), LABELS)
-    _, after_another = [crossval.train_member(member, *tables) for member in members]
-    alone = crossval.train_member(members[1], *tables)
+    _, after_another = [train_member(member, *tables) for member in members]
+    alone = train_member(members[1], *tables)
     np.testing.assert_array_equal(alone.test_log_p, after_another.test_log_p)
     assert alone.history == after_another.history
 
@@ -119,7 +120,7 @@ def test_with_full_only_the_networks_trained_on_all_rows_label_the_test_set():
 
 def test_without_held_out_rows_there_is_no_estimate(tables, tiny_lenet5):
     members = crossval.plan(replace(RECIPE, full=True), LABELS)
-    together = crossval.together(members, [crossval.train_member(members[0], *tables)])
+    together = crossval.together(members, [train_member(members[0], *tables)])
     assert together.log_p.shape == (0, 10)
     assert together.test_log_p.shape == (30, 10)
 

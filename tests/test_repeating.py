@@ -35,7 +35,7 @@ def _a_clean_tree(monkeypatch):
 def first():
     """An original of 200 held-out and 2,000 test rows, made here and now."""
     facts = surroundings.facts()
-    run = {**facts, "name": "first", "device": "cpu"}
+    run = {**facts, "name": "first", "device": "cpu", "recipe": "{}"}
     run |= {key: json.dumps(facts[key]) for key in ("versions", "settings")}
     return repeating.Original(run, np.arange(200), said(LABELS), said(np.arange(2000) % 10))
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from digit_recognizer import board, bookkeeping, cli, pipeline, resuming, runs, terminal
+from digit_recognizer.epochs import Checkpoint, Epoch
 from digit_recognizer.errors import Diverged, InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
-from digit_recognizer.train import Checkpoint, Epoch, fit
+from digit_recognizer.train import fit
 
 NOISY = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "clean": 1, "epochs": 3}
 ONE = change(RECIPES["quick"], NOISY)
@@ -46,7 +47,7 @@ def interrupted(monkeypatch, recipe, epochs):
     """A run that ends at its `epochs`-th epoch, all networks counted; its row."""
     heard = []
 
-    def on_epoch(self, epoch):
+    def on_epoch(self, name, epoch):
         heard.append(epoch)
         if len(heard) == epochs:
             raise KeyboardInterrupt

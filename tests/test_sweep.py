@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 import made_up_training
-from digit_recognizer import board, bookkeeping, cli, crossval, runs, sources, studies, sweep, training, versus
+from digit_recognizer import board, bookkeeping, cli, runs, sources, studies, sweep, trainee, training, versus
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from finished_runs import write_data
@@ -54,7 +54,7 @@ def params(name="faster"):
 @pytest.fixture
 def quick(workplace, monkeypatch):
     """Networks are made up instead of trained."""
-    monkeypatch.setattr(crossval, "train_member", made_up_training.train_member)
+    monkeypatch.setattr(trainee, "train_member", made_up_training.train_member)
     return workplace
 
 
@@ -178,7 +178,7 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(crossval, "train_member", interrupted)
+        patch.setattr(trainee, "train_member", interrupted)
         with pytest.raises(SystemExit) as leave:
             cli.main(["sweep", "faster.toml", "--trials", "2", "--data", "sample"])
     assert leave.value.code == 130
@@ -192,7 +192,7 @@ def test_what_is_wrong_with_the_machine_ends_the_sweep(quick, monkeypatch):
     def full(*arguments):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(crossval, "train_member", full)
+    monkeypatch.setattr(trainee, "train_member", full)
     with pytest.raises(OSError, match="no space"):
         sweep.sweep(write_space(), 3, data=SAMPLE)
     assert states() == ["interrupted"]
@@ -322,7 +322,7 @@ def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tr
 
 def test_a_trial_that_was_lost_twice_is_given_up(quick, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", lambda study, data, trial: None)  # as if killed on the way
+        patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
         for _ in range(2):
             sweep.sweep(write_space(), 1, data=SAMPLE)
     sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
@@ -352,7 +352,7 @@ def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(qu
     assert states() == ["pruned"]
 
 
-def prune(study, data, trial):
+def prune(study, data, trial, *_):
     """As a trial that is pruned, up to the closing of its row."""
     facts = training.facts("trial", "faster", study.space.recipe, data)
     with suppress(bookkeeping.Pruned), bookkeeping.entered(study.book, "faster-0", **facts) as entry:
@@ -404,7 +404,7 @@ def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(quick
 def test_a_value_that_was_lost_twice_is_not_drawn_again(quick, monkeypatch):
     file = write_space(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", lambda study, data, trial: None)  # as if killed on the way
+        patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
         for _ in range(2):
             sweep.sweep(file, 1, data=SAMPLE)
     sweep.sweep(file, 2, data=SAMPLE)

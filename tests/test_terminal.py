@@ -73,10 +73,10 @@ def test_a_narrow_terminal_loses_columns_and_no_letters(screen):
 
 def test_epochs_are_plain_lines_without_a_terminal(screen):
     out = screen(False)
-    with terminal.progress([12]) as epochs:
+    with terminal.progress({"one": 12}) as epochs:
         epochs.on_batch(1, 2)
-        epochs.on_epoch(Record(1))
-        epochs.on_epoch(Record(2, validation_loss=0.5, validation_accuracy=0.8))
+        epochs.on_epoch("one", Record(1))
+        epochs.on_epoch("one", Record(2, validation_loss=0.5, validation_accuracy=0.8))
     assert out.getvalue() == (
         "epoch  1/12   train: loss 0.2500, accuracy 0.9300\n"
         "epoch  2/12   train: loss 0.2500, accuracy 0.9300   validation: 0.5000, 0.8000\n"
@@ -85,10 +85,10 @@ def test_epochs_are_plain_lines_without_a_terminal(screen):
 
 def test_many_networks_get_a_line_each(screen):
     out = screen(False)
-    with terminal.progress([2, 2]) as lines:
+    with terminal.progress({"lenet5-seed0": 2, "lenet5-seed1": 2}) as lines:
         for name in ("lenet5-seed0", "lenet5-seed1"):
-            lines.on_epoch(Record(1))
-            lines.on_epoch(Record(2))
+            lines.on_epoch(name, Record(1))
+            lines.on_epoch(name, Record(2))
             lines.on_member(name, Fitness(9, 0.75, 0.5, 0.25) if name.endswith("0") else None)
     assert out.getvalue() == (
         "network 1/2   lenet5-seed0   validation: loss 0.5000, accuracy 0.7500\nnetwork 2/2   lenet5-seed1\n"
@@ -97,12 +97,26 @@ def test_many_networks_get_a_line_each(screen):
 
 def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
     out = screen(True)
-    with terminal.progress([2]) as epochs:
+    with terminal.progress({"one": 2}) as epochs:
         epochs.on_batch(1, 2)
-        epochs.on_epoch(Record(1))
+        epochs.on_epoch("one", Record(1))
     assert "training" in out.getvalue()
     assert "epoch 1/2" in out.getvalue()
     assert out.getvalue().endswith("\x1b[2K")  # the bar's line is erased
+
+
+def test_networks_side_by_side_have_a_bar_each_while_they_train(screen):
+    out = screen(True)
+    with terminal.progress({"first": 2, "[second]": 2}, side_by_side=True) as lines:
+        lines.on_epoch("first", Record(1))
+        lines.on_epoch("[second]", Record(1))
+        assert [task.description for task in lines._bar.tasks] == ["training", "first", "[second]"]
+        assert [task.completed for task in lines._bar.tasks] == [2, 1, 1]
+        lines.on_member("[second]", None)
+        assert [task.description for task in lines._bar.tasks] == ["training", "first"]
+        assert lines._bar.tasks[0].completed == 3
+    assert "network 1/2   [second]" in out.getvalue()
+    assert "epoch 1/2" not in out.getvalue()
 
 
 def test_waiting_tells_each_news_once_without_a_terminal(screen):

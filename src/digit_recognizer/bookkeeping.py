@@ -73,7 +73,7 @@ def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
     sweep(runs.SUBMISSIONS, below=True)
     folder = runs.new_run(name, datetime.now(), is_taken=book.has_run)
     with _at_work(folder):
-        number = book.start_run(name=folder.name, **surroundings.facts(), **facts)
+        number = book.start_run(name=folder.name, **{**surroundings.facts(), **facts})
         with _closed_whatever_happens(book, number):
             yield Entry(book, number, folder)
 
@@ -101,7 +101,8 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
 
 def changes_since(run: Row, device: str) -> list[str]:
     """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15"."""
-    facts = surroundings.facts() | {"device": device}
+    own = json.loads(run["recipe"]).get("threads") or surroundings.threads()
+    facts = surroundings.facts() | {"device": device, "threads": own}
     then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
     now = {**facts, **facts["versions"], **facts["settings"]}
     keys = (*_VERSIONS, surroundings.backend(), "device", "cpu", "threads", *surroundings.SETTINGS)

@@ -1,25 +1,19 @@
 """The networks of a run: on which rows each is trained and judged, and what they say together.
 
-Comes in: a recipe and tables. Goes out: Members, their Outcomes, out-of-fold and test log-probabilities. Refuses to
-know files, answers and the terminal.
+Comes in: a recipe and labels. Goes out: Members and, of their Outcomes, out-of-fold and test log-probabilities. Refuses
+to know Keras, files, answers and the terminal.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from . import train
-from .errors import Diverged, InputError
-from .images import to_images
-from .models import MODELS
-from .predict import Fitness, average, fitness, log_probabilities
+from .epochs import Epoch
+from .errors import InputError
+from .predict import Fitness, average
 from .recipes import Recipe, networks
-from .tables import LabelledTable, Table
 
 Split = tuple[int | None, np.ndarray, np.ndarray]  # fold, rows to train on, rows to judge on
 
@@ -41,7 +35,7 @@ class Outcome:
     """What training a member leaves."""
 
     weights: dict[str, np.ndarray]  # by "layer/weight"
-    history: tuple[train.Epoch, ...]
+    history: tuple[Epoch, ...]
     held_out_log_p: np.ndarray  # (n_held_out, 10) log-probabilities
     test_log_p: np.ndarray  # (n_test, 10); (0, 10) for a member without a voice in the submission
     fits: dict[str, Fitness]  # "train", without test-time augmentation, and, with it, "validation" if rows are held out
@@ -59,7 +53,7 @@ class Together:
     rows: np.ndarray  # (n,) int, ascending: the rows of train.csv that were held out
     log_p: np.ndarray  # (n, 10) log-probabilities, of each row by the networks that never saw it
     test_log_p: np.ndarray  # (n_test, 10)
-    histories: tuple[tuple[train.Epoch, ...], ...]
+    histories: tuple[tuple[Epoch, ...], ...]
     n_networks: int  # with a voice in the submission
     n_weights: int  # of those
     train_fit: Fitness  # mean over all networks
@@ -84,53 +78,6 @@ def plan(recipe: Recipe, labels: np.ndarray) -> tuple[Member, ...]:
                 single = replace(network, seed=seed)
                 members.append(Member("-".join(words), single, fold, fitted, held_out, labels_test))
     return tuple(members)
-
-
-def train_member(
-    member: Member,
-    train_table: LabelledTable,
-    test_table: Table,
-    on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
-    on_epoch: Callable[[train.Epoch], None] = lambda epoch: None,
-    teachers: Sequence[Any] = (),
-    begun: train.Checkpoint | None = None,
-    keep: Callable[[train.Checkpoint], None] = lambda checkpoint: None,
-) -> Outcome:
-    """Train one network, by `teachers` if there are any, and predict its held-out rows and test.csv.
-
-    `begun` and `keep` are those of `train.fit`. Raises Diverged when the training does or the network predicts what is
-    no number.
-    """
-    recipe, labels, side = member.recipe, train_table.labels, MODELS[member.recipe.model].side
-
-    def images(table: Table, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        return to_images(table.pixels[rows], side, recipe.fit)
-
-    fitted, held_out = (images(train_table, rows) for rows in (member.fitted, member.held_out))
-    validation = (held_out, labels[member.held_out]) if len(held_out) else None
-    start = time.perf_counter() - (begun.seconds if begun else 0)
-    trained = train.fit(recipe, fitted, labels[member.fitted], validation, on_batch, on_epoch, teachers, begun, keep)
-    seconds = {"train": time.perf_counter() - start}
-    start = time.perf_counter()
-    test_images = images(test_table, slice(None) if member.labels_test else slice(0))
-    test_log_p = log_probabilities(trained.model, test_images, recipe.tta)
-    seconds["predict"] = time.perf_counter() - start
-    log_p = {
-        "train": log_probabilities(trained.model, fitted),
-        "validation": log_probabilities(trained.model, held_out, recipe.tta),
-    }
-    if not all(np.isfinite(part).all() for part in (test_log_p, *log_p.values())):
-        raise Diverged(f"Network {member.name} predicts values that are no numbers. Try another seed.")
-    rows = {"train": member.fitted, "validation": member.held_out}
-    named = [(layer, weight) for layer in trained.model.layers for weight in layer.weights]
-    return Outcome(
-        {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named},
-        trained.history,
-        log_p["validation"],
-        test_log_p,
-        {part: fitness(values, labels[rows[part]]) for part, values in log_p.items() if len(values)},
-        seconds,
-    )
 
 
 def together(members: Sequence[Member], outcomes: Sequence[Outcome]) -> Together:
@@ -161,6 +108,8 @@ def _out_of_fold(members: Sequence[Member], outcomes: Sequence[Outcome]) -> tupl
 
 def _splits(recipe: Recipe, labels: np.ndarray) -> list[Split]:
     """(fold, fitted rows, held-out rows) of each split; the fold is None outside cross-validation."""
+    from sklearn.model_selection import StratifiedKFold, train_test_split  # which takes a second to import
+
     rows = np.arange(len(labels))
     everything: Split = (None, rows, rows[:0])
     if recipe.folds:

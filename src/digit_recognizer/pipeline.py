@@ -12,19 +12,34 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import bookkeeping, fetching, repeating, runs, sending, sources, submission, teaching, training
+from . import (
+    bookkeeping,
+    crossval,
+    fanout,
+    fetching,
+    places,
+    repeating,
+    runs,
+    sending,
+    sources,
+    submission,
+    teaching,
+    training,
+)
 from .augment import Distortion
 from .bookkeeping import Entry
+from .crossval import Member, Together
 from .errors import Diverged, InputError, RunError
 from .files import read_bytes
 from .inspection import inspect
 from .interrupts import Terminated, remembered
 from .kaggle_call import require_credentials
 from .ledger import Ledger, Row
+from .places import HERE, Places
 from .predict import fitness
 from .recipes import Recipe, networks
 from .score import score
@@ -32,9 +47,6 @@ from .scorecard import read_answers
 from .summaries import show_input, show_result
 from .surroundings import backend, require_backend
 from .terminal import agrees, progress, say
-
-if TYPE_CHECKING:
-    from .crossval import Member, Together
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Job:
     origin: Row | None = None  # the run of the ledger that is repeated or, if `resumes`, goes on; the recipe is its own
     resumes: bool = False
     check: bool = False  # whether it comes as near to `origin` as it must
+    places: Places = HERE
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -81,13 +94,15 @@ def run(job: Job) -> dict[str, Any]:
     if job.origin:
         _compare_files(job.origin, job.resumes or job.check, data)
 
-    with bookkeeping.ledger() as book:
-        recipe, teachers = teaching.hired(book, job.recipe, train_table.fingerprint)
-        members = training.plan(recipe, data)
+    with bookkeeping.ledger() as book, places.opened(job.places, train_table, test_table) as pool:
+        is_as_it_was = job.resumes or job.check
+        recipe = job.recipe if is_as_it_was else job.places.with_threads(job.recipe)
+        recipe, teachers = teaching.hired(book, recipe, train_table.fingerprint)
+        members = crossval.plan(recipe, train_table.labels)
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
-        facts = training.facts("run", job.recipe_name, recipe, data)
+        facts = training.facts("run", job.recipe_name, recipe, data, pool)
         if job.origin is None:
             resumed = _left_behind(book, facts, run_name, members, data)
         if resumed:
@@ -99,7 +114,7 @@ def run(job: Job) -> dict[str, Any]:
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry, _told_how_to_go_on(entry, job), remembered():
             _announce(recipe, members, teachers, seconds_before)
-            together = _train(entry, members, data, teachers)
+            together = _train(entry, members, data, teachers, pool)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
@@ -143,7 +158,7 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def _left_behind(
-    book: Ledger, facts: dict[str, Any], name: str, members: "Sequence[Member]", data: training.Data
+    book: Ledger, facts: dict[str, Any], name: str, members: Sequence[Member], data: training.Data
 ) -> Row | None:
     """The newest run of these facts and this name, if it was stopped and the user wants to go on with it."""
     recipe = json.loads(json.dumps(facts["recipe"]))
@@ -212,7 +227,7 @@ def _after_the_last_epoch(recipe: Recipe) -> list[str]:
 
 def _announce(
     recipe: Recipe,
-    members: "Sequence[Member]",
+    members: Sequence[Member],
     teachers: Sequence[teaching.Teacher],
     seconds_before: float | None,
 ) -> None:
@@ -241,19 +256,25 @@ def _announce(
 
 
 def _train(
-    entry: Entry, members: "Sequence[Member]", data: training.Data, teachers: Sequence[teaching.Teacher]
-) -> "Together":
+    entry: Entry,
+    members: Sequence[Member],
+    data: training.Data,
+    teachers: Sequence[teaching.Teacher],
+    pool: fanout.Pool | None,
+) -> Together:
     """Train all networks, and tell of each."""
-    with progress([member.recipe.epochs for member in members]) as lines:
+    epochs = {member.name: member.recipe.epochs for member in members}
+    with progress(epochs, side_by_side=pool is not None and len(members) > 1) as lines:
         return training.train(
             entry,
             members,
             data,
             lines.on_batch,
-            lambda member, epoch: lines.on_epoch(epoch),
+            lambda member, epoch: lines.on_epoch(member.name, epoch),
             lines.on_member,
             teachers,
             resumable=True,
+            pool=pool,
         )
 
 

@@ -45,6 +45,7 @@ class Recipe:
     seeds: int = 1  # how many networks: of seed, seed + 1, ...
     seed: int = 0  # of the split, the first weights, the order and the augmentation
     tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" 2 angles more
+    threads: int = 0  # of the CPU that train a network; the bits depend on it; 0: as many as there are
     members: tuple[dict[str, Any], ...] = ()  # of a committee: for each the fields in which it is not as this recipe
 
     def __post_init__(self) -> None:
@@ -79,7 +80,7 @@ _CHOICES = {
     "fit": ("pad", "resize"),
     "tta": ("none", "shift", "rotate"),
 }
-OF_THE_RUN = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "members"}
+OF_THE_RUN = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "threads", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),
@@ -101,6 +102,7 @@ _RANGES = {
     "folds": (0, 50),
     "seeds": (1, 1000),
     "seed": (0, 2**32 - 1),
+    "threads": (0, 1024),
 }
 
 

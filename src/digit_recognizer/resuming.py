@@ -1,10 +1,11 @@
 """What an interrupted run left of its networks: all of those that were done, two checkpoints of the one in training.
 
-Files in a network's folder, numbers in its row of the ledger. Loads Keras, as only who trains needs this.
+Files in a network's folder, numbers in its row of the ledger.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -13,24 +14,54 @@ import numpy as np
 
 from . import runs, surroundings
 from .crossval import Member, Outcome
+from .epochs import Checkpoint, Epoch
 from .errors import InputError
+from .files import read_bytes, write_atomically
 from .ledger import Ledger, Row
 from .predict import Fitness
-from .train import Checkpoint, Epoch
 
 _KEPT = 2  # so that one may be damaged
 _FROM_THE_START = "Remove the network's checkpoints to train it from the start."
 
 
+class _Other(InputError):
+    """A checkpoint is whole, and another training's."""
+
+
 def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of an epoch, and keep one before it. Raises RunError, and removes none, when it fails."""
-    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
-    variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
-    path = folder / runs.CHECKPOINTS.replace("*", str(len(checkpoint.history)))
-    told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
-    runs.write_arrays(path, told | variables)
-    for old in _newest_first(folder)[_KEPT:]:
-        old.unlink()
+    path = _path(folder, len(checkpoint.history))
+    runs.write_arrays(path, _arrays(identity, checkpoint))
+    _forget_older(folder)
+
+
+def keep_packed(folder: Path, epoch: int, content: bytes) -> None:
+    """As `keep`, of a checkpoint that came by `packed` from elsewhere."""
+    write_atomically(_path(folder, epoch), content)
+    _forget_older(folder)
+
+
+def packed(identity: str, checkpoint: Checkpoint) -> bytes:
+    """A checkpoint as bytes that travel."""
+    return runs.packed(_arrays(identity, checkpoint))
+
+
+def unpacked(content: bytes, identity: str, path: Path) -> Checkpoint:
+    """A checkpoint that was `packed`; `path` names it in messages.
+
+    Raises InputError when it is damaged, or of another training.
+    """
+    arrays = runs.unpacked(content, path, ("training", "history", "names"), cure="")
+    try:
+        its_identity = str(arrays.pop("training"))
+        history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
+        names = tuple(arrays.pop("names").tolist())
+        checkpoint = Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
+    if its_identity != identity:
+        raise _Other(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
+    return checkpoint
 
 
 def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint | None:
@@ -41,12 +72,12 @@ def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line
     damaged: list[str] = []
     for path in _newest_first(folder):
         try:
-            checkpoint, its_identity = _read(path)
+            checkpoint = unpacked(read_bytes(path), identity, path)
+        except _Other:
+            raise
         except InputError as error:
             damaged.append(str(error).strip())
             continue
-        if its_identity != identity:
-            raise InputError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
         if damaged:
             tell(f"{damaged[0]} It goes on from epoch {len(checkpoint.history)} instead.")
         return checkpoint
@@ -55,16 +86,13 @@ def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line
     return None
 
 
-def _read(path: Path) -> tuple[Checkpoint, str]:
-    """A checkpoint, and the identity of its training."""
-    arrays = runs.read_arrays(path, ("training", "history", "names"), cure="")
-    try:
-        identity = str(arrays.pop("training"))
-        history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
-        names = tuple(arrays.pop("names").tolist())
-        return Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names), identity
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
+def history(folder: Path) -> tuple[Epoch, ...]:
+    """The epochs that a network in training has behind it, as far as can be read while it writes."""
+    with suppress(IndexError, InputError):
+        path = _newest_first(folder)[0]
+        arrays = runs.unpacked(read_bytes(path), path, ("history",), cure="")
+        return tuple(Epoch(**record) for record in json.loads(str(arrays["history"])))
+    return ()
 
 
 def forget(folder: Path) -> None:
@@ -103,6 +131,21 @@ def identity(member: Member, train_hash: str) -> str:
     rows = [member.fitted.tolist(), member.held_out.tolist()]
     text = json.dumps([asdict(member.recipe), train_hash, rows, surroundings.backend()])
     return sha256(text.encode()).hexdigest()
+
+
+def _arrays(identity: str, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
+    told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
+    return told | {str(number): variable for number, variable in enumerate(checkpoint.variables)}
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / runs.CHECKPOINTS.replace("*", str(epoch))
+
+
+def _forget_older(folder: Path) -> None:
+    for old in _newest_first(folder)[_KEPT:]:
+        old.unlink()
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -6,12 +6,15 @@ Refuses to know answers: a trial is judged by train.csv alone.
 import time
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import bookkeeping, fetching, sources, space, studies, training
+from . import bookkeeping, crossval, fanout, fetching, places, sources, space, studies, training
 from .bookkeeping import Pruned
+from .crossval import Member
+from .epochs import Epoch
 from .errors import Diverged, InputError
 from .journal import require_optuna
+from .places import HERE, Places
 from .recipe_text import plain
 from .recipes import change
 from .space import Space
@@ -19,12 +22,10 @@ from .studies import Study
 from .surroundings import require_backend
 from .terminal import progress, say
 
-if TYPE_CHECKING:
-    from .crossval import Member
-    from .train import Epoch
 
-
-def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | None = None) -> dict[str, Any]:
+def sweep(
+    file: Path, n_trials: int, hours: float | None = None, data: Path | None = None, where: Places = HERE
+) -> dict[str, Any]:
     """Add trials to the study of `file` until it has `n_trials`, those of other processes included, or time is up.
 
     A trial that finished, was pruned or diverged counts; one that was interrupted or killed does not, and the killed
@@ -40,13 +41,17 @@ def sweep(file: Path, n_trials: int, hours: float | None = None, data: Path | No
     source = fetching.find_data(data)
     read = training.Data(source, *sources.read(source))
     if not studies.journal_of(chosen.name).exists():
-        training.plan(chosen.recipe, read)  # refuses too many folds before anything is written
+        crossval.plan(chosen.recipe, read.train.labels)  # refuses too many folds before anything is written
     hashes = {"train.csv": read.train.fingerprint, "test.csv": read.test.fingerprint}
-    with bookkeeping.ledger() as book, studies.opened(chosen, hashes, file, book) as study:
+    with (
+        bookkeeping.ledger() as book,
+        studies.opened(chosen, hashes, file, book) as study,
+        places.opened(where, read.train, read.test) as pool,
+    ):
         while in_time := end is None or time.monotonic() < end:
             if (trial := studies.ask(study, n_trials)) is None:
                 break
-            _try(study, read, trial)
+            _try(study, read, trial, where, pool)
     result = _summary(chosen, data)
     if in_time and sum(n for state, n in result["trials"].items() if state in studies.COUNTED) < n_trials:
         say("No other values are left in the space: all that were drawn have been tried.")
@@ -63,13 +68,13 @@ def show(result: dict[str, Any]) -> None:
         say(f"Was it luck? With fresh folds and weights: {result['again']}")
 
 
-def _try(study: Study, data: training.Data, trial: Any) -> None:
+def _try(study: Study, data: training.Data, trial: Any, where: Places, pool: fanout.Pool | None) -> None:
     """Train and judge one trial, enter it, tell its outcome to the study and the terminal.
 
     What is wrong with its recipe alone ends the trial; all else ends the sweep.
     """
     try:
-        value = _train(study, data, trial)
+        value = _train(study, data, trial, where, pool)
     except Pruned as pruned:
         studies.close(study, trial, "pruned")
         outcome, note = str(pruned), ""
@@ -85,25 +90,26 @@ def _try(study: Study, data: training.Data, trial: Any) -> None:
     say(f"trial {trial.number}: {outcome}, {_words(trial.params)}{note}")
 
 
-def _train(study: Study, data: training.Data, trial: Any) -> float:
+def _train(study: Study, data: training.Data, trial: Any, where: Places, pool: fanout.Pool | None) -> float:
     """The value of a trial, trained as a run is; raises Pruned when its first fold promises too little."""
     start = time.perf_counter()
     name, objective = study.space.name, study.space.objective
-    recipe = change(study.space.recipe, trial.params)
-    members = training.plan(recipe, data)
-    facts = training.facts("trial", name, recipe, data)
+    recipe = where.with_threads(change(study.space.recipe, trial.params))
+    members = crossval.plan(recipe, data.train.labels)
+    facts = training.facts("trial", name, recipe, data, pool)
     with bookkeeping.entered(study.book, f"{name}-{trial.number}", **facts) as entry:
         trial.set_user_attr("run", entry.name)
-        with progress([member.recipe.epochs for member in members], f"trial {trial.number}") as lines:
+        epochs = {member.name: member.recipe.epochs for member in members}
+        with progress(epochs, f"trial {trial.number}", side_by_side=pool is not None) as lines:
 
-            def on_epoch(member: "Member", epoch: "Epoch") -> None:
-                lines.on_epoch(epoch)
+            def on_epoch(member: Member, epoch: Epoch) -> None:
+                lines.on_epoch(member.name, epoch)
                 value = getattr(epoch, f"validation_{objective}")
                 is_first = member is members[0]
                 if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
                     raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
 
-            together = training.train(entry, members, data, lines.on_batch, on_epoch)
+            together = training.train(entry, members, data, lines.on_batch, on_epoch, pool=pool)
         result = training.write(entry, name, recipe, data, together)
         seconds = {**together.seconds, "total": time.perf_counter() - start}
         result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}

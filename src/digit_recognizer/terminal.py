@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,24 +93,34 @@ def agrees(question: str, otherwise: str) -> bool:
 
 
 class TrainingLines:
-    """A line for each finished epoch of a single network or for each of many networks; a bar moves on with the batches.
+    """A line for each finished epoch of a single network or for each of many networks, above bars.
 
-    `epochs` are those of each network, in the order of their training.
+    One bar is of all networks, of which `epochs` tells how many each has; it moves on with the batches. Networks that
+    are trained side by side have each one more, from its first epoch on.
     """
 
-    def __init__(self, bar: Progress, epochs: list[int]) -> None:
-        self._bar, self._epochs, self._networks, self._done = bar, epochs, 0, 0
-        self._task = bar.add_task("", total=sum(epochs))
+    def __init__(self, bar: Progress, name: str, epochs: Mapping[str, int], side_by_side: bool) -> None:
+        self._bar, self._epochs, self._side_by_side = bar, epochs, side_by_side
+        self._done = dict.fromkeys(epochs, 0)
+        self._finished = 0
+        self._task = bar.add_task(name, total=sum(epochs.values()))
+        self._own: dict[str, Any] = {}  # the bars of networks
 
     def on_batch(self, step: int, n_steps: int) -> None:
-        self._bar.update(self._task, completed=self._done + step / n_steps)
+        self._bar.update(self._task, completed=sum(self._done.values()) + step / n_steps)
 
-    def on_epoch(self, epoch: Any) -> None:
+    def on_epoch(self, name: str, epoch: Any) -> None:
         """Tell a record with epoch, loss, accuracy, validation_loss and validation_accuracy (or None)."""
-        self._done = sum(self._epochs[: self._networks]) + epoch.epoch
+        self._done[name] = epoch.epoch
+        if self._side_by_side:
+            if name not in self._own:
+                self._own[name] = self._bar.add_task(name, total=self._epochs[name])
+            self._bar.update(self._own[name], completed=epoch.epoch)
+            self.on_batch(0, 1)
         if len(self._epochs) > 1:
             return
-        line = f"epoch {epoch.epoch:>{len(str(self._epochs[0]))}}/{self._epochs[0]}"
+        n_epochs = self._epochs[name]
+        line = f"epoch {epoch.epoch:>{len(str(n_epochs))}}/{n_epochs}"
         line += f"   train: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
         if epoch.validation_loss is not None:
             line += f"   validation: {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.4f}"
@@ -118,19 +128,23 @@ class TrainingLines:
 
     def on_member(self, name: str, fit: Any) -> None:
         """Tell that a network is done, and how it fits its held-out rows: a record with accuracy and loss, or None."""
-        self._networks += 1
-        self._done = sum(self._epochs[: self._networks])
+        self._finished += 1
+        self._done[name] = self._epochs[name]
+        self.on_batch(0, 1)
+        if name in self._own:
+            self._bar.remove_task(self._own.pop(name))
         if len(self._epochs) > 1:
             judged = f"   validation: loss {fit.loss:.4f}, accuracy {fit.accuracy:.4f}" if fit else ""
-            say(f"network {self._networks:>{len(str(len(self._epochs)))}}/{len(self._epochs)}   {name}{judged}")
+            say(f"network {self._finished:>{len(str(len(self._epochs)))}}/{len(self._epochs)}   {name}{judged}")
 
 
 @contextmanager
-def progress(epochs: list[int], name: str = "training") -> Iterator[TrainingLines]:
-    """A bar over all epochs of all networks, only on a terminal; the lines of what is done stand above it."""
-    columns = (TextColumn(name), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+def progress(epochs: Mapping[str, int], name: str = "training", side_by_side: bool = False) -> Iterator[TrainingLines]:
+    """Bars, only on a terminal, over the epochs of each network; the lines of what is done stand above them."""
+    title = TextColumn("{task.description}", markup=False)
+    columns = (title, BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield TrainingLines(bar, epochs)
+        yield TrainingLines(bar, name, epochs, side_by_side)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ dropout's noise runs on from epoch to epoch, and its state belongs to a checkpoi
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,7 +16,8 @@ import numpy as np
 from keras import ops
 
 from .augment import Distortion, draw
-from .errors import Diverged, InputError
+from .epochs import Checkpoint, Epoch
+from .errors import Diverged, InputError, RunError
 from .models import MODELS, batch_norm
 from .predict import Fitness, fitness, log_probabilities
 from .presented import Presented
@@ -29,32 +31,6 @@ _RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in 
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One epoch as it went: log-loss (nats) and accuracy; validation None when nothing is held out."""
-
-    epoch: int  # from 1
-    loss: float  # on the training images as the epoch met them: distorted, and before its last step
-    accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float = field(compare=False)  # since the training began
-
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """A training between two epochs: all that the next one goes on from, in this process or another."""
-
-    history: tuple[Epoch, ...]  # of the epochs that are done
-    variables: tuple[np.ndarray, ...]  # of network, dropout's noise and optimizer, in Keras's order
-    names: tuple[str, ...] = ()  # of these, by Keras
-
-    @property
-    def seconds(self) -> float:
-        """How long it took until here."""
-        return self.history[-1].seconds
-
-
-@dataclass(frozen=True)
 class Trained:
     """A trained network, normalisations folded away, and how it got there."""
 
@@ -62,13 +38,41 @@ class Trained:
     history: tuple[Epoch, ...]  # of all epochs, with those before a checkpoint
 
 
-def start_backend() -> None:
-    """Set what a user's Keras configuration may have changed; the first operation then looks for devices."""
+def start_backend(threads: int = 0) -> None:
+    """Set what a user's Keras configuration may have changed; the first operation then looks for devices.
+
+    With `threads` the CPU computes by so many, else by as many as there are. Raises RunError when this process has
+    begun with others.
+    """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the compiling that each network needs
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
+    if threads:
+        _use_threads(threads)
     ops.zeros(1)
+
+
+def _use_threads(threads: int) -> None:
+    """Only JAX does not tell when it is too late: it looks at NPROC when it first computes."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+            try:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
+            except RuntimeError as error:
+                raise RunError(
+                    f"this process cannot train by {threads} threads, as it has begun with others. Start it anew, or "
+                    "give the recipe the threads it has."
+                ) from error
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    else:
+        os.environ["NPROC"] = str(threads)
 
 
 def device() -> str:

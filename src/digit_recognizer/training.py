@@ -4,26 +4,26 @@ Comes in: an open run, its recipe, its data. Goes out: what the networks say tog
 it. Refuses to know answers and the terminal.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import bookkeeping, interrupts, runs
+from . import bookkeeping, crossval, fanout, interrupts, resuming, runs, surroundings
 from .bookkeeping import Entry
+from .crossval import Member, Outcome, Together
+from .epochs import Checkpoint, Epoch
+from .fanout import Pool
 from .ledger import Ledger, Row
+from .predict import Fitness
 from .recipe_text import models_in_words
 from .recipes import Recipe
 from .sources import Source
 from .tables import LabelledTable, Table
 from .teaching import Teacher, teachers_of
 from .terminal import quietly
-
-if TYPE_CHECKING:
-    from .crossval import Member, Outcome, Together
-    from .predict import Fitness
-    from .train import Checkpoint, Epoch
+from .worker import Job
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,15 @@ class Data:
     test: Table
 
 
-def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
-    """What the ledger's row of such a run says from its beginning; Keras is loaded (`plan`)."""
-    from . import train
-
+def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data, pool: Pool | None = None) -> dict[str, Any]:
+    """What the ledger's row of such a run says from its beginning; without a `pool` Keras is loaded."""
     return {
         "kind": kind,
         "recipe_name": recipe_name,
         "recipe": asdict(recipe),
         "seed": recipe.seed,
-        "device": train.device(),
+        "device": _device(recipe.threads, pool),
+        "threads": recipe.threads or surroundings.threads(),
         "data": str(data.source.place),
         "source": data.source.kind,
         "train_hash": data.train.fingerprint,
@@ -52,85 +51,131 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data) -> dict[str, 
     }
 
 
-def plan(recipe: Recipe, data: Data) -> "tuple[Member, ...]":
-    """All networks that `recipe` trains; loads Keras. Raises InputError when there are too few rows to split.
-
-    Its caller has made sure that Keras and its backend are installed.
-    """
+def _device(threads: int, pool: Pool | None) -> str:
+    """Where the networks are trained: cpu or gpu. Who calls has made sure that Keras and its backend are installed."""
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
-        from . import crossval, train
+        if pool:
+            return pool.device(threads)
+        from . import train
 
-        train.start_backend()
-    return crossval.plan(recipe, data.train.labels)
+        train.start_backend(threads)
+        return train.device()
 
 
 def train(
     entry: Entry,
-    members: "Sequence[Member]",
+    members: Sequence[Member],
     data: Data,
     on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
-    on_epoch: "Callable[[Member, Epoch], None]" = lambda member, epoch: None,
-    on_member: "Callable[[str, Fitness | None], None]" = lambda name, fit: None,
+    on_epoch: Callable[[Member, Epoch], None] = lambda member, epoch: None,
+    on_member: Callable[[str, Fitness | None], None] = lambda name, fit: None,
     teachers: Sequence[Teacher] = (),
     resumable: bool = False,
-) -> "Together":
-    """Train all `members`, each written and entered as soon as it is done.
+    pool: Pool | None = None,
+) -> Together:
+    """Train all `members`, by this process or the `pool`'s, each written and entered as soon as it is done.
 
-    What another process left of the run is taken over: networks that are done, and the checkpoint of the one it was at.
-    Checkpoints are kept when the run is `resumable`. Raises Diverged when one does, InputError when what was left is
-    damaged; what the callbacks raise ends the training, and so do Ctrl-C, SIGTERM and SIGHUP, after any batch.
+    What another process left of the run is taken over: networks that are done, and checkpoints of those it was at.
+    Checkpoints are kept when the run is `resumable`, and by a pool in any case. `on_batch` hears only of this process.
+    Raises Diverged when one does, InputError when what was left is damaged, RunError when the pool's workers die again
+    and again; what the callbacks raise ends the training, and so do Ctrl-C, SIGTERM and SIGHUP, after any batch.
     """
-    from . import crossval, resuming
-
+    folders = {one.name: runs.member_folder(entry.folder, one.name, len(members)) for one in members}
     done = {row["name"]: row for row in entry.book.members(entry.number)}
-    outcomes = []
+    outcomes = {}
     with interrupts.remembered():
+
+        def take(member: Member, outcome: Outcome) -> None:
+            if member.name not in done:
+                interrupts.check()
+                _enter(entry, member, outcome, folders[member.name])
+            resuming.forget(folders[member.name])
+            outcomes[member.name] = outcome
+            on_member(member.name, outcome.fits.get("validation"))
 
         def after_batch(step: int, n_steps: int) -> None:
             interrupts.check()
             on_batch(step, n_steps)
 
         for member in members:
-            folder = runs.member_folder(entry.folder, member.name, len(members))
             if member.name in done:
-                outcome = resuming.finished(folder, done[member.name])
-            else:
+                take(member, resuming.finished(folders[member.name], done[member.name]))
+        left = [member for member in members if member.name not in done]
+        if pool:
+            try:
+                _train_by(pool, left, data, folders, on_epoch, take, teachers)
+            finally:
+                for folder in () if resumable else folders.values():
+                    resuming.forget(folder)
+        else:
+            for member in left:
                 own = [teacher.network() for teacher in teachers_of(member, teachers)]
-                outcome = _train_one(member, data, folder, after_batch, partial(on_epoch, member), own, resumable)
-                interrupts.check()
-                _enter(entry, member, outcome, folder)
-            resuming.forget(folder)
-            outcomes.append(outcome)
-            on_member(member.name, outcome.fits.get("validation"))
-    return crossval.together(members, outcomes)
+                folder, tell = folders[member.name], partial(on_epoch, member)
+                take(member, _train_one(member, data, folder, after_batch, tell, own, resumable))
+    return crossval.together(members, [outcomes[member.name] for member in members])
+
+
+def _train_by(
+    pool: Pool,
+    members: Sequence[Member],
+    data: Data,
+    folders: Mapping[str, Path],
+    on_epoch: Callable[[Member, Epoch], None],
+    on_outcome: Callable[[Member, Outcome], None],
+    teachers: Sequence[Teacher],
+) -> None:
+    """Have the networks trained by workers; of their epochs the checkpoints in their folders tell."""
+    named = {member.name: member for member in members}
+    told = dict.fromkeys(named, 0)
+
+    def tell(name: str, history: Sequence[Epoch]) -> None:
+        for epoch in history[told[name] :]:
+            on_epoch(named[name], epoch)
+        told[name] = max(told[name], len(history))
+
+    def on_moment() -> None:
+        interrupts.check()
+        for name in told:
+            if runs.last_epoch_kept(folders[name]) > told[name]:
+                tell(name, resuming.history(folders[name]))
+
+    def take(name: str, outcome: Outcome) -> None:
+        tell(name, outcome.history)
+        on_outcome(named[name], outcome)
+
+    jobs = {}
+    for name, member in named.items():
+        identity = resuming.identity(member, data.train.fingerprint)
+        jobs[name] = Job(member, identity, tuple(teachers_of(member, teachers))), folders[name]
+    fanout.train(pool, jobs, take, on_moment)
 
 
 def _train_one(
-    member: "Member",
+    member: Member,
     data: Data,
     folder: Path,
     on_batch: Callable[[int, int], None],
-    on_epoch: "Callable[[Epoch], None]",
+    on_epoch: Callable[[Epoch], None],
     teachers: Sequence[Any],
     resumable: bool,
-) -> "Outcome":
+) -> Outcome:
     """Train a network from the checkpoint in its folder, if there is one."""
-    from . import crossval, resuming
+    from . import trainee
 
     identity = resuming.identity(member, data.train.fingerprint)
     begun = resuming.begun(folder, identity)
     for epoch in begun.history if begun else ():
         on_epoch(epoch)
 
-    def keep(checkpoint: "Checkpoint") -> None:
+    def keep(checkpoint: Checkpoint) -> None:
         interrupts.check()
         if resumable:
             resuming.keep(folder, identity, checkpoint)
 
-    return crossval.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
+    return trainee.train_member(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
 
 
-def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> None:
+def _enter(entry: Entry, member: Member, outcome: Outcome, folder: Path) -> None:
     """Write what a network leaves, then its row of the ledger, with which it counts as done."""
     runs.write_member(folder, outcome, member.held_out)
     train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
@@ -153,18 +198,16 @@ def _enter(entry: Entry, member: "Member", outcome: "Outcome", folder: Path) -> 
 
 
 def seconds_before(
-    book: Ledger, run: Row, members: "Sequence[Member]", data: Data, tell: Callable[[str], None] = lambda line: None
+    book: Ledger, run: Row, members: Sequence[Member], data: Data, tell: Callable[[str], None] = lambda line: None
 ) -> float:
     """How long other processes trained and predicted for this run; `tell` hears of a checkpoint that is passed over.
 
     Raises InputError when what they left is damaged.
     """
-    from . import resuming
-
     return resuming.seconds_before(book, run, members, data.train.fingerprint, tell)
 
 
-def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: "Together") -> dict[str, Any]:
+def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: Together) -> dict[str, Any]:
     """Write submission, recipe and probabilities to the run's folder; the begin of the run's record."""
     answer = bookkeeping.write_answer(
         entry.folder, asdict(recipe), together.rows, together.log_p, together.test_log_p, data.train.labels

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import made_up_training
-from digit_recognizer import cli, crossval, pipeline, resuming, runs  # noqa: F401  # loaded once, for all runs
-from digit_recognizer.train import Checkpoint, Epoch
+from digit_recognizer import cli, pipeline, resuming, runs, trainee  # noqa: F401  # loaded once, for all runs
+from digit_recognizer.epochs import Checkpoint, Epoch
 from kaggle_csv import kaggle_test, kaggle_train
 
 from .actors import forked
@@ -65,7 +65,7 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
             raise KeyboardInterrupt
         return made_up_training.train_member(member, train, test, on_batch, on_epoch)
 
-    crossval.train_member = train_member
+    trainee.train_member = train_member
     runs.write_pictures = lambda *_: None
     cli.main(command)
 

@@ -7,11 +7,12 @@ from random import Random
 
 import numpy as np
 
-from digit_recognizer import blending, bookkeeping, crossval, resuming, runs, submission, train
+from digit_recognizer import blending, bookkeeping, crossval, resuming, runs, submission, train, trainee
+from digit_recognizer.epochs import Checkpoint
 from digit_recognizer.errors import Diverged
 from digit_recognizer.recipes import RECIPES, change
 from digit_recognizer.tables import LabelledTable, Table
-from digit_recognizer.train import Checkpoint, fit
+from digit_recognizer.train import fit
 from finished_runs import finish_run, write_data
 
 from .actors import refusal
@@ -81,7 +82,7 @@ def _probabilities(random: Random, value: float) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (120, 784), dtype=np.uint8)
     tables = LabelledTable(pixels[:100], "train", LABELS), Table(pixels[100:], "test")
     [member] = crossval.plan(replace(RECIPE, epochs=1, validation=0.2), LABELS)
-    honest, calls = crossval.log_probabilities, []
+    honest, calls = trainee.log_probabilities, []
 
     def dishonest(*arguments):
         log_p = np.array(honest(*arguments))
@@ -90,11 +91,11 @@ def _probabilities(random: Random, value: float) -> None:
             log_p.flat[random.randrange(log_p.size)] = value
         return log_p
 
-    crossval.log_probabilities = dishonest
+    trainee.log_probabilities = dishonest
     try:
-        message = refusal(lambda: crossval.train_member(member, *tables))
+        message = refusal(lambda: trainee.train_member(member, *tables))
     finally:
-        crossval.log_probabilities = honest
+        trainee.log_probabilities = honest
     assert "no numbers" in message, message
 
 

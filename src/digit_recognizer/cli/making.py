@@ -7,12 +7,14 @@ import click
 
 from ..errors import InputError
 from .group import FILE, digits, news_to_stderr, print_json
+from .place_options import place_options, places_of
 from .recipe_options import must_be_unchanged, recipe_like, recipe_of, recipe_options, run_like, run_to_resume
 
 
 @digits.command()
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
+@place_options
 @click.option("--check", is_flag=True, help="Say how near a repetition by --like comes to its run, and had to come.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
 @click.option("--answers", type=FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
@@ -30,6 +32,7 @@ def run(**options: Any) -> None:
 
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
+    places = places_of(options)
     news_to_stderr(options["as_json"])
     if options["check"]:
         must_be_unchanged(options)
@@ -49,6 +52,7 @@ def run(**options: Any) -> None:
             submit=options["submit"],
             message=options["message"],
             again=options["again"],
+            places=places,
         )
     )
     if options["as_json"]:
@@ -60,8 +64,9 @@ def run(**options: Any) -> None:
 @click.option("--trials", type=click.IntRange(min=1), required=True, metavar="N", help="How many the study shall have.")
 @click.option("--hours", type=click.FloatRange(min=0), metavar="H", help="Begin no trial after so long.")
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
+@place_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
-def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_json: bool) -> None:
+def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_json: bool, **options: Any) -> None:
     """Search a space of recipes.
 
     SPACE.toml is a recipe's file with a table [space] of the fields that vary. Each trial is a run of the ledger,
@@ -70,7 +75,7 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
     from .. import sweep as study
 
     news_to_stderr(as_json)
-    result = study.sweep(file, trials, hours, data)
+    result = study.sweep(file, trials, hours, data, places_of(options))
     print_json(result) if as_json else study.show(result)
 
 

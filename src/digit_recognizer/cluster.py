@@ -1,0 +1,170 @@
+"""The workers of a Dask cluster. Alone imports `distributed`, which opens connections to the cluster one names.
+
+Each worker trains in a process of its own, a pool of one, as Dask's threads disturb what Keras draws at random. The
+data reaches a worker once, as a plugin that the scheduler hands to those who come later, too. A checkpoint is a
+variable of the scheduler, so that whoever takes over a dead worker's network finds it; a copy of each is brought to the
+run's folder.
+"""
+
+import multiprocessing
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, Variable, WorkerPlugin, get_worker
+from distributed.security import Security
+
+from . import fanout, resuming, runs, worker
+from .crossval import Outcome
+from .errors import InputError, RunError
+from .files import read_bytes
+
+_PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
+_pools: dict[str, fanout.Processes] = {}  # of this process, when it is a worker, by the names of those who ask
+
+
+class _Unwanted(Exception):
+    """Nobody waits for this network any more."""
+
+
+class _Prepared(WorkerPlugin):  # type: ignore[misc]
+    """Prepares each worker as it comes, and ends its process when the client goes."""
+
+    def __init__(self, name: str, setup: worker.Setup) -> None:
+        self.name, self._setup = name, setup
+
+    def setup(self, worker: Any) -> None:
+        _prepare(self.name, self._setup, worker)
+
+    def teardown(self, worker: Any) -> None:
+        if pool := _pools.pop(self.name, None):
+            pool.close()
+
+
+def _prepare(name: str, setup: worker.Setup, here: Any) -> None:
+    if here.state.nthreads != 1:
+        raise InputError(
+            f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; how "
+            "many threads train a network is said by the recipe."
+        )
+    worker.check(setup)
+    worker.forget_credentials()
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
+    _pools[name] = fanout.Processes(1, setup)
+
+
+@contextmanager
+def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup) -> "Iterator[Cluster]":
+    """The workers of the scheduler at `address`, prepared; `tls` holds the files ca_file, cert and key, or None.
+
+    Raises RunError when none answers or no worker is there, InputError when a worker is not fit.
+    """
+    names = {"ca_file": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
+    given = {names[part]: str(file) for part, file in tls.items() if file}
+    name = f"digits-{uuid4()}"
+    try:
+        security = Security(require_encryption=address.startswith("tls"), **given)
+        client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False, name=name)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+            client.register_plugin(_Prepared(name, setup), name=name)
+        except TimeoutError as error:
+            start = f"dask worker {address} --nthreads 1"
+            raise RunError(f"--cluster {address}: no worker is there. Start some: {start}") from error
+        except ImportError as error:
+            raise RunError(f"--cluster {address}: a worker lacks this program ({error}). Install it there.") from error
+        try:
+            yield Cluster(client, name)
+        finally:
+            with suppress(OSError, RuntimeError):  # the scheduler may be gone
+                client.unregister_worker_plugin(name)
+
+
+class Cluster:
+    """A pool of the workers of a scheduler, those included that come later."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client, self._name = client, name
+        self._news: SimpleQueue[str] = SimpleQueue()  # the names of networks with a new checkpoint
+        self._folders: dict[str, Path] = {}
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        executor = self._client.get_executor(pure=False)
+        self._client.subscribe_topic(self._name, lambda event: self._news.put(event[1]["member"]))
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=False)  # cancels what is not done
+            with suppress(OSError, RuntimeError):
+                self._client.unsubscribe_topic(self._name)
+                for member in self._folders:
+                    self._variable(member).delete()
+            self._folders.clear()
+
+    def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
+        self._folders[job.member.name] = folder
+        self._variable(job.member.name).set(_newest(folder))
+        return executor.submit(_work, job, self._name)
+
+    def bring(self, names: Collection[str]) -> None:
+        told = set()
+        with suppress(Empty):
+            while True:
+                told.add(self._news.get_nowait())
+        for member in told & set(names):
+            epoch, content = self._variable(member).get()
+            resuming.keep_packed(self._folders[member], epoch, content)
+
+    def device(self, threads: int) -> str:
+        device: str = self._client.submit(_device, self._name, threads, pure=False).result()
+        return device
+
+    def _variable(self, member: str) -> Variable:
+        return Variable(f"{self._name}-{member}", client=self._client)
+
+
+def _work(job: worker.Job, name: str) -> Outcome:
+    """On a worker: have a network trained, and send each checkpoint to the scheduler."""
+    here = get_worker()
+    key = here.get_current_task()
+    variable = Variable(f"{name}-{job.member.name}")
+    told, content = variable.get()
+    outcomes = []
+
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        if told:
+            resuming.keep_packed(folder, told, content)
+
+        def on_moment() -> None:
+            nonlocal told
+            task = here.state.tasks.get(key)
+            if task is None or task.state == "cancelled":
+                raise _Unwanted
+            epoch, content = _newest(folder)
+            if epoch > told:
+                variable.set([epoch, content])
+                here.log_event(name, {"member": job.member.name, "epoch": epoch})
+                told = epoch
+
+        fanout.train(_pools[name], {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
+    return outcomes[0]
+
+
+def _device(name: str, threads: int) -> str:
+    return _pools[name].device(threads)
+
+
+def _newest(folder: Path) -> list[Any]:
+    """The number of the last epoch with a checkpoint in `folder`, and the file's content; 0 and none without."""
+    epoch = runs.last_epoch_kept(folder)
+    return [epoch, read_bytes(folder / runs.CHECKPOINTS.replace("*", str(epoch))) if epoch else b""]

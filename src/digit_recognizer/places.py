@@ -1,0 +1,97 @@
+"""Where networks are trained: in this process, in others of this machine, or by the workers of a Dask cluster."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from . import fanout, surroundings, worker
+from .errors import InputError
+from .recipes import Recipe
+from .tables import LabelledTable, Table
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files of certificates; those that are None are taken from Dask's own configuration."""
+
+    ca_file: Path | None = None  # who signed the cluster's
+    cert: Path | None = None  # our own
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the user asked for.
+
+    Raises InputError when that is contradictory, or would send data and code in the clear over a network.
+    """
+
+    workers: int = 1  # 1: in this process
+    cluster: str | None = None  # the scheduler's address
+    tls: Tls = Tls()
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        files = [self.tls.ca_file, self.tls.cert, self.tls.key]
+        if not self.cluster:
+            if self.insecure or any(files):
+                raise InputError("--insecure and --tls-... say how a cluster is reached; name it with --cluster.")
+            return
+        if self.workers != 1:
+            raise InputError("--workers is for this machine; a cluster has as many as were started there.")
+        scheme, host = _parts(self.cluster)
+        if scheme == "tcp" and any(files):
+            raise InputError(f"--cluster {self.cluster}: the --tls-... options are for an address with tls://.")
+        if scheme == "tcp" and host not in _LOOPBACK and not self.insecure:
+            raise InputError(
+                f"--cluster {self.cluster}: whoever reaches this network can read the data and run code on the "
+                "workers. Use tls:// (docs/scaling.md), or --insecure where you trust everyone on it."
+            )
+        for file in files:
+            if file and not file.is_file():
+                raise InputError(f"{file}: not found. Check the --tls-... options.")
+        if find_spec("distributed") is None:
+            raise InputError("--cluster needs Dask: pip install 'digit-recognizer[cluster]'")
+
+    def with_threads(self, recipe: Recipe) -> Recipe:
+        """The recipe with the threads of each network, where it does not say how many."""
+        if recipe.threads or (self.workers == 1 and not self.cluster):
+            return recipe
+        return replace(recipe, threads=1 if self.cluster else max(1, surroundings.threads() // self.workers))
+
+
+HERE = Places()  # in this process
+
+
+@contextmanager
+def opened(places: Places, train: LabelledTable, test: Table) -> Iterator[fanout.Pool | None]:
+    """The pool of processes at these places; None where this process is to train itself.
+
+    Raises RunError when a cluster does not answer, InputError when its workers are not fit.
+    """
+    if places.cluster:
+        from .cluster import connected
+
+        with connected(places.cluster, places.tls.__dict__, worker.setup(train, test)) as cluster:
+            yield cluster
+    elif places.workers == 1:
+        yield None
+    else:
+        with closing(fanout.Processes(places.workers, worker.setup(train, test))) as pool:
+            yield pool
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Scheme and host of a scheduler's address. Raises InputError when it is none."""
+    try:
+        parts = urlsplit(address)
+        if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
+            return parts.scheme, parts.hostname
+    except ValueError:
+        pass
+    raise InputError(f"--cluster {address}: expected tcp://HOST:PORT or tls://HOST:PORT, as `dask scheduler` tells it.")

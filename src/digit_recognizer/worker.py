@@ -1,0 +1,145 @@
+"""What a process does that trains networks for another: it is prepared once, then gets one network after another.
+
+Comes in: the tables, once, and jobs. Goes out: the outcome of each. Refuses to know who asks, and the ledger.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import lock, resuming, surroundings
+from .crossval import Member, Outcome
+from .epochs import Checkpoint
+from .errors import InputError, RunError
+from .tables import LabelledTable, Table
+from .teaching import Teacher
+from .terminal import quietly
+
+_SAME = ("digit-recognizer", "backend", "python", "numpy", "keras")  # must be what they are where the run is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What every network of a run needs: it travels once to each process."""
+
+    train: LabelledTable
+    test: Table
+    versions: dict[str, Any]  # of who asks
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A network to train; with the tables it decides every bit of the outcome."""
+
+    member: Member
+    identity: str  # of its checkpoints
+    teachers: tuple[Teacher, ...]
+
+
+_given: Setup  # of a process that is prepared
+_gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
+
+
+def setup(train: LabelledTable, test: Table) -> Setup:
+    """What to prepare processes with."""
+    return Setup(train, test, _versions())
+
+
+def check(given: Setup) -> None:
+    """Raise InputError when this machine has other versions than `given`, as these decide the bits."""
+    here = _versions()
+    names = (*_SAME, given.versions["backend"])
+    if wrong := [name for name in names if here.get(name) != given.versions.get(name)]:
+        told = ", ".join(f"{name} {here.get(name)}, not {given.versions.get(name)}" for name in wrong)
+        raise InputError(f"a worker on {surroundings.cpu()} has {told}. Install the same there.")
+
+
+def prepare(given: Setup) -> None:
+    """Make this process ready to train for its parent: with the data, with a GPU of its own if there are several.
+
+    Its parent sees to Ctrl-C and closed terminals, and Kaggle's credentials are none of its business.
+    """
+    global _given
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    forget_credentials()
+    _take_gpu()
+    with quietly("Loading Keras and its backend"):
+        from . import trainee  # noqa: F401
+    _given = given
+
+
+def forget_credentials() -> None:
+    """Take what Kaggle's client would log in with out of this process's environment."""
+    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
+        del os.environ[name]
+
+
+def work(job: Job, folder: Path) -> Outcome:
+    """Train a network in a prepared process, with its checkpoints in `folder`, from the newest there if there is one.
+
+    Raises Diverged when the training does, InputError when the checkpoints are damaged.
+    """
+    from . import trainee
+
+    parent = os.getppid()
+
+    def after_batch(step: int, n_steps: int) -> None:
+        if os.getppid() != parent:  # nobody waits for it
+            os._exit(1)
+
+    def keep(checkpoint: Checkpoint) -> None:
+        after_batch(0, 0)
+        resuming.keep(folder, job.identity, checkpoint)
+
+    _start(job.member.recipe.threads)
+    begun = resuming.begun(folder, job.identity)
+    teachers = [teacher.network() for teacher in job.teachers]
+    ignore: Callable[[Any], None] = lambda epoch: None  # noqa: E731
+    return trainee.train_member(job.member, _given.train, _given.test, after_batch, ignore, teachers, begun, keep)
+
+
+def device(threads: int) -> str:
+    """Where a prepared process computes: cpu or gpu."""
+    from . import train
+
+    _start(threads)
+    return train.device()
+
+
+def gpus() -> list[str]:
+    """The GPUs of this machine that a process may use, as CUDA_VISIBLE_DEVICES names them."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    folder = Path("/proc/driver/nvidia/gpus")
+    return [str(number) for number, _ in enumerate(folder.iterdir())] if folder.is_dir() else []
+
+
+def _start(threads: int) -> None:
+    from . import train
+
+    with quietly("Starting Keras's backend"):
+        train.start_backend(threads)
+
+
+def _take_gpu() -> None:
+    """Use one GPU that no other worker uses. Raises RunError when there is none left."""
+    names = gpus()
+    for name in names:
+        try:
+            _gpu.enter_context(lock.alone(f"gpu-{name}", otherwise="taken"))
+        except RunError:
+            continue
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
+        return
+    if names:
+        raise RunError(f"each of the {len(names)} GPUs has its worker already. Ask for fewer.")
+
+
+def _versions() -> dict[str, Any]:
+    return {"backend": surroundings.backend(), **surroundings.versions()}

@@ -1,0 +1,61 @@
+"""`digits` run as a process of its own, and what it leaves: for tests that stop processes."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+COMMAND = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
+PATIENCE = 120  # seconds
+
+
+def digits(folder, *words):
+    """Run a command in a folder; its exit code. What it prints is lost."""
+    return subprocess.run([*COMMAND, *words], cwd=folder, env=ENVIRONMENT, capture_output=True).returncode
+
+
+@contextmanager
+def started(folder, *words):
+    """A command that runs in a folder, and is waited for in the end."""
+    with open(folder / "printed", "wb") as printed:
+        process = subprocess.Popen([*COMMAND, *words], cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed)
+    try:
+        yield process
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def children_of(pid):
+    """The processes that compute for a process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_text()
+        except OSError:  # it has ended
+            continue
+        if parent == pid and "LokyProcess" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def until(condition):
+    """Wait for a condition. Raises AssertionError when it takes too long."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def fingerprints(folder):
+    """The SHA-256 of the submission of a folder's only run, and of the weights of its networks, by their names."""
+    [run] = folder.glob("submissions/*/")
+    files = [run / "submission.csv", *run.glob("members/*/weights.npz")]
+    return {str(file.relative_to(run)): sha256(file.read_bytes()).hexdigest() for file in files}

@@ -1,0 +1,104 @@
+"""Networks trained side by side by processes of this machine, some of which are killed."""
+
+import os
+import signal
+import sys
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer import fanout, lock, worker
+from digit_recognizer.errors import RunError
+from seen_from_outside import children_of, digits, fingerprints, started, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
+SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set", "threads=1", "--epochs", "4")
+
+
+def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_process(tmp_path):
+    def checkpoints(folder=tmp_path):
+        return {path.name for path in folder.rglob("checkpoint-*.npz")}
+
+    with started(tmp_path, *SHARED, "--workers", "2") as process:
+        until(checkpoints)
+        children = children_of(process.pid)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 143, (tmp_path / "printed").read_text()
+    assert len(children) == 2
+    assert not any(Path("/proc", str(child)).exists() for child in children)
+    before = checkpoints()
+    with started(tmp_path, "run", "--resume", "last", "--workers", "2") as process:
+        until(lambda: checkpoints() - before)
+        os.kill(children_of(process.pid)[0], signal.SIGKILL)
+    assert process.returncode == 0, (tmp_path / "printed").read_text()
+    assert not checkpoints()
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert digits(alone, *SHARED) == 0
+    assert fingerprints(tmp_path) == fingerprints(alone)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    with started(tmp_path, *SHARED, "--workers", "2") as process:
+        until(lambda: any(tmp_path.rglob("checkpoint-*.npz")))
+        children = children_of(process.pid)
+        process.kill()
+    until(lambda: not any(Path("/proc", str(child)).exists() for child in children))
+
+
+class Dying:
+    """A pool whose processes die `n` times; before that, each try may leave a checkpoint."""
+
+    def __init__(self, n, leaves=False):
+        self.n, self.leaves, self.tries = n, leaves, 0
+
+    @contextmanager
+    def executor(self):
+        self.tries += 1
+        yield None
+
+    def submit(self, executor, job, folder):
+        future = Future()
+        if self.tries <= self.n:
+            if self.leaves:
+                (folder / f"checkpoint-{self.tries}.npz").touch()
+            future.set_exception(BrokenExecutor())
+        else:
+            future.set_result(job)
+        return future
+
+    def bring(self, names):
+        pass
+
+
+def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
+    found = {}
+    fanout.train(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
+    assert found == {"one": 1}
+    with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*--dry-run"):
+        fanout.train(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
+    fanout.train(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
+    assert found == {"one": 2}
+
+
+def test_each_gpu_has_one_worker(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert worker.gpus() == ["3", "5"]
+    with lock.alone("gpu-3", otherwise=""):
+        worker._take_gpu()
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+        with pytest.raises(RunError, match="each of the 2 GPUs has its worker"):
+            worker._take_gpu()
+    worker._gpu.close()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert worker.gpus() == []
+
+
+def test_workers_have_no_credentials_of_kaggle(monkeypatch):
+    monkeypatch.setenv("KAGGLE_KEY", "secret")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
+    worker.forget_credentials()
+    assert not [name for name in os.environ if name.startswith("KAGGLE_")]
