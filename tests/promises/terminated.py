@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from digit_recognizer import bookkeeping, cli, pipeline, resuming  # noqa: F401  # Keras is loaded once, for all runs
+from digit_recognizer import bookkeeping, cli, pipeline, trainee  # noqa: F401  # Keras is loaded once, for all runs
 
 from .actors import forked
 

@@ -1,0 +1,66 @@
+"""How much faster four LeNet-5 are trained side by side than one after another, by whole commands.
+
+    python benchmarks/fanout.py --data PATH [--epochs 10] [--times 3]
+
+Each of the ways trains the same four networks, in turn, and all that have one thread a network must give the same
+submission. Writes its table into docs/benchmarks.md.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+
+from figures import DOCS, ROOT, head, machine, seconds_of, spread, today, write_between
+
+SHARED = ["run", "--recipe", "lenet5", "--seeds", "4", "--validation", "0"]
+WAYS = {
+    "one after another, all threads for each": [],
+    "one after another, one thread for each": ["--set", "threads=1"],
+    "`--workers 2`, one thread for each": ["--set", "threads=1", "--workers", "2"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder or zip with the real CSVs")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--times", type=int, default=3)
+    options = parser.parse_args()
+    words = [*SHARED, "--epochs", str(options.epochs), "--data", str(options.data.resolve())]
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        hashes = {way: set() for way in WAYS}
+        for _ in range(options.times):
+            for way, own in WAYS.items():
+                seconds[way].append(seconds_of(lambda own=own: digits(folder, [*words, *own])))
+                hashes[way].add(sha256((Path(folder) / "submissions/submission.csv").read_bytes()).hexdigest())
+                print(way, round(seconds[way][-1], 1), flush=True)
+    assert len(hashes[[*WAYS][1]] | hashes[[*WAYS][2]]) == 1, "not the same submission"
+    first = median(seconds[next(iter(WAYS))])
+    write_between(
+        DOCS / "benchmarks.md",
+        "fanout",
+        "\n".join(
+            [
+                f"Four LeNet-5 of {options.epochs} epochs on 42,000 rows, whole commands, n = {options.times} in turn: "
+                f"median (lowest to highest). {machine()}; {today()}.\n",
+                head(["trained", "s", "times as fast"]),
+                *(f"| {way} | {spread(took)} | {first / median(took):.2f} |" for way, took in seconds.items()),
+            ]
+        ),
+    )
+
+
+def digits(folder: str, words: list[str]) -> None:
+    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()
