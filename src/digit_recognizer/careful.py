@@ -69,6 +69,35 @@ def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDAr
     return np.frombuffer(values, np.uint8).reshape(-1, len(columns))
 
 
+def columns_of(header: bytes, name: str) -> tuple[str, ...]:
+    """Which of the two headers the first line of a file is. Raises InputError when it is neither."""
+    names = [cell.strip(" ") for cell in _cells(header.decode("utf-8-sig", "replace"), 1, name)]
+    for columns in (TEST_COLUMNS, TRAIN_COLUMNS):
+        if not _header_faults(names, columns):
+            return columns
+    faults = "\n  ".join(_header_faults(names, TEST_COLUMNS))
+    raise InputError(f"{name} is not in Kaggle's form:\n  {faults}\n  Correct that, or {DOWNLOAD}.")
+
+
+def judge(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
+    """The values of a single row, the `line` of its file without the line's end, or its faults."""
+    if len(row) > _LONGEST_ROW:
+        return [f"line {line}: expected {len(columns)} values, received more than {_LONGEST_ROW:,} characters"]
+    try:
+        cells = _cells(row.decode("utf-8", "replace"), line, "")
+    except InputError as error:
+        return [str(error)]
+    return _row(cells, columns, line) if cells else [f"line {line}: expected {len(columns)} values, received none"]
+
+
+def _cells(text: str, line: int, name: str) -> list[str]:
+    try:
+        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        where = f"{name}, line {line}" if name else f"line {line}"
+        raise InputError(f"{where}: expected values between commas, received broken quotes ({error})") from error
+
+
 def other_than_csv(data: bytes) -> tuple[str, str] | None:
     """What a file is that is no CSV at all, and the cure for Kaggle's data; None for one that may be."""
     blank = codecs.BOM_UTF8 + b" \t\r\n"

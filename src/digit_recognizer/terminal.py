@@ -166,6 +166,20 @@ def waiting() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def counting(n_bytes: int) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function that shows how many bytes of so many are done, and how many rows that is; on a terminal."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rows]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=n_bytes, rows="")
+        yield lambda done, n_rows: bar.update(task, completed=done, rows=f"{n_rows:,} rows")
+
+
+@contextmanager
 def quietly(doing: str) -> Iterator[None]:
     """Keep off the terminal what native libraries write to stderr past Python, as TensorFlow does at its start.
 

@@ -1,0 +1,228 @@
+"""Images of any number, some thousand at a time: a CSV in Kaggle's form, plain or packed by gzip, or an npy.
+
+The rules for a row are those of `careful`, which judges those that are not plain. Memory does not grow with the file.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from .careful import N_PIXELS, TRAIN_COLUMNS, columns_of, judge, other_than_csv
+from .errors import InputError
+from .images import SIDE
+from .tables import Bytes
+from .zips import GZIP
+
+ROWS = 8_192  # images at a time
+_BLOCK = 16_000_000  # bytes of a CSV at a time, some 8,000 rows
+_CACHE = 100_000  # bytes that are parsed at a time, as the processor's cache holds what comes of them
+_NPY = b"\x93NUMPY"
+_HEAD = 100_000  # bytes that the first line has at most
+
+
+@dataclass(frozen=True, eq=False)
+class Bad:
+    """A row that holds no image."""
+
+    row: int  # from 1
+    faults: list[str]
+    content: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some rows of the input, in its order."""
+
+    ids: np.ndarray  # (n,) int, the numbers of its rows, from 1
+    pixels: np.ndarray  # (n, 784) uint8
+    bad: list[Bad]
+    n_bytes: int  # of the file up to its end
+
+
+def fingerprint(path: Path) -> str:
+    """What tells inputs apart: size, and CRC-32 of begin and end. Raises InputError when it cannot be read."""
+    with _explained(path), path.open("rb") as file:
+        begin = file.read(_BLOCK)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _BLOCK))
+        return f"{size}-{zlib.crc32(file.read(), zlib.crc32(begin)):08x}"
+
+
+def read(path: Path, after: int = 0) -> Iterator[Chunk]:
+    """The rows of a file but for the first so many. Raises InputError for what is no such file, or ends too early."""
+    with _explained(path), path.open("rb") as file:
+        start = file.peek(len(_NPY))
+        if start.startswith(_NPY):
+            yield from _npy(file, path, after)
+        elif start.startswith(GZIP):
+            with gzip.open(file) as unpacked:
+                yield from _csv(cast(BinaryIO, unpacked), file, path, after)
+        else:
+            yield from _csv(file, file, path, after)
+
+
+def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
+    """`content` is what `file` holds, unpacked."""
+    rest = content.read(_HEAD)
+    if other := other_than_csv(rest):
+        raise InputError(f"{path}: expected images, received {other[0]}. Cure: {other[1]}.")
+    head, end, rest = _cut_head(rest)
+    columns = columns_of(head, str(path))
+    n_rows = 0  # before `rest`
+    is_last = not end
+    while not is_last:
+        block = content.read(_BLOCK)
+        is_last = not block
+        lines, rest = _whole_lines(rest + block, is_last)
+        if not lines:
+            if len(rest) > 2 * _BLOCK:
+                raise InputError(
+                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without end."
+                )
+            continue
+        is_cut = is_last and not lines.endswith((b"\n", b"\r"))
+        ids, values, bad = [], [], []
+        for block in _blocks(lines):
+            plain = None if is_cut else parse_plain(block, columns)
+            n_block = len(block.splitlines()) if plain is None else len(plain)
+            if n_rows + n_block > after:
+                skipped = max(0, after - n_rows)
+                if plain is None:
+                    own, plain, wrong = _judged(block.splitlines()[skipped:], columns, n_rows + skipped, is_cut)
+                    bad += wrong
+                else:
+                    own, plain = np.arange(n_rows + skipped + 1, n_rows + n_block + 1), plain[skipped:]
+                ids.append(own)
+                values.append(plain[:, -N_PIXELS:])
+            n_rows += n_block
+        if ids:
+            yield Chunk(np.concatenate(ids), np.concatenate(values), bad, file.tell())
+    if not n_rows:
+        raise InputError(f"{path}: expected images, received the header alone.")
+
+
+def parse_plain(lines: bytes, columns: tuple[str, ...]) -> Bytes | None:
+    """The values, (n, columns), of rows that are written as plainly as Kaggle's; None for any others.
+
+    Three times as fast as pandas (docs/benchmarks.md): where values end is where there is no digit, and what they are
+    is summed up from their last three digits.
+    """
+    text = np.frombuffer(b"00" + lines, np.uint8)  # so that there are three before each end
+    digits = text - np.uint8(ord("0"))  # more than 9 for what is none
+    ends = np.flatnonzero(digits > 9)
+    if not len(ends) or len(ends) % len(columns) or ends[-1] != len(text) - 1:
+        return None
+    at_ends = text[ends].reshape(-1, len(columns))
+    lengths = np.diff(ends, prepend=1) - 1
+    if (at_ends[:, :-1] != ord(",")).any() or (at_ends[:, -1] != ord("\n")).any() or not _within(lengths, 1, 3):
+        return None
+    values = digits[ends - 1].astype(np.uint16)
+    longer = np.flatnonzero(lengths > 1)
+    last = ends[longer]
+    values[longer] += 10 * digits[last - 2].astype(np.uint16)
+    values[longer] += np.where(lengths[longer] > 2, 100 * digits[last - 3].astype(np.uint16), 0).astype(np.uint16)
+    table = values.reshape(-1, len(columns))
+    if not _within(values, 0, 255) or (columns == TRAIN_COLUMNS and not _within(table[:, 0], 0, 9)):
+        return None
+    return table.astype(np.uint8)
+
+
+def _within(values: np.ndarray, low: int, high: int) -> bool:
+    return bool(values.min() >= low and values.max() <= high)
+
+
+def _blocks(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, some of them at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.find(b"\n", start + _CACHE) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+
+
+def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
+    """The first line, its end, and what follows."""
+    ends = [place for place in (start.find(b"\n"), start.find(b"\r")) if place >= 0]
+    if not ends:
+        return start, b"", b""
+    place = min(ends)
+    width = 2 if start[place : place + 2] == b"\r\n" else 1
+    return start[:place], start[place : place + width], start[place + width :]
+
+
+def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
+    """The lines that have ended, and the rest; empty ones at the end may be the file's end, and belong to the rest."""
+    if is_last:
+        return text.rstrip(b"\r\n ") + _line_end(text) if text.strip() else b"", b""
+    place = text.rfind(b"\n")
+    place = text.rfind(b"\r", 0, len(text) - 1) if place < 0 else place
+    kept = text[: place + 1].rstrip(b"\r\n")
+    if not kept:
+        return b"", text
+    following = text[len(kept) : len(kept) + 2]
+    width = 2 if following == b"\r\n" else 1
+    return text[: len(kept) + width], text[len(kept) + width :]
+
+
+def _line_end(text: bytes) -> bytes:
+    """A line end if the last line with content has one."""
+    kept = text.rstrip(b"\r\n ")
+    return b"\n" if set(text[len(kept) :]) & set(b"\r\n") else b""
+
+
+def _judged(
+    rows: list[bytes], columns: tuple[str, ...], before: int, is_cut: bool
+) -> tuple[np.ndarray, np.ndarray, list[Bad]]:
+    """Numbers and values of the good rows, and the bad ones; the last is one when the file `is_cut` there."""
+    ids, values, bad = [], bytearray(), []
+    for number, row in enumerate(rows, start=before + 1):
+        found = judge(row, columns, number + 1)
+        if is_cut and number == before + len(rows):
+            found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
+        if isinstance(found, bytes):
+            ids.append(number)
+            values += found
+        else:
+            bad.append(Bad(number, found, row))
+    return np.array(ids, int), np.frombuffer(bytes(values), np.uint8).reshape(-1, len(columns)), bad
+
+
+def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
+    try:
+        version = npy_format.read_magic(file)
+        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, by_columns, dtype = read_header(file)
+    except ValueError as error:
+        raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
+    if dtype != np.uint8 or shape[1:] not in ((N_PIXELS,), (SIDE, SIDE)) or by_columns:
+        kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
+        cure = 'numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8"))'
+        raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. Write {cure}")
+    file.seek(after * N_PIXELS, 1)
+    for first in range(after, shape[0], ROWS):
+        n = min(ROWS, shape[0] - first)
+        content = file.read(n * N_PIXELS)
+        if len(content) < n * N_PIXELS:
+            raise InputError(f"{path}: cut short, it ends within row {first + len(content) // N_PIXELS + 1:,}.")
+        pixels = np.frombuffer(content, np.uint8).reshape(n, N_PIXELS)
+        yield Chunk(np.arange(first + 1, first + n + 1), pixels, [], file.tell())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found. Check the path.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: the gzip is damaged or cut short ({error}). Pack it again.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error

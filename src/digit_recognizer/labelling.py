@@ -1,0 +1,277 @@
+"""`digits predict`: the labels of any number of images, by the networks of a run.
+
+Reading, inference and writing go on at the same time, some thousand rows each. What is written grows in a file beside
+the output, OUT.<key>.partial, whose key tells input, run and options; it gets the output's name when it is whole, and
+who was killed goes on where it ends.
+"""
+
+import csv
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from . import chunks, engines, lock
+from .bookkeeping import ledger
+from .chunks import Bad, Chunk
+from .errors import InputError, RunError
+from .surroundings import require_backend
+from .terminal import counting, say
+from .voices import voices
+
+_AHEAD = 2  # chunks that are read before they are needed
+_DECIMALS = 6  # of a probability
+_TAIL = 4096  # bytes at the end of a file, in which a line ends
+_BAD_HEADER = "row,fault,content\n"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the user asked for."""
+
+    source: Path
+    run: str
+    output: Path
+    probabilities: bool = False
+    skip_bad: Path | None = None  # where rows that hold no image are set aside
+
+
+@dataclass
+class _Times:
+    """Seconds that each part was at work."""
+
+    reading: float = 0.0
+    inference: float = 0.0
+    writing: float = 0.0
+
+    @contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, part, getattr(self, part) + time.perf_counter() - start)
+
+
+def predict(job: Job) -> dict[str, Any]:
+    """Label all rows of the input, and return the record that `--json` prints.
+
+    Raises InputError for what is no input, output or run, and for the first bad row unless those are set aside;
+    RunError when writing fails.
+    """
+    start = time.perf_counter()
+    _check_paths(job)
+    require_backend()
+    with ledger() as book:
+        run = book.run(job.run)
+        heard = voices(book, run)
+    partial = _partial(job, run["submission_hash"])
+    with lock.alone(f"predict-{_short(str(job.output.resolve()))}", f"another process is writing {job.output}."):
+        try:
+            after = _begun(partial, job)
+            if after:
+                say(f"Going on after row {after:,}.")
+            engine = engines.by_keras(heard)
+            found = _label(job, partial, after, engine)
+        except InputError:
+            partial.unlink(missing_ok=True)  # the input has to change
+            raise
+        _finish(partial, job.output)
+    seconds = time.perf_counter() - start
+    return {"run": run["name"], "output": str(job.output), "began_after_row": after, **found, "seconds": seconds}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what was labelled, how fast, and what was the limit."""
+    if result["bad"]:
+        say(f"Set aside {result['bad']:,} bad rows: {result['skip_bad']}", style="yellow")
+    busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result["busy"].items())
+    say(f"Labelled {result['rows']:,} rows, {result['rows_per_second']:,.0f} a second. At work: {busy}.")
+    say(f"The limit is {result['limit']}. Wrote {result['output']}")
+
+
+def _check_paths(job: Job) -> None:
+    paths = {"-o": job.output, "--skip-bad": job.skip_bad}
+    for option, path in paths.items():
+        if path and (path.is_dir() or not path.parent.is_dir()):
+            raise InputError(f"{option} {path}: expected the name of a file in a folder that is there.")
+    given = [path.resolve() for path in (job.source, job.output, job.skip_bad) if path]
+    if len(set(given)) < len(given):
+        raise InputError("input, -o and --skip-bad must be different files.")
+
+
+def _partial(job: Job, run_hash: str) -> Path:
+    """Where the output grows: another input, run or option has another name."""
+    told = chunks.fingerprint(job.source), run_hash, job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
+    return job.output.with_name(f"{job.output.name}.{_short(repr(told))}.partial")
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _label(job: Job, partial: Path, after: int, engine: engines.Engine) -> dict[str, Any]:
+    """Write the rows after so many; what was done."""
+    times, n_rows, n_bad = _Times(), 0, 0
+    begin = time.perf_counter()
+    with _explained(partial), partial.open("ab") as output, ThreadPoolExecutor(1) as writer:
+        if not after:
+            output.write(_header(job.probabilities))
+        pending = None
+        with counting(job.source.stat().st_size) as tell:
+            for chunk in _ahead(chunks.read(job.source, after), times):
+                if chunk.bad and job.skip_bad is None:
+                    raise InputError(
+                        f"{job.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or set such rows "
+                        "aside with --skip-bad FILE."
+                    )
+                with times.of("inference"):
+                    log_p = engine(chunk.pixels)
+                if pending:
+                    pending.result()
+                pending = writer.submit(_write, output, job, chunk, log_p, times)
+                n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
+                tell(chunk.n_bytes, n_rows)
+            if pending:
+                pending.result()
+    seconds = time.perf_counter() - begin
+    busy = times.__dict__
+    return {
+        "rows": n_rows,
+        "bad": n_bad,
+        "skip_bad": job.skip_bad and str(job.skip_bad),
+        "rows_per_second": n_rows / seconds,
+        "busy": busy,
+        "limit": max(busy, key=lambda part: busy[part]),
+    }
+
+
+def _ahead(source: Iterator[Chunk], times: _Times) -> Iterator[Chunk]:
+    """The same chunks, read in a thread while those before are used."""
+    queue: Queue[Any] = Queue(_AHEAD)
+    stopped = Event()
+
+    def put(item: Any) -> None:
+        while not stopped.is_set():
+            with suppress(Full):
+                return queue.put(item, timeout=0.1)
+
+    def read() -> None:
+        try:
+            while not stopped.is_set():
+                with times.of("reading"):
+                    chunk = next(source, None)
+                put(chunk)
+                if chunk is None:
+                    return
+        except BaseException as error:  # raised where it is used
+            put(error)
+
+    thread = Thread(target=read)
+    thread.start()
+    try:
+        while (item := queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _header(probabilities: bool) -> bytes:
+    return b"ImageId,Label" + (b"".join(b",p%d" % digit for digit in range(10)) if probabilities else b"") + b"\n"
+
+
+def _write(output: BinaryIO, job: Job, chunk: Chunk, log_p: np.ndarray, times: _Times) -> None:
+    """Append a chunk's bad rows, then its labels: what comes after the last label is done again by who goes on."""
+    with times.of("writing"):
+        if chunk.bad and job.skip_bad:
+            with job.skip_bad.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(map(_told, chunk.bad))
+        output.write(_lines(chunk.ids, log_p, job.probabilities))
+        output.flush()
+
+
+def _told(bad: Bad) -> list[Any]:
+    return [bad.row, "; ".join(bad.faults), bad.content.decode("utf-8", "backslashreplace")]
+
+
+def _lines(ids: np.ndarray, log_p: np.ndarray, probabilities: bool) -> bytes:
+    labels = log_p.argmax(axis=1).tolist()
+    if not probabilities:
+        return "".join(map("%d,%d\n".__mod__, zip(ids.tolist(), labels, strict=True))).encode()
+    rows = _decimals(np.exp(log_p.astype(np.float64)))
+    return b"".join(b"%d,%d%s\n" % row for row in zip(ids.tolist(), labels, rows, strict=True))
+
+
+def _decimals(values: np.ndarray) -> list[bytes]:
+    """Each row of (n, m) values in [0, 1] as `,0.123456` for each value."""
+    places = 10 ** np.arange(_DECIMALS, -1, -1)
+    digits = np.rint(values * 10**_DECIMALS).astype(np.int64)[..., np.newaxis] // places % 10 + ord("0")
+    text = np.empty((*values.shape, _DECIMALS + 3), np.uint8)
+    text[..., 0], text[..., 1], text[..., 2], text[..., 3:] = ord(","), digits[..., 0], ord("."), digits[..., 1:]
+    return [row.tobytes() for row in text.reshape(len(values), -1)]
+
+
+def _begun(partial: Path, job: Job) -> int:
+    """The last whole row of what was written before, 0 without; what is torn or was to come after it is cut off."""
+    after = 0
+    with _explained(partial):
+        if partial.exists():
+            with partial.open("r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _TAIL))
+                tail = file.read()
+                whole = tail[: tail.rfind(b"\n") + 1]
+                last = whole.splitlines()[-1].split(b",")[0] if whole else b""
+                after = int(last) if last.isdigit() else 0
+                file.truncate(size - len(tail) + len(whole) if after else 0)
+    if job.skip_bad:
+        _cut_bad(job.skip_bad, after)
+    return after
+
+
+def _cut_bad(path: Path, after: int) -> None:
+    """Leave the bad rows up to row `after`; a new file gets its header."""
+    kept = [_BAD_HEADER]
+    with _explained(path):
+        if after and path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in list(csv.reader(file))[1:] if row[0].isdigit() and int(row[0]) <= after]
+            kept += [_csv_line(row) for row in rows]
+        path.write_text("".join(kept), encoding="utf-8", newline="")
+
+
+def _csv_line(row: Sequence[str]) -> str:
+    from io import StringIO
+
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue()
+
+
+def _finish(partial: Path, output: Path) -> None:
+    """Give the whole output its name, once it is on the disk."""
+    with _explained(partial), partial.open("rb") as file:
+        os.fsync(file.fileno())
+        partial.replace(output)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}). With room and permission the same command goes on."
+        ) from error
