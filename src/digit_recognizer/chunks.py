@@ -88,10 +88,10 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
                     f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without end."
                 )
             continue
-        is_cut = is_last and not lines.endswith((b"\n", b"\r"))
         ids, values, bad = [], [], []
         for block in _blocks(lines):
-            plain = None if is_cut else parse_plain(block, columns)
+            is_cut = not block.endswith((b"\n", b"\r"))  # which only the file's end can be
+            plain = parse_plain(block, columns)
             n_block = len(block.splitlines()) if plain is None else len(plain)
             if n_rows + n_block > after:
                 skipped = max(0, after - n_rows)

@@ -1,0 +1,172 @@
+"""`digits predict`: any number of images labelled by a run, killed and gone on with, with bad rows set aside."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer import blending, bookkeeping, chunks, labelling, pipeline, runs
+from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.labelling import Job, predict
+from digit_recognizer.models import MODELS
+from digit_recognizer.recipes import RECIPES, change
+from seen_from_outside import digits, started, until
+from tiny import tiny
+
+SEVERAL = change(RECIPES["quick"], {"epochs": 1, "folds": 2, "full": True, "tta": "shift"})
+TEST = Path("data/sample/test.csv")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with two finished runs of tiny networks: `one`, and `several`, two folds and a network of all rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "lenet5", tiny("lenet5"))
+        patch.chdir(tmp_path_factory.mktemp("finished"))
+        one = change(RECIPES["quick"], {"epochs": 1})
+        for name, recipe in {"one": one, "several": SEVERAL}.items():
+            pipeline.run(pipeline.Job("mine", recipe, Path("sample"), run_name=name))
+        return Path.cwd()
+
+
+@pytest.fixture
+def trained(finished, tmp_path, monkeypatch, tiny_lenet5):
+    """A copy of it to work in."""
+    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(chunks, "_BLOCK", 60_000)
+    monkeypatch.setattr(chunks, "_CACHE", 9_000)
+
+
+def submission_of(run):
+    with bookkeeping.ledger() as book:
+        return (runs.folder_of(book.run(run)) / "submission.csv").read_bytes()
+
+
+def rows_of(path):
+    return path.read_bytes().splitlines()
+
+
+def test_test_csv_gets_the_labels_of_the_submission(trained, small):
+    for run in ("one", "several"):
+        result = predict(Job(TEST, run, Path("out.csv")))
+        assert Path("out.csv").read_bytes() == submission_of(run)
+        assert (result["rows"], result["bad"]) == (597, 0)
+        assert result["limit"] in result["busy"]
+    blending.blend(["one", "several"], weights="equal")
+    predict(Job(TEST, "last", Path("out.csv")))
+    assert Path("out.csv").read_bytes() == submission_of("last")
+    assert not list(Path().glob("*.partial"))
+
+
+def test_probabilities_stand_beside_the_labels(trained):
+    predict(Job(TEST, "several", Path("out.csv"), probabilities=True))
+    header, *lines = rows_of(Path("out.csv"))
+    assert header == b"ImageId,Label,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9"
+    values = np.array([line.split(b",")[2:] for line in lines], float)
+    with bookkeeping.ledger() as book:
+        _, _, test_log_p = bookkeeping.probabilities(book.run("several"))
+    assert np.abs(values - np.exp(test_log_p)).max() < 2e-6
+    assert {len(line.split(b",")[2]) for line in lines} == {len("0.123456")}
+
+
+@pytest.mark.parametrize("torn", [b"", b"\n", b"1", b"12,"])
+@pytest.mark.parametrize("kept", [0, 1, 200, 596])
+def test_what_is_left_of_a_killed_one_is_gone_on_with(trained, small, torn, kept):
+    job = Job(TEST, "one", Path("out.csv"))
+    with bookkeeping.ledger() as book:
+        partial = labelling._partial(job, book.run("one")["submission_hash"])
+    whole = submission_of("one")
+    lines = whole.splitlines(keepends=True)
+    partial.write_bytes(b"".join(lines[: kept + 1]).rstrip(b"\n") + (torn or b"\n") if kept else torn)
+    result = predict(job)
+    assert Path("out.csv").read_bytes() == whole
+    assert result["began_after_row"] in (kept, kept - 1)
+
+
+def with_bad_rows():
+    """test.csv with three bad rows, and their numbers."""
+    lines = TEST.read_bytes().splitlines(keepends=True)
+    for row, text in {5: b"oops\n", 300: b'"' + lines[300], 597: lines[597][:-1] + b",1\n"}.items():
+        lines[row] = text
+    Path("bad.csv").write_bytes(b"".join(lines))
+    return [5, 300, 597]
+
+
+def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
+    numbers = with_bad_rows()
+    with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*--skip-bad"):
+        predict(Job(Path("bad.csv"), "one", Path("out.csv")))
+    assert not list(Path().glob("out.csv*"))
+    job = Job(Path("bad.csv"), "one", Path("out.csv"), skip_bad=Path("aside.csv"))
+    assert predict(job)["bad"] == 3
+    good = submission_of("one").splitlines()
+    assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
+    header, *aside = rows_of(Path("aside.csv"))
+    assert header == b"row,fault,content"
+    assert [int(line.split(b",")[0]) for line in aside] == numbers
+    before = Path("aside.csv").read_bytes()
+    with bookkeeping.ledger() as book:
+        partial = labelling._partial(job, book.run("one")["submission_hash"])
+    partial.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n")
+    predict(job)
+    assert Path("aside.csv").read_bytes() == before
+    assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"source": Path("gone.csv")}, "gone.csv: not found"),
+        ({"source": Path("data/sample/train.csv"), "output": Path("data/sample/train.csv")}, "must be different files"),
+        ({"output": Path("nowhere/out.csv")}, "in a folder that is there"),
+        ({"output": Path("data")}, "expected the name of a file"),
+        ({"run": "nosuch"}, "nosuch"),
+        ({"skip_bad": Path("out.csv")}, "must be different files"),
+    ],
+)
+def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, message):
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(InputError, match=message):
+        predict(Job(**{"source": TEST, "run": "one", "output": Path("out.csv"), **changed}))
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_lost_weights_and_a_full_disk_are_told(trained, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(labelling, "_lines", full)
+        with pytest.raises(RunError, match=r"out.csv.*partial: cannot be written \(No space left.*goes on"):
+            predict(Job(TEST, "one", Path("out.csv")))
+    predict(Job(TEST, "one", Path("out.csv")))
+    with bookkeeping.ledger() as book:
+        (runs.folder_of(book.run("one")) / "weights.npz").unlink()
+    with pytest.raises(InputError, match=r"weights.npz is gone"):
+        predict(Job(TEST, "one", Path("out.csv")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
+def test_a_killed_command_typed_again_ends_with_the_same_bytes(tmp_path):
+    assert digits(tmp_path, "run", "--data", "sample", "--recipe", "quick", "--epochs", "1") == 0
+    header, *lines = (tmp_path / "data/sample/test.csv").read_bytes().splitlines(keepends=True)
+    (tmp_path / "many.csv").write_bytes(header + b"".join(lines) * 120)
+    words = ["predict", "many.csv", "--run", "last", "-o"]
+    with started(tmp_path, *words, "killed.csv") as process:
+        until(lambda: any(path.stat().st_size > 100 for path in tmp_path.glob("*.partial")))
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed.csv").exists()
+    assert digits(tmp_path, *words, "killed.csv") == 0
+    assert digits(tmp_path, *words, "whole.csv") == 0
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert (tmp_path / "whole.csv").read_bytes().count(b"\n") == 120 * 597 + 1
