@@ -52,11 +52,11 @@ def voices(book: Ledger, run: Row, share: float = 1.0) -> list[Voice]:
     for row in heard:
         folder = runs.member_folder(runs.folder_of(run), row["name"], len(members))
         weights = runs.read_arrays(folder / "weights.npz")
-        found.append(Voice(_own(recipe, row["name"]), folder, weights, share / len(heard)))
+        found.append(Voice(own_recipe(recipe, row["name"]), folder, weights, share / len(heard)))
     return found
 
 
-def _own(recipe: Recipe, name: str) -> Recipe:
+def own_recipe(recipe: Recipe, name: str) -> Recipe:
     """The recipe of the network of that name, which begins with its position where there are several kinds."""
     own = networks(recipe)
     return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]

@@ -15,6 +15,7 @@ from .recipe_options import must_be_unchanged, recipe_like, recipe_of, recipe_op
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
 @place_options
+@click.option("--dry-run", is_flag=True, help="Only tell which networks, how long by the ledger, and how much memory.")
 @click.option("--check", is_flag=True, help="Say how near a repetition by --like comes to its run, and had to come.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
 @click.option("--answers", type=FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
@@ -28,7 +29,7 @@ def run(**options: Any) -> None:
 
     All that belongs to it goes to submissions/<run>/. Without Kaggle's files a small built-in sample is used.
     """
-    from .. import pipeline
+    from .. import forecast, pipeline
 
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
@@ -39,11 +40,15 @@ def run(**options: Any) -> None:
     resumed = run_to_resume(options) if options["resume"] is not None else None
     name, recipe = recipe_like(resumed) if resumed else recipe_of(options)
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
+    data = options["data"] or (Path(origin["data"]) if origin else None)
+    if options["dry_run"]:
+        found = forecast.forecast(recipe, data, places)
+        return print_json(found) if options["as_json"] else forecast.show(found)
     result = pipeline.run(
         pipeline.Job(
             recipe_name=name,
             recipe=recipe,
-            data=options["data"] or (Path(origin["data"]) if origin else None),
+            data=data,
             origin=origin,
             resumes=resumed is not None,
             check=options["check"],

@@ -1,0 +1,61 @@
+"""`digits run --dry-run`: what it would train, and how long by what the ledger knows."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer import bookkeeping, cli, forecast, runs
+from digit_recognizer.places import HERE, Places
+from digit_recognizer.recipes import RECIPES, change
+
+RECIPE = change(RECIPES["quick"], {"folds": 3, "epochs": 10})
+SAMPLE = Path("sample")
+
+
+def enter(seconds, epochs, train_n=800, threads=None, model="lenet5"):
+    """A run of the ledger with a network that took so long."""
+    recipe = change(RECIPES["quick"], {"epochs": epochs, "model": model})
+    facts = {"kind": "run", "recipe_name": "quick", "recipe": asdict(recipe), "data": "data", "source": "sample"}
+    facts |= {"train_hash": "1", "test_hash": "2"} | ({"threads": threads} if threads else {})
+    row = {"name": f"{model}-seed0", "model": model, "seed": 0, "weights": 9, "train_n": train_n}
+    with bookkeeping.ledger() as book, bookkeeping.entered(book, "one", **facts) as entry:
+        book.add_member(entry.number, **row, train_accuracy=1, train_loss=0, seconds=seconds)
+
+
+@pytest.mark.usefixtures("workplace")
+def test_a_plan_names_each_network_and_nothing_is_written():
+    found = forecast.forecast(RECIPE, SAMPLE, HERE)
+    assert [one["name"] for one in found["networks"]] == [f"lenet5-seed0-fold{fold}" for fold in (1, 2, 3)]
+    assert {(one["epochs"], one["fitted"], one["held_out"]) for one in found["networks"]} == {(10, 800, 400)}
+    assert (found["seconds"], found["at_a_time"]) == (None, 1)
+    assert not runs.folders()
+
+
+@pytest.mark.usefixtures("workplace")
+def test_seconds_follow_from_networks_of_the_ledger_that_are_most_alike():
+    enter(40, epochs=10)
+    enter(1, epochs=10, model="wide-cnn")
+    enter(1, epochs=10, threads=99)
+    found = forecast.forecast(RECIPE, SAMPLE, HERE)
+    assert [one["seconds"] for one in found["networks"]] == [40, 40, 40]
+    assert found["seconds"] == 120
+    enter(20, epochs=5, threads=1)
+    two = forecast.forecast(change(RECIPE, {"threads": 1}), SAMPLE, Places(2))
+    assert (two["seconds"], two["at_a_time"]) == (80, 2)  # two of 40 s at once, then the third
+    assert two["bytes"] == 2 * two["networks"][0]["bytes"]
+    for _ in range(5):
+        enter(30, epochs=10)
+    enter(999, epochs=1000)
+    assert forecast.forecast(RECIPE, SAMPLE, HERE)["networks"][0]["seconds"] == 30
+
+
+@pytest.mark.usefixtures("workplace")
+def test_the_command_tells_the_plan(capfd):
+    with pytest.raises(SystemExit) as leave:
+        cli.main(["run", "--data", "sample", "--folds", "2", "--workers", "2", "--dry-run"])
+    out = capfd.readouterr().out
+    assert leave.value.code == 0
+    assert "lenet5-seed0-fold2" in out
+    assert "Networks: 2, 2 at a time" in out
+    assert "Nothing was trained." in out
