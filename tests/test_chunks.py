@@ -49,7 +49,7 @@ def csv_of(*rows):
         lambda: gzip.compress(csv_of(*ROWS[:3])) + gzip.compress(b"".join(ROWS[3:])),
         lambda: csv_of(*ROWS).replace(b"\n", b"\r\n"),
         lambda: csv_of(*ROWS).replace(b"\n", b"\r"),
-        lambda: b"\xef\xbb\xbf" + csv_of(*ROWS) + b"\n\n\r\n",
+        lambda: b"\xef\xbb\xbf" + csv_of(*ROWS) + b"\n \n  \r\n ",
         lambda: csv_of(*ROWS).replace(b",0", b",000").replace(b",7,", b', "7.0",'),
         lambda: b"label," + csv_of(*(b"9," + row for row in ROWS)),
         lambda: npy(PIXELS),
@@ -98,6 +98,15 @@ def test_a_bad_row_is_told_by_its_line_and_the_others_are_read(row, fault, reque
 
 
 @pytest.mark.usefixtures("workplace", "small")
+def test_many_bad_rows_come_some_at_a_time():
+    Path("images").write_bytes(csv_of(ROWS[0]) + b"\n" * 20_000 + ROWS[1])
+    found = list(chunks.read(Path("images")))
+    assert sum(len(chunk.bad) for chunk in found) == 20_000
+    assert max(len(chunk.bad) for chunk in found) < 2_000
+    assert found[-1].ids.tolist() == [20_002]
+
+
+@pytest.mark.usefixtures("workplace", "small")
 def test_the_last_row_of_a_file_that_was_cut_short_is_bad():
     ids, _, [bad] = read(csv_of(*ROWS)[:-1])
     assert ids == [1, 2, 3, 4, 5, 6]
@@ -141,10 +150,14 @@ def test_an_array_of_another_form_is_refused_with_the_cure(array, received):
 
 
 @pytest.mark.usefixtures("workplace", "small")
-def test_an_array_that_is_cut_short_is_told_by_the_row_where_it_ends():
+def test_an_array_that_is_damaged_or_empty_is_told():
     content = npy(PIXELS)
-    with pytest.raises(InputError, match="cut short, it ends within row 7"):
+    with pytest.raises(InputError, match="expected 7 images, received 5 bytes too few"):
         read(content[:-5])
+    with pytest.raises(InputError, match="received none"):
+        read(npy(PIXELS[:0]))
+    with pytest.raises(InputError, match="a damaged npy"):
+        read(content.replace(b"(7, 784)", b"((7, 784"))
     with pytest.raises(InputError, match="a damaged npy"):
         read(content[:40])
 

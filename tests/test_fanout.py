@@ -32,6 +32,7 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     with started(tmp_path, "run", "--resume", "last", "--workers", "2") as process:
         until(lambda: checkpoints() - before)
         os.kill(children_of(process.pid)[0], signal.SIGKILL)
+        assert process.poll() is None
     assert process.returncode == 0, (tmp_path / "printed").read_text()
     assert not checkpoints()
     alone = tmp_path / "alone"
@@ -50,6 +51,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 class Dying:
     """A pool whose processes die `n` times; before that, each try may leave a checkpoint."""
+
+    deaths = (BrokenExecutor,)
 
     def __init__(self, n, leaves=False):
         self.n, self.leaves, self.tries = n, leaves, 0
@@ -72,6 +75,12 @@ class Dying:
     def bring(self, names):
         pass
 
+    def device(self, threads):
+        self.tries += 1
+        if self.tries <= self.n:
+            raise BrokenExecutor
+        return "cpu"
+
 
 def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     found = {}
@@ -79,6 +88,9 @@ def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     assert found == {"one": 1}
     with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*--dry-run"):
         fanout.train(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
+    assert fanout.device(Dying(2), 1) == "cpu"
+    with pytest.raises(RunError, match="die at their start"):
+        fanout.device(Dying(3), 1)
     fanout.train(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
     assert found == {"one": 2}
 

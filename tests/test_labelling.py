@@ -77,18 +77,24 @@ def test_probabilities_stand_beside_the_labels(trained):
     assert {len(line.split(b",")[2]) for line in lines} == {len("0.123456")}
 
 
-@pytest.mark.parametrize("torn", [b"", b"\n", b"1", b"12,"])
-@pytest.mark.parametrize("kept", [0, 1, 200, 596])
+def growing(job):
+    """The files in which output and aside of a job grow."""
+    with bookkeeping.ledger() as book:
+        return [*labelling._growing(job, book.run(job.run)["submission_hash"]).values()]
+
+
+@pytest.mark.parametrize("torn", [b"", b"1", b"12,"])
+@pytest.mark.parametrize("kept", [0, 1, 200, 597])
 def test_what_is_left_of_a_killed_one_is_gone_on_with(trained, small, torn, kept):
     job = Job(TEST, "one", Path("out.csv"))
-    with bookkeeping.ledger() as book:
-        partial = labelling._partial(job, book.run("one")["submission_hash"])
+    [partial] = growing(job)
     whole = submission_of("one")
-    lines = whole.splitlines(keepends=True)
-    partial.write_bytes(b"".join(lines[: kept + 1]).rstrip(b"\n") + (torn or b"\n") if kept else torn)
+    partial.write_bytes(b"".join(whole.splitlines(keepends=True)[: kept + 1]) + torn)
+    Path("out.csv.0123456789ab.partial").touch()  # of another input
     result = predict(job)
     assert Path("out.csv").read_bytes() == whole
-    assert result["began_after_row"] in (kept, kept - 1)
+    assert (result["began_after_row"], result["rows"]) == (kept, 597)
+    assert not list(Path().glob("*.partial"))
 
 
 def with_bad_rows():
@@ -104,7 +110,7 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
     numbers = with_bad_rows()
     with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*--skip-bad"):
         predict(Job(Path("bad.csv"), "one", Path("out.csv")))
-    assert not list(Path().glob("out.csv*"))
+    assert not Path("out.csv").exists()
     job = Job(Path("bad.csv"), "one", Path("out.csv"), skip_bad=Path("aside.csv"))
     assert predict(job)["bad"] == 3
     good = submission_of("one").splitlines()
@@ -113,12 +119,16 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
     assert header == b"row,fault,content"
     assert [int(line.split(b",")[0]) for line in aside] == numbers
     before = Path("aside.csv").read_bytes()
-    with bookkeeping.ledger() as book:
-        partial = labelling._partial(job, book.run("one")["submission_hash"])
-    partial.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n")
-    predict(job)
+    output, aside = growing(job)
+    output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n2")
+    aside.write_bytes(before[:-3])  # torn, and with a row too many
+    result = predict(job)
+    assert (result["rows"], result["bad"], result["began_after_row"]) == (594, 3, 250)
     assert Path("aside.csv").read_bytes() == before
     assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
+    output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n")  # and of the bad rows nothing is left
+    assert predict(job)["began_after_row"] == 0
+    assert Path("aside.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -145,7 +155,7 @@ def test_lost_weights_and_a_full_disk_are_told(trained, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(labelling, "_lines", full)
-        with pytest.raises(RunError, match=r"out.csv.*partial: cannot be written \(No space left.*goes on"):
+        with pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*goes on"):
             predict(Job(TEST, "one", Path("out.csv")))
     predict(Job(TEST, "one", Path("out.csv")))
     with bookkeeping.ledger() as book:

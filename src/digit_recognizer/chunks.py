@@ -4,12 +4,15 @@ The rules for a row are those of `careful`, which judges those that are not plai
 """
 
 import gzip
+import os
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -48,12 +51,13 @@ class Chunk:
 
 
 def fingerprint(path: Path) -> str:
-    """What tells inputs apart: size, and CRC-32 of begin and end. Raises InputError when it cannot be read."""
+    """What tells inputs apart: size, time, and CRC-32 of begin and end. Raises InputError when it cannot be read."""
     with _explained(path), path.open("rb") as file:
         begin = file.read(_BLOCK)
         size = file.seek(0, 2)
         file.seek(max(0, size - _BLOCK))
-        return f"{size}-{zlib.crc32(file.read(), zlib.crc32(begin)):08x}"
+        changed = os.fstat(file.fileno()).st_mtime_ns
+        return f"{size}-{changed}-{zlib.crc32(file.read(), zlib.crc32(begin)):08x}"
 
 
 def read(path: Path, after: int = 0) -> Iterator[Chunk]:
@@ -73,7 +77,9 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
     """`content` is what `file` holds, unpacked."""
     rest = content.read(_HEAD)
     if other := other_than_csv(rest):
-        raise InputError(f"{path}: expected images, received {other[0]}. Cure: {other[1]}.")
+        raise InputError(
+            f"{path}: expected a CSV, a gzip of one or an .npy, received {other[0]}. Unpack or write it anew."
+        )
     head, end, rest = _cut_head(rest)
     columns = columns_of(head, str(path))
     n_rows = 0  # before `rest`
@@ -88,21 +94,25 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
                     f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without end."
                 )
             continue
-        ids, values, bad = [], [], []
-        for block in _blocks(lines):
-            is_cut = not block.endswith((b"\n", b"\r"))  # which only the file's end can be
-            plain = parse_plain(block, columns)
-            n_block = len(block.splitlines()) if plain is None else len(plain)
-            if n_rows + n_block > after:
+        ids, values, bad = _nothing()
+        for piece in _pieces(lines):
+            is_cut = not piece.endswith(b"\n")  # which only the file's end can be
+            plain = parse_plain(piece, columns)
+            n_here = piece.count(b"\n") + is_cut
+            if n_rows + n_here > after:
                 skipped = max(0, after - n_rows)
                 if plain is None:
-                    own, plain, wrong = _judged(block.splitlines()[skipped:], columns, n_rows + skipped, is_cut)
+                    rows = piece.removesuffix(b"\n").split(b"\n")[skipped:]
+                    own, plain, wrong = _judged(rows, columns, n_rows + skipped, is_cut)
                     bad += wrong
                 else:
-                    own, plain = np.arange(n_rows + skipped + 1, n_rows + n_block + 1), plain[skipped:]
+                    own, plain = np.arange(n_rows + skipped + 1, n_rows + n_here + 1), plain[skipped:]
                 ids.append(own)
                 values.append(plain[:, -N_PIXELS:])
-            n_rows += n_block
+            n_rows += n_here
+            if sum(map(len, ids)) + len(bad) >= ROWS:
+                yield Chunk(np.concatenate(ids), np.concatenate(values), bad, file.tell())
+                ids, values, bad = _nothing()
         if ids:
             yield Chunk(np.concatenate(ids), np.concatenate(values), bad, file.tell())
     if not n_rows:
@@ -139,8 +149,14 @@ def _within(values: np.ndarray, low: int, high: int) -> bool:
     return bool(values.min() >= low and values.max() <= high)
 
 
-def _blocks(lines: bytes) -> Iterator[bytes]:
-    """Whole lines, some of them at a time."""
+def _nothing() -> tuple[list[np.ndarray], list[np.ndarray], list[Bad]]:
+    return [], [], []
+
+
+def _pieces(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, some of them at a time, that end as on Unix."""
+    if b"\r" in lines:
+        lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     start = 0
     while start < len(lines):
         end = lines.find(b"\n", start + _CACHE) + 1 or len(lines)
@@ -160,22 +176,14 @@ def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
     """The lines that have ended, and the rest; empty ones at the end may be the file's end, and belong to the rest."""
-    if is_last:
-        return text.rstrip(b"\r\n ") + _line_end(text) if text.strip() else b"", b""
-    place = text.rfind(b"\n")
-    place = text.rfind(b"\r", 0, len(text) - 1) if place < 0 else place
-    kept = text[: place + 1].rstrip(b"\r\n")
-    if not kept:
-        return b"", text
-    following = text[len(kept) : len(kept) + 2]
-    width = 2 if following == b"\r\n" else 1
-    return text[: len(kept) + width], text[len(kept) + width :]
-
-
-def _line_end(text: bytes) -> bytes:
-    """A line end if the last line with content has one."""
-    kept = text.rstrip(b"\r\n ")
-    return b"\n" if set(text[len(kept) :]) & set(b"\r\n") else b""
+    ended = text if is_last else text[: text.rfind(b"\n") + 1] or text[: text.rfind(b"\r", 0, len(text) - 1) + 1]
+    content = len(ended.rstrip(b"\r\n "))
+    if not content:
+        return b"", b"" if is_last else text
+    following = ended[content:].lstrip(b" ")
+    width = 2 if following.startswith(b"\r\n") else min(1, len(following))
+    end = len(ended) - len(following) + width
+    return text[:end], text[end:]
 
 
 def _judged(
@@ -200,18 +208,23 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         version = npy_format.read_magic(file)
         read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, by_columns, dtype = read_header(file)
-    except ValueError as error:
+        n_missing = shape[0] * N_PIXELS - (os.fstat(file.fileno()).st_size - file.tell())
+    except (ValueError, LookupError, TypeError, SyntaxError, TokenError, struct.error) as error:
         raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
     if dtype != np.uint8 or shape[1:] not in ((N_PIXELS,), (SIDE, SIDE)) or by_columns:
         kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
         cure = 'numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8"))'
         raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. Write {cure}")
+    if n_missing or not shape[0]:
+        raise InputError(
+            f"{path}: expected {shape[0]:,} images, received {n_missing:,} bytes too few. Write it again."
+            if n_missing
+            else f"{path}: expected images, received none."
+        )
     file.seek(after * N_PIXELS, 1)
     for first in range(after, shape[0], ROWS):
         n = min(ROWS, shape[0] - first)
         content = file.read(n * N_PIXELS)
-        if len(content) < n * N_PIXELS:
-            raise InputError(f"{path}: cut short, it ends within row {first + len(content) // N_PIXELS + 1:,}.")
         pixels = np.frombuffer(content, np.uint8).reshape(n, N_PIXELS)
         yield Chunk(np.arange(first + 1, first + n + 1), pixels, [], file.tell())
 

@@ -8,7 +8,7 @@ run's folder.
 
 import multiprocessing
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, Variable, WorkerPlugin, get_worker
+from distributed import Client, KilledWorker, Variable, WorkerPlugin, get_worker
 from distributed.security import Security
 
 from . import fanout, resuming, runs, worker
@@ -25,7 +25,7 @@ from .errors import InputError, RunError
 from .files import read_bytes
 
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
-_pools: dict[str, fanout.Processes] = {}  # of this process, when it is a worker, by the names of those who ask
+_here: dict[str, "fanout.Processes | Exception"] = {}  # of a worker, by who asks: the process, or why there is none
 
 
 class _Unwanted(Exception):
@@ -42,20 +42,36 @@ class _Prepared(WorkerPlugin):  # type: ignore[misc]
         _prepare(self.name, self._setup, worker)
 
     def teardown(self, worker: Any) -> None:
-        if pool := _pools.pop(self.name, None):
+        if isinstance(pool := _here.pop(self.name, None), fanout.Processes):
             pool.close()
 
 
 def _prepare(name: str, setup: worker.Setup, here: Any) -> None:
+    """Make a worker ready. Raises InputError when it is not fit; one that came later raises that again at its work."""
+    try:
+        _check(setup, here)
+    except InputError as error:
+        _here[name] = error
+        raise
+    worker.forget_credentials()
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
+    _here[name] = fanout.Processes(1, setup)
+
+
+def _pool(name: str) -> fanout.Processes:
+    found = _here[name]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _check(setup: worker.Setup, here: Any) -> None:
     if here.state.nthreads != 1:
         raise InputError(
             f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; how "
             "many threads train a network is said by the recipe."
         )
     worker.check(setup)
-    worker.forget_credentials()
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
-    _pools[name] = fanout.Processes(1, setup)
 
 
 @contextmanager
@@ -69,19 +85,27 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
     name = f"digits-{uuid4()}"
     try:
         security = Security(require_encryption=address.startswith("tls"), **given)
+        if address.startswith("tls"):
+            security.get_connection_args("client")["ssl_context"].get_ca_certs()
+    except (AttributeError, OSError, TypeError, ValueError) as error:  # ssl's is an OSError
+        told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
+        raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
+    try:
         client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False, name=name)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
     with client:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE)
-            client.register_plugin(_Prepared(name, setup), name=name)
         except TimeoutError as error:
             start = f"dask worker {address} --nthreads 1"
             raise RunError(f"--cluster {address}: no worker is there. Start some: {start}") from error
-        except ImportError as error:
-            raise RunError(f"--cluster {address}: a worker lacks this program ({error}). Install it there.") from error
         try:
+            try:
+                client.register_plugin(_Prepared(name, setup), name=name)
+            except ImportError as error:
+                told = f"--cluster {address}: a worker lacks this program ({error}). Install it there."
+                raise RunError(told) from error
             yield Cluster(client, name)
         finally:
             with suppress(OSError, RuntimeError):  # the scheduler may be gone
@@ -91,21 +115,25 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
 class Cluster:
     """A pool of the workers of a scheduler, those included that come later."""
 
+    deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError, KilledWorker)
+
     def __init__(self, client: Client, name: str) -> None:
         self._client, self._name = client, name
+        self._try = ""  # another for each executor, so that nothing of an earlier one is taken for its own
         self._news: SimpleQueue[str] = SimpleQueue()  # the names of networks with a new checkpoint
         self._folders: dict[str, Path] = {}
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         executor = self._client.get_executor(pure=False)
-        self._client.subscribe_topic(self._name, lambda event: self._news.put(event[1]["member"]))
+        self._try, self._news = f"digits-{uuid4()}", SimpleQueue()
+        self._client.subscribe_topic(self._try, lambda event, news=self._news: news.put(event[1]["member"]))
         try:
             yield executor
         finally:
             executor.shutdown(wait=False)  # cancels what is not done
             with suppress(OSError, RuntimeError):
-                self._client.unsubscribe_topic(self._name)
+                self._client.unsubscribe_topic(self._try)
                 for member in self._folders:
                     self._variable(member).delete()
             self._folders.clear()
@@ -113,7 +141,7 @@ class Cluster:
     def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
         self._folders[job.member.name] = folder
         self._variable(job.member.name).set(_newest(folder))
-        return executor.submit(_work, job, self._name)
+        return executor.submit(_work, job, self._name, self._try)
 
     def bring(self, names: Collection[str]) -> None:
         told = set()
@@ -121,7 +149,7 @@ class Cluster:
             while True:
                 told.add(self._news.get_nowait())
         for member in told & set(names):
-            epoch, content = self._variable(member).get()
+            epoch, content = self._variable(member).get(timeout=_PATIENCE)
             resuming.keep_packed(self._folders[member], epoch, content)
 
     def device(self, threads: int) -> str:
@@ -129,15 +157,16 @@ class Cluster:
         return device
 
     def _variable(self, member: str) -> Variable:
-        return Variable(f"{self._name}-{member}", client=self._client)
+        return Variable(f"{self._try}-{member}", client=self._client)
 
 
-def _work(job: worker.Job, name: str) -> Outcome:
+def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
     """On a worker: have a network trained, and send each checkpoint to the scheduler."""
+    pool = _pool(name)
     here = get_worker()
     key = here.get_current_task()
-    variable = Variable(f"{name}-{job.member.name}")
-    told, content = variable.get()
+    variable = Variable(f"{attempt}-{job.member.name}")
+    told, content = variable.get(timeout=_PATIENCE)
     outcomes = []
 
     with TemporaryDirectory() as place:
@@ -153,15 +182,15 @@ def _work(job: worker.Job, name: str) -> Outcome:
             epoch, content = _newest(folder)
             if epoch > told:
                 variable.set([epoch, content])
-                here.log_event(name, {"member": job.member.name, "epoch": epoch})
+                here.log_event(attempt, {"member": job.member.name, "epoch": epoch})
                 told = epoch
 
-        fanout.train(_pools[name], {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
+        fanout.train(pool, {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
     return outcomes[0]
 
 
 def _device(name: str, threads: int) -> str:
-    return _pools[name].device(threads)
+    return fanout.device(_pool(name), threads)
 
 
 def _newest(folder: Path) -> list[Any]:

@@ -37,6 +37,8 @@ class Pool(Protocol):
     def device(self, threads: int) -> str:
         """Where the processes compute: cpu or gpu."""
 
+    deaths: tuple[type[Exception], ...]  # what a future raises whose process has died
+
 
 def train(
     pool: Pool,
@@ -56,13 +58,23 @@ def train(
         before = progress
         try:
             _train(pool, left, on_outcome, on_moment)
-        except (BrokenExecutor, CancelledError) as error:
+        except pool.deaths as error:
             if tries == _TRIES:
                 raise RunError(
                     f"those who train died {_TRIES} times before one had finished an epoch ({type(error).__name__}). "
                     "Is there memory for so many? --dry-run tells what they need; or use fewer."
                 ) from error
             time.sleep(_MOMENT)
+
+
+def device(pool: Pool, threads: int) -> str:
+    """Where a pool computes: cpu or gpu. Raises RunError when its processes die at their start."""
+    for _ in range(_TRIES):
+        try:
+            return pool.device(threads)
+        except pool.deaths as error:
+            death = error
+    raise RunError(f"those who are to train die at their start ({type(death).__name__}). Is there memory for so many?")
 
 
 def _train(
@@ -83,6 +95,8 @@ def _train(
 
 class Processes:
     """Processes of this machine, by joblib's loky: none is forked, as TensorFlow does not survive that."""
+
+    deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
     def __init__(self, n: int, setup: worker.Setup) -> None:
         n_gpus = len(worker.gpus())

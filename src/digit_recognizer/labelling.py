@@ -10,9 +10,11 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread
@@ -31,7 +33,8 @@ from .voices import voices
 _AHEAD = 2  # chunks that are read before they are needed
 _DECIMALS = 6  # of a probability
 _TAIL = 4096  # bytes at the end of a file, in which a line ends
-_BAD_HEADER = "row,fault,content\n"
+_BAD_HEADER = b"row,fault,content\n"
+_MOST_KEPT = 100_000  # bytes of a bad row; the longest that may be good
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,26 @@ def predict(job: Job) -> dict[str, Any]:
     with ledger() as book:
         run = book.run(job.run)
         heard = voices(book, run)
-    partial = _partial(job, run["submission_hash"])
+    growing = _growing(job, run["submission_hash"])
     with lock.alone(f"predict-{_short(str(job.output.resolve()))}", f"another process is writing {job.output}."):
+        after, n_bad = _begun(growing)
+        if after:
+            say(f"Going on after row {after:,}.")
         try:
-            after = _begun(partial, job)
-            if after:
-                say(f"Going on after row {after:,}.")
-            engine = engines.by_keras(heard)
-            found = _label(job, partial, after, engine)
-        except InputError:
-            partial.unlink(missing_ok=True)  # the input has to change
-            raise
-        _finish(partial, job.output)
-    seconds = time.perf_counter() - start
-    return {"run": run["name"], "output": str(job.output), "began_after_row": after, **found, "seconds": seconds}
+            found = _label(job, growing, after, engines.by_keras(heard))
+        finally:
+            _forget_if_empty([*growing.values()])
+        _finish(growing)
+    return {
+        "run": run["name"],
+        "output": str(job.output),
+        "skip_bad": job.skip_bad and str(job.skip_bad),
+        "began_after_row": after,
+        **found,
+        "rows": after - n_bad + found["rows"],
+        "bad": n_bad + found["bad"],
+        "seconds": time.perf_counter() - start,
+    }
 
 
 def show(result: dict[str, Any]) -> None:
@@ -102,30 +111,35 @@ def show(result: dict[str, Any]) -> None:
 def _check_paths(job: Job) -> None:
     paths = {"-o": job.output, "--skip-bad": job.skip_bad}
     for option, path in paths.items():
-        if path and (path.is_dir() or not path.parent.is_dir()):
+        if path and ((path.exists() and not path.is_file()) or not path.parent.is_dir()):
             raise InputError(f"{option} {path}: expected the name of a file in a folder that is there.")
     given = [path.resolve() for path in (job.source, job.output, job.skip_bad) if path]
     if len(set(given)) < len(given):
         raise InputError("input, -o and --skip-bad must be different files.")
 
 
-def _partial(job: Job, run_hash: str) -> Path:
-    """Where the output grows: another input, run or option has another name."""
+def _growing(job: Job, run_hash: str) -> dict[Path, Path]:
+    """Where the output, and what is set aside, grow: another input, run or option has other names."""
     told = chunks.fingerprint(job.source), run_hash, job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
-    return job.output.with_name(f"{job.output.name}.{_short(repr(told))}.partial")
+    targets = [path.resolve() for path in (job.output, job.skip_bad) if path]
+    return {path: path.with_name(f"{path.name}.{_short(repr(told))}.partial") for path in targets}
 
 
 def _short(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def _label(job: Job, partial: Path, after: int, engine: engines.Engine) -> dict[str, Any]:
+def _label(job: Job, growing: dict[Path, Path], after: int, engine: engines.Engine) -> dict[str, Any]:
     """Write the rows after so many; what was done."""
     times, n_rows, n_bad = _Times(), 0, 0
     begin = time.perf_counter()
-    with _explained(partial), partial.open("ab") as output, ThreadPoolExecutor(1) as writer:
+    with ExitStack() as closing:
+        closing.enter_context(_explained(job.output))
+        output, *aside = [closing.enter_context(path.open("ab")) for path in growing.values()]
+        writer = closing.enter_context(ThreadPoolExecutor(1))
         if not after:
-            output.write(_header(job.probabilities))
+            for file, header in zip([output, *aside], [_header(job.probabilities), _BAD_HEADER], strict=False):
+                file.write(header)
         pending = None
         with counting(job.source.stat().st_size) as tell:
             for chunk in _ahead(chunks.read(job.source, after), times):
@@ -138,7 +152,7 @@ def _label(job: Job, partial: Path, after: int, engine: engines.Engine) -> dict[
                     log_p = engine(chunk.pixels)
                 if pending:
                     pending.result()
-                pending = writer.submit(_write, output, job, chunk, log_p, times)
+                pending = writer.submit(_write, [output, *aside], chunk, log_p, job.probabilities, times)
                 n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
                 tell(chunk.n_bytes, n_rows)
             if pending:
@@ -148,7 +162,6 @@ def _label(job: Job, partial: Path, after: int, engine: engines.Engine) -> dict[
     return {
         "rows": n_rows,
         "bad": n_bad,
-        "skip_bad": job.skip_bad and str(job.skip_bad),
         "rows_per_second": n_rows / seconds,
         "busy": busy,
         "limit": max(busy, key=lambda part: busy[part]),
@@ -192,18 +205,23 @@ def _header(probabilities: bool) -> bytes:
     return b"ImageId,Label" + (b"".join(b",p%d" % digit for digit in range(10)) if probabilities else b"") + b"\n"
 
 
-def _write(output: BinaryIO, job: Job, chunk: Chunk, log_p: np.ndarray, times: _Times) -> None:
+def _write(files: list[BinaryIO], chunk: Chunk, log_p: np.ndarray, probabilities: bool, times: _Times) -> None:
     """Append a chunk's bad rows, then its labels: what comes after the last label is done again by who goes on."""
     with times.of("writing"):
-        if chunk.bad and job.skip_bad:
-            with job.skip_bad.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows(map(_told, chunk.bad))
-        output.write(_lines(chunk.ids, log_p, job.probabilities))
+        output, *aside = files
+        for file in aside:
+            file.write(b"".join(map(_told, chunk.bad)))
+            file.flush()
+        output.write(_lines(chunk.ids, log_p, probabilities))
         output.flush()
 
 
-def _told(bad: Bad) -> list[Any]:
-    return [bad.row, "; ".join(bad.faults), bad.content.decode("utf-8", "backslashreplace")]
+def _told(bad: Bad) -> bytes:
+    """A line of CSV, without line ends in its cells."""
+    text = StringIO()
+    cells = [bad.row, "; ".join(bad.faults), bad.content[:_MOST_KEPT].decode("utf-8", "backslashreplace")]
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
 
 
 def _lines(ids: np.ndarray, log_p: np.ndarray, probabilities: bool) -> bytes:
@@ -223,48 +241,59 @@ def _decimals(values: np.ndarray) -> list[bytes]:
     return [row.tobytes() for row in text.reshape(len(values), -1)]
 
 
-def _begun(partial: Path, job: Job) -> int:
-    """The last whole row of what was written before, 0 without; what is torn or was to come after it is cut off."""
-    after = 0
-    with _explained(partial):
-        if partial.exists():
-            with partial.open("r+b") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _TAIL))
-                tail = file.read()
-                whole = tail[: tail.rfind(b"\n") + 1]
-                last = whole.splitlines()[-1].split(b",")[0] if whole else b""
-                after = int(last) if last.isdigit() else 0
-                file.truncate(size - len(tail) + len(whole) if after else 0)
-    if job.skip_bad:
-        _cut_bad(job.skip_bad, after)
-    return after
+def _begun(growing: dict[Path, Path]) -> tuple[int, int]:
+    """The last whole row of what was written before, and how many bad ones come before it.
+
+    What is torn, or was to come after it, is cut off; all of it when a file is gone.
+    """
+    output, *aside = growing.values()
+    with _explained(output):
+        after = _cut(output, tail=_TAIL)[0] if all(path.exists() for path in growing.values()) else 0
+        n_bad = [_cut(path, most=after)[1] for path in aside if path.exists()]
+        if not after:
+            for path in growing.values():
+                path.unlink(missing_ok=True)
+    return after, sum(n_bad)
 
 
-def _cut_bad(path: Path, after: int) -> None:
-    """Leave the bad rows up to row `after`; a new file gets its header."""
-    kept = [_BAD_HEADER]
-    with _explained(path):
-        if after and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in list(csv.reader(file))[1:] if row[0].isdigit() and int(row[0]) <= after]
-            kept += [_csv_line(row) for row in rows]
-        path.write_text("".join(kept), encoding="utf-8", newline="")
+def _cut(path: Path, tail: int | None = None, most: int | None = None) -> tuple[int, int]:
+    """Cut a file behind the last whole line that begins with a number, at most `most`; the number, and of how many.
+
+    Only the `tail` of the file is looked at, where one is given.
+    """
+    last = n = 0
+    with path.open("r+b") as file:
+        place = max(0, file.seek(0, os.SEEK_END) - tail) if tail else 0
+        file.seek(place)
+        end = place
+        for line in file:
+            place += len(line)
+            number = line.partition(b",")[0]
+            if not line.endswith(b"\n") or (number.isdigit() and most is not None and int(number) > most):
+                break
+            end = place
+            if number.isdigit():
+                last, n = int(number), n + 1
+        file.truncate(end)
+    return last, n
 
 
-def _csv_line(row: Sequence[str]) -> str:
-    from io import StringIO
+def _forget_if_empty(paths: Sequence[Path]) -> None:
+    """Remove the files when all have their headers alone."""
+    if all(not path.exists() or path.stat().st_size <= len(_header(True)) for path in paths):
+        for path in paths:
+            path.unlink(missing_ok=True)
 
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue()
 
-
-def _finish(partial: Path, output: Path) -> None:
-    """Give the whole output its name, once it is on the disk."""
-    with _explained(partial), partial.open("rb") as file:
-        os.fsync(file.fileno())
-        partial.replace(output)
+def _finish(growing: dict[Path, Path]) -> None:
+    """Give the whole files their names, once they are on the disk, and remove what other tries of these left."""
+    for target, path in reversed(growing.items()):
+        with _explained(path):
+            with path.open("r+b") as file:
+                os.fsync(file.fileno())
+            path.replace(target)
+            for old in target.parent.glob(f"{escape(target.name)}.*.partial"):
+                old.unlink(missing_ok=True)
 
 
 @contextmanager

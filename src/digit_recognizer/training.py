@@ -55,7 +55,7 @@ def _device(threads: int, pool: Pool | None) -> str:
     """Where the networks are trained: cpu or gpu. Who calls has made sure that Keras and its backend are installed."""
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         if pool:
-            return pool.device(threads)
+            return fanout.device(pool, threads)
         from . import train
 
         train.start_backend(threads)

@@ -5,7 +5,6 @@ Comes in: the tables, once, and jobs. Goes out: the outcome of each. Refuses to 
 
 import os
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ class Job:
 
 
 _given: Setup  # of a process that is prepared
+_wrong: Exception | None = None  # in preparing it
 _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 
 
@@ -61,17 +61,21 @@ def check(given: Setup) -> None:
 def prepare(given: Setup) -> None:
     """Make this process ready to train for its parent: with the data, with a GPU of its own if there are several.
 
-    Its parent sees to Ctrl-C and closed terminals, and Kaggle's credentials are none of its business.
+    Its parent sees to Ctrl-C and closed terminals, and Kaggle's credentials are none of its business. What goes wrong
+    is raised when it is to work, as who starts processes is not told.
     """
-    global _given
+    global _given, _wrong
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     forget_credentials()
-    _take_gpu()
-    with quietly("Loading Keras and its backend"):
-        from . import trainee  # noqa: F401
     _given = given
+    try:
+        _take_gpu()
+        with quietly("Loading Keras and its backend"):
+            from . import trainee  # noqa: F401
+    except Exception as error:
+        _wrong = error
 
 
 def forget_credentials() -> None:
@@ -85,6 +89,7 @@ def work(job: Job, folder: Path) -> Outcome:
 
     Raises Diverged when the training does, InputError when the checkpoints are damaged.
     """
+    _start(job.member.recipe.threads)
     from . import trainee
 
     parent = os.getppid()
@@ -97,18 +102,17 @@ def work(job: Job, folder: Path) -> Outcome:
         after_batch(0, 0)
         resuming.keep(folder, job.identity, checkpoint)
 
-    _start(job.member.recipe.threads)
     begun = resuming.begun(folder, job.identity)
     teachers = [teacher.network() for teacher in job.teachers]
-    ignore: Callable[[Any], None] = lambda epoch: None  # noqa: E731
-    return trainee.train_member(job.member, _given.train, _given.test, after_batch, ignore, teachers, begun, keep)
+    tables = _given.train, _given.test
+    return trainee.train_member(job.member, *tables, after_batch, teachers=teachers, begun=begun, keep=keep)
 
 
 def device(threads: int) -> str:
     """Where a prepared process computes: cpu or gpu."""
+    _start(threads)
     from . import train
 
-    _start(threads)
     return train.device()
 
 
@@ -121,6 +125,8 @@ def gpus() -> list[str]:
 
 
 def _start(threads: int) -> None:
+    if _wrong:
+        raise _wrong
     from . import train
 
     with quietly("Starting Keras's backend"):
