@@ -74,6 +74,16 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     assert not list(together.rglob("checkpoint-*.npz"))
 
 
+def test_certificates_that_are_missing_or_none_are_told(tmp_path):
+    (tmp_path / "no.pem").write_text("no certificate")
+    for tls in ({}, dict.fromkeys(("ca_file", "cert", "key"), tmp_path / "no.pem")):
+        with (
+            pytest.raises(InputError, match=r"name certificates by --tls-ca-file"),
+            connected("tls://host:1", tls, None),
+        ):
+            pass
+
+
 def test_a_worker_of_several_threads_is_refused_with_the_cure(scheduler, tmp_path):
     address, folder = scheduler
     with (

@@ -85,9 +85,9 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
     name = f"digits-{uuid4()}"
     try:
         security = Security(require_encryption=address.startswith("tls"), **given)
-        if address.startswith("tls"):
-            security.get_connection_args("client")["ssl_context"].get_ca_certs()
-    except (AttributeError, OSError, TypeError, ValueError) as error:  # ssl's is an OSError
+        if address.startswith("tls") and not security.get_connection_args("client")["ssl_context"]:
+            raise ValueError("all three are needed")
+    except (OSError, TypeError, ValueError) as error:  # ssl's is an OSError
         told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
         raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
     try:
