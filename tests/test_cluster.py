@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from digit_recognizer.cluster import connected
-from digit_recognizer.errors import RunError
+from digit_recognizer.errors import InputError, RunError
 from seen_from_outside import ENVIRONMENT, digits, fingerprints, started, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills groups of processes")]
