@@ -20,9 +20,11 @@ CALLS = {
 }
 ALLOWED = {
     ("competition.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
+    ("fanout.py", "joblib.externals.loky.ProcessPoolExecutor"),  # objects go through the pipes of our own processes
     ("group.py", "os.open"),  # of os.devnull
     ("kaggle_child.py", "os.fdopen"),  # stdout
     ("kaggle_child.py", "os.open"),  # of os.devnull
+    ("labelling.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
     ("lock.py", "path.open"),  # of a lock, which stays empty
     ("recipe_options.py", "load"),  # ours, of TOML
     ("surroundings.py", "joblib"),  # for the number of cores
