@@ -240,6 +240,8 @@ def _announce(
         else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
+    if recipe.threads:
+        say(f"Threads for each network, which is a part of the recipe: {recipe.threads}.")
     if teachers:
         unseen = " that never saw the rows it is judged by" if len(first.held_out) else ""
         say(f"Taught by networks of {recipe.teacher}{unseen}.")
