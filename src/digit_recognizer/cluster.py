@@ -19,10 +19,9 @@ from uuid import uuid4
 from distributed import Client, KilledWorker, Variable, WorkerPlugin, get_worker
 from distributed.security import Security
 
-from . import fanout, resuming, runs, worker
+from . import fanout, resuming, worker
 from .crossval import Outcome
 from .errors import InputError, RunError
-from .files import read_bytes
 
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
 _here: dict[str, "fanout.Processes | Exception"] = {}  # of a worker, by who asks: the process, or why there is none
@@ -140,7 +139,7 @@ class Cluster:
 
     def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
         self._folders[job.member.name] = folder
-        self._variable(job.member.name).set(_newest(folder))
+        self._variable(job.member.name).set(resuming.newest_packed(folder))
         return executor.submit(_work, job, self._name, self._try)
 
     def bring(self, names: Collection[str]) -> None:
@@ -179,7 +178,7 @@ def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
             task = here.state.tasks.get(key)
             if task is None or task.state == "cancelled":
                 raise _Unwanted
-            epoch, content = _newest(folder)
+            epoch, content = resuming.newest_packed(folder)
             if epoch > told:
                 variable.set([epoch, content])
                 here.log_event(attempt, {"member": job.member.name, "epoch": epoch})
@@ -191,9 +190,3 @@ def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
 
 def _device(name: str, threads: int) -> str:
     return fanout.device(_pool(name), threads)
-
-
-def _newest(folder: Path) -> list[Any]:
-    """The number of the last epoch with a checkpoint in `folder`, and the file's content; 0 and none without."""
-    epoch = runs.last_epoch_kept(folder)
-    return [epoch, read_bytes(folder / runs.CHECKPOINTS.replace("*", str(epoch))) if epoch else b""]

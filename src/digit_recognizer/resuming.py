@@ -30,38 +30,23 @@ class _Other(InputError):
 
 def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of an epoch, and keep one before it. Raises RunError, and removes none, when it fails."""
-    path = _path(folder, len(checkpoint.history))
-    runs.write_arrays(path, _arrays(identity, checkpoint))
+    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
+    told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
+    variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
+    runs.write_arrays(_path(folder, len(checkpoint.history)), told | variables)
     _forget_older(folder)
+
+
+def newest_packed(folder: Path) -> tuple[int, bytes]:
+    """The last epoch with a checkpoint in `folder`, and that checkpoint as bytes that travel; 0 and none without."""
+    epoch = runs.last_epoch_kept(folder)
+    return epoch, read_bytes(_path(folder, epoch)) if epoch else b""
 
 
 def keep_packed(folder: Path, epoch: int, content: bytes) -> None:
-    """As `keep`, of a checkpoint that came by `packed` from elsewhere."""
+    """As `keep`, of a checkpoint that came by `newest_packed` from elsewhere."""
     write_atomically(_path(folder, epoch), content)
     _forget_older(folder)
-
-
-def packed(identity: str, checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as bytes that travel."""
-    return runs.packed(_arrays(identity, checkpoint))
-
-
-def unpacked(content: bytes, identity: str, path: Path) -> Checkpoint:
-    """A checkpoint that was `packed`; `path` names it in messages.
-
-    Raises InputError when it is damaged, or of another training.
-    """
-    arrays = runs.unpacked(content, path, ("training", "history", "names"), cure="")
-    try:
-        its_identity = str(arrays.pop("training"))
-        history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
-        names = tuple(arrays.pop("names").tolist())
-        checkpoint = Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
-    if its_identity != identity:
-        raise _Other(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
-    return checkpoint
 
 
 def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint | None:
@@ -72,7 +57,7 @@ def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line
     damaged: list[str] = []
     for path in _newest_first(folder):
         try:
-            checkpoint = unpacked(read_bytes(path), identity, path)
+            checkpoint = _read(path, identity)
         except _Other:
             raise
         except InputError as error:
@@ -86,11 +71,25 @@ def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line
     return None
 
 
+def _read(path: Path, identity: str) -> Checkpoint:
+    """A checkpoint of this training. Raises InputError when it is damaged, _Other when it is another's."""
+    arrays = runs.read_arrays(path, ("training", "history", "names"), cure="")
+    try:
+        its_identity = str(arrays.pop("training"))
+        history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
+        names = tuple(arrays.pop("names").tolist())
+        checkpoint = Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
+    if its_identity != identity:
+        raise _Other(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
+    return checkpoint
+
+
 def history(folder: Path) -> tuple[Epoch, ...]:
     """The epochs that a network in training has behind it, as far as can be read while it writes."""
     with suppress(IndexError, InputError):
-        path = _newest_first(folder)[0]
-        arrays = runs.unpacked(read_bytes(path), path, ("history",), cure="")
+        arrays = runs.read_arrays(_newest_first(folder)[0], ("history",), cure="")
         return tuple(Epoch(**record) for record in json.loads(str(arrays["history"])))
     return ()
 
@@ -131,12 +130,6 @@ def identity(member: Member, train_hash: str) -> str:
     rows = [member.fitted.tolist(), member.held_out.tolist()]
     text = json.dumps([asdict(member.recipe), train_hash, rows, surroundings.backend()])
     return sha256(text.encode()).hexdigest()
-
-
-def _arrays(identity: str, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
-    told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
-    return told | {str(number): variable for number, variable in enumerate(checkpoint.variables)}
 
 
 def _path(folder: Path, epoch: int) -> Path:

@@ -199,30 +199,21 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """
     if wrong := _not_finite(arrays):
         raise Diverged(f"{path}: not written, as {wrong} holds values that are no numbers. Try another recipe.")
-    write_atomically(path, packed(arrays))
-
-
-def packed(arrays: dict[str, np.ndarray]) -> bytes:
-    """The content of an npz."""
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
-    return buffer.getvalue()
+    write_atomically(path, buffer.getvalue())
 
 
 def read_arrays(
     path: Path, names: Collection[str] = (), cure: str = "Repeat that run with --like."
 ) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote. Raises InputError when it is gone, and as `unpacked`."""
+    """What `write_arrays` wrote.
+
+    Raises InputError with the `cure` when it is gone, damaged, lacks one of `names`, or holds what is no number.
+    """
     if not path.exists():
         raise InputError(f"{path} is gone, and with it what can be said of that run. {cure}")
-    return unpacked(read_bytes(path), path, names, cure)
-
-
-def unpacked(content: bytes, path: Path, names: Collection[str], cure: str) -> dict[str, np.ndarray]:
-    """The arrays of an npz that messages name by `path`.
-
-    Raises InputError with the `cure` when it is damaged, lacks one of `names`, or holds what is no number.
-    """
+    content = read_bytes(path)
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             n_bytes = sum(info.file_size for info in archive.infolist())

@@ -46,12 +46,12 @@ _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 
 def setup(train: LabelledTable, test: Table) -> Setup:
     """What to prepare processes with."""
-    return Setup(train, test, _versions())
+    return Setup(train, test, surroundings.facts()["versions"])
 
 
 def check(given: Setup) -> None:
     """Raise InputError when this machine has other versions than `given`, as these decide the bits."""
-    here = _versions()
+    here = surroundings.facts()["versions"]
     names = (*_SAME, given.versions["backend"])
     if wrong := [name for name in names if here.get(name) != given.versions.get(name)]:
         told = ", ".join(f"{name} {here.get(name)}, not {given.versions.get(name)}" for name in wrong)
@@ -145,7 +145,3 @@ def _take_gpu() -> None:
         return
     if names:
         raise RunError(f"each of the {len(names)} GPUs has its worker already. Ask for fewer.")
-
-
-def _versions() -> dict[str, Any]:
-    return {"backend": surroundings.backend(), **surroundings.versions()}
