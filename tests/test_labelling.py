@@ -66,8 +66,10 @@ def test_test_csv_gets_the_labels_of_the_submission(trained, small):
     assert not list(Path().glob("*.partial"))
 
 
-def test_probabilities_stand_beside_the_labels(trained):
-    predict(Job(TEST, "several", Path("out.csv"), probabilities=True))
+@pytest.mark.parametrize("engine", ["keras", "onnxruntime", "litert"])
+def test_probabilities_stand_beside_the_labels(trained, engine):
+    result = predict(Job(TEST, "several", Path("out.csv"), probabilities=True, engine=engine))
+    assert result["engine"] == engine
     header, *lines = rows_of(Path("out.csv"))
     assert header == b"ImageId,Label,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9"
     values = np.array([line.split(b",")[2:] for line in lines], float)
@@ -80,7 +82,8 @@ def test_probabilities_stand_beside_the_labels(trained):
 def growing(job):
     """The files in which output and aside of a job grow."""
     with bookkeeping.ledger() as book:
-        return [*labelling._growing(job, book.run(job.run)["submission_hash"]).values()]
+        assert book.run(job.run)
+    return [*labelling._growing(job, labelling._labeller(job)).values()]
 
 
 @pytest.mark.parametrize("torn", [b"", b"1", b"12,"])

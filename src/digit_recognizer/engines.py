@@ -1,20 +1,50 @@
-"""Pixels to log-probabilities, by the networks of a run. Comes in: voices. Goes out: a function."""
+"""Pixels to probabilities, by the networks of a run or by a file made of them. Comes in: voices, or a file's content.
+
+Goes out: a function. Three libraries can compute it; Keras does it as in the training.
+"""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from .images import to_images
+from . import formats, surroundings
+from .errors import InputError
+from .images import SIDE, to_images
 from .models import MODELS
 from .predict import average, log_probabilities
 from .terminal import quietly
 from .voices import Voice
 
-Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) float32 log-probabilities
+Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities
+FORMATS = {"onnxruntime": "onnx", "litert": "litert"}  # what the engines besides Keras run
+_AT_ONCE = 64  # images: what a network makes of them fits the cache, and what is done once for all weighs little
+
+
+def chosen(name: str) -> str:
+    """The engine that `auto` means: ONNX Runtime where it can be had, as it is the fastest for nearly all networks."""
+    if name != "auto":
+        return name
+    return "keras" if formats.missing("onnx") else "onnxruntime"
+
+
+def of_run(voices: Sequence[Voice], name: str) -> Engine:
+    """The networks by the engine of that name.
+
+    Raises InputError when weights are another network's, or what the engine needs is not installed.
+    """
+    if name == "keras":
+        return by_keras(voices)
+    formats.require(FORMATS[name])
+    return of_content(content(voices, FORMATS[name]), FORMATS[name])
 
 
 def by_keras(voices: Sequence[Voice]) -> Engine:
-    """The networks as they were trained, by Keras's backend. Raises InputError when weights are another network's."""
+    """The networks as they were trained, one after another. Raises InputError when weights are another network's."""
     with quietly("Loading Keras and its backend"):
         from .train import start_backend
 
@@ -23,7 +53,106 @@ def by_keras(voices: Sequence[Voice]) -> Engine:
 
     def engine(pixels: np.ndarray) -> np.ndarray:
         log_ps = [log_probabilities(network, _images(pixels, voice), voice.recipe.tta) for voice, network in networks]
-        return average(log_ps, [voice.share for voice in voices])
+        return np.exp(average(log_ps, [voice.share for voice in voices]).astype(np.float64))
+
+    return engine
+
+
+def content(voices: Sequence[Voice], format: str, like: np.ndarray | None = None) -> bytes:
+    """The file that holds the networks as one. Arguments and errors as `formats.packed`, and as `by_keras`."""
+    with quietly("Loading Keras and its backend"):
+        from .train import start_backend
+        from .whole import whole
+
+        start_backend()
+        model = whole(voices, widened=format != "keras")
+    return formats.packed(model, format, like)
+
+
+def engine_of(path: Path) -> str:
+    """Which engine runs a file. Raises InputError when none does, or it is not installed."""
+    for engine, format in FORMATS.items():
+        if formats.SUFFIXES[format] == path.suffix:
+            formats.require(format, made=True)
+            return engine
+    known = " or ".join(formats.SUFFIXES[format] for format in FORMATS.values())
+    raise InputError(f"{path}: no engine runs such a file, but those that end in {known}.")
+
+
+def of_file(path: Path, content: bytes) -> Engine:
+    """The content of a file that `digits export` wrote. Raises InputError when it is none, or one of Keras."""
+    format = FORMATS[engine_of(path)]
+    try:
+        engine = of_content(content, format)
+        shape = engine(np.zeros((1, SIDE**2), np.uint8)).shape
+    except Exception as error:  # each library has its own, and little in common
+        told = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path}: not a network by `digits export`, or damaged ({told}). Export it again.") from error
+    if shape != (1, 10):
+        raise InputError(f"{path}: expected a network with ten probabilities for an image, received shape {shape}.")
+    return engine
+
+
+def of_content(content: bytes, format: str) -> Engine:
+    """What a file in that format computes."""
+    with quietly(f"Reading {format}"):
+        return {"keras": _by_keras_file, "onnx": _by_onnxruntime, "litert": _by_litert}[format](content)
+
+
+def _by_keras_file(content: bytes) -> Engine:
+    import keras
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        path.write_bytes(content)
+        model = keras.saving.load_model(path)
+    return lambda pixels: np.asarray(model.predict_on_batch(pixels.reshape(-1, SIDE, SIDE)))
+
+
+def _by_onnxruntime(content: bytes) -> Engine:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # batches side by side are faster than each by several threads
+    options.log_severity_level = 3  # errors, which are raised as well
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return _side_by_side(lambda images: session.run(None, {"pixels": images})[0])
+
+
+def _by_litert(content: bytes) -> Engine:
+    from ai_edge_litert.interpreter import Interpreter
+
+    idle: SimpleQueue[Any] = SimpleQueue()  # each is for one thread at a time
+    for _ in range(surroundings.threads()):
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [_AT_ONCE, SIDE, SIDE])
+        interpreter.allocate_tensors()
+        idle.put(interpreter)
+    given, gives = (
+        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
+    )
+
+    def run(images: np.ndarray) -> np.ndarray:
+        n = len(images)
+        interpreter = idle.get()
+        try:
+            interpreter.set_tensor(given, np.pad(images, ((0, _AT_ONCE - n), (0, 0), (0, 0))))
+            interpreter.invoke()
+            return interpreter.get_tensor(gives)[:n]
+        finally:
+            idle.put(interpreter)
+
+    return _side_by_side(run)
+
+
+def _side_by_side(run: Callable[[np.ndarray], np.ndarray]) -> Engine:
+    """`run`, from (n, 28, 28) to (n, 10), for _AT_ONCE images at most, on as many threads as there are CPUs."""
+    pool = ThreadPoolExecutor(surroundings.threads())
+
+    def engine(pixels: np.ndarray) -> np.ndarray:
+        images = pixels.reshape(-1, SIDE, SIDE)
+        batches = [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
+        return np.concatenate([*pool.map(run, batches)]) if batches else np.empty((0, 10), np.float32)
 
     return engine
 

@@ -8,7 +8,7 @@ who was killed goes on where it ends.
 import csv
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import chunks, engines, lock
+from . import chunks, engines, formats, lock
 from .bookkeeping import ledger
 from .chunks import Bad, Chunk
 from .errors import InputError, RunError
+from .files import read_bytes
 from .surroundings import require_backend
 from .terminal import counting, say
 from .voices import voices
@@ -42,10 +43,21 @@ class Job:
     """What the user asked for."""
 
     source: Path
-    run: str
+    run: str  # of the ledger, or a file by `digits export`
     output: Path
     probabilities: bool = False
     skip_bad: Path | None = None  # where rows that hold no image are set aside
+    engine: str = "auto"
+
+
+@dataclass(frozen=True)
+class _Labeller:
+    """What labels images: the networks of a run, or a file of them."""
+
+    name: str
+    engine: str
+    hash: str
+    start: Callable[[], engines.Engine]
 
 
 @dataclass
@@ -73,22 +85,20 @@ def predict(job: Job) -> dict[str, Any]:
     """
     start = time.perf_counter()
     _check_paths(job)
-    require_backend()
-    with ledger() as book:
-        run = book.run(job.run)
-        heard = voices(book, run)
-    growing = _growing(job, run["submission_hash"])
+    labeller = _labeller(job)
+    growing = _growing(job, labeller)
     with lock.alone(f"predict-{_short(str(job.output.resolve()))}", f"another process is writing {job.output}."):
         after, n_bad = _begun(growing)
         if after:
             say(f"Going on after row {after:,}.")
         try:
-            found = _label(job, growing, after, engines.by_keras(heard))
+            found = _label(job, growing, after, labeller.start())
         finally:
             _forget_if_empty([*growing.values()])
         _finish(growing)
     return {
-        "run": run["name"],
+        "run": labeller.name,
+        "engine": labeller.engine,
         "output": str(job.output),
         "skip_bad": job.skip_bad and str(job.skip_bad),
         "began_after_row": after,
@@ -104,7 +114,8 @@ def show(result: dict[str, Any]) -> None:
     if result["bad"]:
         say(f"Set aside {result['bad']:,} bad rows: {result['skip_bad']}", style="yellow")
     busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result["busy"].items())
-    say(f"Labelled {result['rows']:,} rows, {result['rows_per_second']:,.0f} a second. At work: {busy}.")
+    rate = f"{result['rows_per_second']:,.0f} a second"
+    say(f"Labelled {result['rows']:,} rows by {result['engine']}, {rate}. At work: {busy}.")
     say(f"The limit is {result['limit']}. Wrote {result['output']}")
 
 
@@ -118,9 +129,27 @@ def _check_paths(job: Job) -> None:
         raise InputError("input, -o and --skip-bad must be different files.")
 
 
-def _growing(job: Job, run_hash: str) -> dict[Path, Path]:
-    """Where the output, and what is set aside, grow: another input, run or option has other names."""
-    told = chunks.fingerprint(job.source), run_hash, job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
+def _labeller(job: Job) -> _Labeller:
+    """The run, or the file, that `job` names."""
+    file = Path(job.run)
+    if file.suffix in formats.SUFFIXES.values() and file.is_file():
+        content = read_bytes(file)
+        engine = engines.engine_of(file)
+        if job.engine not in ("auto", engine):
+            raise InputError(f"{file} is run by {engine}; leave --engine out.")
+        return _Labeller(str(file), engine, sha256(content).hexdigest(), lambda: engines.of_file(file, content))
+    require_backend()
+    engine = engines.chosen(job.engine)
+    with ledger() as book:
+        run = book.run(job.run)
+        heard = voices(book, run)
+    return _Labeller(run["name"], engine, run["submission_hash"], lambda: engines.of_run(heard, engine))
+
+
+def _growing(job: Job, labeller: _Labeller) -> dict[Path, Path]:
+    """Where the output, and what is set aside, grow: another input, labeller or option has other names."""
+    by = labeller.hash, labeller.engine
+    told = chunks.fingerprint(job.source), by, job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
     targets = [path.resolve() for path in (job.output, job.skip_bad) if path]
     return {path: path.with_name(f"{path.name}.{_short(repr(told))}.partial") for path in targets}
 
@@ -149,10 +178,10 @@ def _label(job: Job, growing: dict[Path, Path], after: int, engine: engines.Engi
                         "aside with --skip-bad FILE."
                     )
                 with times.of("inference"):
-                    log_p = engine(chunk.pixels)
+                    probabilities = engine(chunk.pixels)
                 if pending:
                     pending.result()
-                pending = writer.submit(_write, [output, *aside], chunk, log_p, job.probabilities, times)
+                pending = writer.submit(_write, [output, *aside], chunk, probabilities, job.probabilities, times)
                 n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
                 tell(chunk.n_bytes, n_rows)
             if pending:
@@ -205,14 +234,14 @@ def _header(probabilities: bool) -> bytes:
     return b"ImageId,Label" + (b"".join(b",p%d" % digit for digit in range(10)) if probabilities else b"") + b"\n"
 
 
-def _write(files: list[BinaryIO], chunk: Chunk, log_p: np.ndarray, probabilities: bool, times: _Times) -> None:
+def _write(files: list[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool, times: _Times) -> None:
     """Append a chunk's bad rows, then its labels: what comes after the last label is done again by who goes on."""
     with times.of("writing"):
         output, *aside = files
         for file in aside:
             file.write(b"".join(map(_told, chunk.bad)))
             file.flush()
-        output.write(_lines(chunk.ids, log_p, probabilities))
+        output.write(_lines(chunk.ids, probabilities, all_ten))
         output.flush()
 
 
@@ -224,11 +253,11 @@ def _told(bad: Bad) -> bytes:
     return text.getvalue().encode()
 
 
-def _lines(ids: np.ndarray, log_p: np.ndarray, probabilities: bool) -> bytes:
-    labels = log_p.argmax(axis=1).tolist()
-    if not probabilities:
+def _lines(ids: np.ndarray, probabilities: np.ndarray, all_ten: bool) -> bytes:
+    labels = probabilities.argmax(axis=1).tolist()
+    if not all_ten:
         return "".join(map("%d,%d\n".__mod__, zip(ids.tolist(), labels, strict=True))).encode()
-    rows = _decimals(np.exp(log_p.astype(np.float64)))
+    rows = _decimals(probabilities.astype(np.float64))
     return b"".join(b"%d,%d%s\n" % row for row in zip(ids.tolist(), labels, rows, strict=True))
 
 

@@ -1,6 +1,6 @@
-"""Commands that use a finished run's networks."""
+"""Commands that use a finished run's networks, here or elsewhere."""
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,12 +9,21 @@ from .group import FILE, digits, news_to_stderr, print_json
 
 @digits.command()
 @click.argument("source", type=FILE, metavar="INPUT")
-@click.option("--run", required=True, metavar="RUN", help="Whose networks label the images.")
+@click.option(
+    "--run", required=True, metavar="RUN", help="Whose networks label the images; or a file by `digits export`."
+)
 @click.option("-o", "--output", type=FILE, required=True, metavar="CSV", help="Where the labels go.")
 @click.option("--probabilities", is_flag=True, help="Write the probability of each digit beside the label.")
 @click.option("--skip-bad", type=FILE, metavar="CSV", help="Set rows that hold no image aside there, and go on.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "keras", "onnxruntime", "litert"]),
+    default="auto",
+    show_default=True,
+    help="What computes; auto: ONNX Runtime where it is installed, else Keras.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
-def predict(source: Path, run: str, output: Path, probabilities: bool, skip_bad: Path | None, as_json: bool) -> None:
+def predict(as_json: bool, **options: Any) -> None:
     """Label any number of images.
 
     INPUT is a CSV like test.csv or train.csv, plain or packed by gzip, or an .npy of uint8. Memory does not grow with
@@ -23,5 +32,27 @@ def predict(source: Path, run: str, output: Path, probabilities: bool, skip_bad:
     from .. import labelling
 
     news_to_stderr(as_json)
-    result = labelling.predict(labelling.Job(source, run, output, probabilities, skip_bad))
+    result = labelling.predict(labelling.Job(**options))
     print_json(result) if as_json else labelling.show(result)
+
+
+@digits.command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--to", "format", type=click.Choice(["keras", "onnx", "litert"]), required=True, help="The file's format."
+)
+@click.option("-o", "--output", type=FILE, required=True, metavar="PATH", help="Ends in .keras, .onnx or .tflite.")
+@click.option("--int8", is_flag=True, help="LiteRT: weights and activations as bytes, a third of the size.")
+@click.option("--data", type=FILE, metavar="PATH", help="Where the run's data is now.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
+def export(as_json: bool, **options: Any) -> None:
+    """Write the networks of a run as one file for other programs.
+
+    It takes 28x28 pixels, 0 to 255, and gives ten probabilities. It is written once it gives the same labels as the run
+    on 1,000 rows of test.csv.
+    """
+    from .. import exporting
+
+    news_to_stderr(as_json)
+    result = exporting.export(exporting.Job(**options))
+    print_json(result) if as_json else exporting.show(result)

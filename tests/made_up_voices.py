@@ -1,0 +1,23 @@
+"""Networks with made-up weights, as a finished run would have them, and images to show them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from digit_recognizer.models import MODELS
+from digit_recognizer.recipes import Recipe, change
+from digit_recognizer.voices import Voice
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two whole batches and a part of one
+
+
+def made_up(model="lenet5", share=1.0, **fields):
+    """A voice. Weights are spread out, biases with them, so that each has a say."""
+    network = MODELS[model].build(dropout=0.0)
+    weights = {
+        f"{layer.name}/{weight.name}": np.asarray(weight) + 0.05 * RNG.standard_normal(weight.shape, np.float32)
+        for layer in network.layers
+        for weight in layer.weights
+    }
+    return Voice(change(Recipe(model), fields), Path(model), weights, share)
