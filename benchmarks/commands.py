@@ -6,11 +6,10 @@ Alternating, median (lowest to highest) of seven after one warm-up.
 """
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from figures import ROOT, in_turn, spread
+from figures import DIGITS, OF_THIS_CODE, in_turn, spread
 
 QUICK = (["--help"], ["models"], ["score", "a.csv", "--answers", "a.csv"], ["submit", "short.csv"])
 
@@ -20,13 +19,12 @@ def main() -> None:
         submission = "ImageId,Label\n" + "".join(f"{row},{row % 10}\n" for row in range(1, 28_001))
         (Path(folder) / "a.csv").write_text(submission)
         (Path(folder) / "short.csv").write_text("ImageId,Label\n1,7\n")  # refused, with exit code 2
-        command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
         times = in_turn(
             {
                 f"digits {' '.join(words)}": lambda words=words: subprocess.run(
-                    [*command, *words],
+                    [*DIGITS, *words],
                     cwd=folder,
-                    env={"PYTHONPATH": str(ROOT / "src")},
+                    env=OF_THIS_CODE,
                     capture_output=True,
                     check=words[0] != "submit",
                 )

@@ -7,15 +7,12 @@ submission. Writes its table into docs/benchmarks.md.
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
-from figures import DOCS, ROOT, head, machine, seconds_of, spread, today, write_between
+from figures import DOCS, digits, head, machine, seconds_of, spread, today, write_between
 
 SHARED = ["run", "--recipe", "lenet5", "--seeds", "4", "--validation", "0"]
 WAYS = {
@@ -37,7 +34,7 @@ def main() -> None:
         hashes = {way: set() for way in WAYS}
         for _ in range(options.times):
             for way, own in WAYS.items():
-                seconds[way].append(seconds_of(lambda own=own: digits(folder, [*words, *own])))
+                seconds[way].append(seconds_of(lambda own=own: digits(folder, *words, *own)))
                 hashes[way].add(sha256((Path(folder) / "submissions/submission.csv").read_bytes()).hexdigest())
                 print(way, round(seconds[way][-1], 1), flush=True)
     assert len(hashes[[*WAYS][1]] | hashes[[*WAYS][2]]) == 1, "not the same submission"
@@ -54,12 +51,6 @@ def main() -> None:
             ]
         ),
     )
-
-
-def digits(folder: str, words: list[str]) -> None:
-    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What the benchmarks share: the machine they ran on, its matrix rate, and how tables get into the documents."""
 
+import os
 import platform
+import subprocess
 import sys
 import time
 import zipfile
@@ -20,6 +22,8 @@ from digit_recognizer.errors import InputError  # noqa: E402
 from digit_recognizer.files import write_atomically  # noqa: E402
 
 DOCS = ROOT / "docs"
+DIGITS = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]  # the command, of this code
+OF_THIS_CODE = {"PYTHONPATH": str(ROOT / "src")}  # its environment
 
 
 def matrix_rate() -> int:
@@ -44,6 +48,13 @@ def seconds_of(job: Callable[[], object]) -> float:
     start = time.perf_counter()
     job()
     return time.perf_counter() - start
+
+
+def digits(folder: Path | str, *words: str) -> str:
+    """What a command prints to stdout, in that folder. Raises CalledProcessError when it fails."""
+    environment = os.environ | OF_THIS_CODE
+    command = [*DIGITS, *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def spread(seconds: list[float]) -> str:

@@ -17,16 +17,17 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+from figures import DIGITS, DOCS, OF_THIS_CODE, ROOT
 
-import kaggle_stand_in  # noqa: E402
-from digit_recognizer import sources  # noqa: E402
-from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS  # noqa: E402
-from digit_recognizer.errors import InputError  # noqa: E402
-from digit_recognizer.tables import read_train  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
 
-DOC = ROOT / "docs" / "iterating.md"
+import kaggle_stand_in
+from digit_recognizer import sources
+from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.errors import InputError
+from digit_recognizer.tables import read_train
+
+DOC = DOCS / "iterating.md"
 N_TEST = 10_000
 SESSION = re.compile(r"```sh\n(?P<commands>.*?)```\n\n```text\n.*?```", re.DOTALL)
 
@@ -48,7 +49,7 @@ def main() -> None:
         write(data / "test.csv", TEST_COLUMNS, table.pixels[test])
         with kaggle_stand_in.kaggle_stand_in(table.labels[test].tolist()) as kaggle:
             environment = os.environ | kaggle.environment | {"KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN, "HOME": folder}
-            environment |= {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "110"}
+            environment |= OF_THIS_CODE | {"COLUMNS": "110"}
 
             def outputs(block: re.Match[str]) -> str:
                 told = [run(line, folder, environment) for line in block["commands"].splitlines()]
@@ -64,7 +65,7 @@ def write(path: Path, columns: tuple[str, ...], values: np.ndarray) -> None:
 
 def run(line: str, folder: str, environment: dict[str, str]) -> str:
     print("$", line, flush=True)
-    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *shlex.split(line)[1:]]
+    command = [*DIGITS, *shlex.split(line)[1:]]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     print(done.stdout, flush=True)
     lines = [kept.rstrip() for kept in done.stdout.splitlines()]

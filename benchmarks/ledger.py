@@ -8,20 +8,19 @@ PATH is the folder or zip with the real CSVs. Prints the rows of docs/benchmarks
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+from figures import ROOT, digits, in_turn, spread
 
-from digit_recognizer import bookkeeping, runs, sources  # noqa: E402
-from digit_recognizer.errors import InputError  # noqa: E402
-from figures import in_turn, spread  # noqa: E402
-from finished_runs import finish_run, said  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
+
+from digit_recognizer import bookkeeping, runs, sources
+from digit_recognizer.errors import InputError
+from finished_runs import finish_run, said
 
 N_RUNS, N_FOLDS = 200, 10
 MEMBER = {"model": "lenet5", "weights": 61_706, "train_n": 37_800, "train_accuracy": 0.999, "train_loss": 0.01}
@@ -40,14 +39,7 @@ def main() -> None:
         Path("data").mkdir()
         (Path("data") / source.place.name).symlink_to(source.place)
         build(source)
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
-        looks = {
-            f"`digits {' '.join(words)}`": lambda words=words: subprocess.run(
-                [*command, *words], env=environment, capture_output=True, check=True
-            )
-            for words in COMMANDS
-        }
+        looks = {f"`digits {' '.join(words)}`": lambda words=words: digits(folder, *words) for words in COMMANDS}
         for name, seconds in in_turn(looks, n=5).items():
             print(f"| {name} | {spread(seconds)} |")
 

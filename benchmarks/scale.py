@@ -10,13 +10,12 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from figures import DOCS, ROOT, head, machine, seconds_of, today, write_between
+from figures import DIGITS, DOCS, OF_THIS_CODE, head, machine, seconds_of, today, write_between
 
 from digit_recognizer import chunks, engines, sources  # isort: skip
 from digit_recognizer.augment import Distortion, distorted, draw  # isort: skip
@@ -90,8 +89,7 @@ def inference_alone(folder: Path, pixels: np.ndarray) -> float:
 
 def digits(folder: Path, *words: str) -> tuple[float, int]:
     """Seconds and peak memory in bytes of a command."""
-    command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command, environment = [*DIGITS, *words], os.environ | OF_THIS_CODE
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.DEVNULL)
         found: list[int] = []

@@ -14,9 +14,10 @@ PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two whole batc
 
 def made_up(model="lenet5", share=1.0, **fields):
     """A voice. Weights are spread out, biases with them, so that each has a say."""
+    rng = np.random.default_rng(0)
     network = MODELS[model].build(dropout=0.0)
     weights = {
-        f"{layer.name}/{weight.name}": np.asarray(weight) + 0.05 * RNG.standard_normal(weight.shape, np.float32)
+        f"{layer.name}/{weight.name}": np.asarray(weight) + 0.05 * rng.standard_normal(weight.shape, np.float32)
         for layer in network.layers
         for weight in layer.weights
     }

@@ -20,10 +20,11 @@ def digits(folder, *words):
 
 
 @contextmanager
-def started(folder, *words):
-    """A command that runs in a folder, and is waited for in the end."""
+def started(folder, *words, **variables):
+    """A command that runs in a folder, with more variables in its environment, and is waited for in the end."""
+    environment = ENVIRONMENT | variables
     with open(folder / "printed", "wb") as printed:
-        process = subprocess.Popen([*COMMAND, *words], cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed)
+        process = subprocess.Popen([*COMMAND, *words], cwd=folder, env=environment, stdout=printed, stderr=printed)
     try:
         yield process
         process.wait(PATIENCE)

@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from distributed import Client, WorkerPlugin
 
 from digit_recognizer.cluster import connected
 from digit_recognizer.errors import InputError, RunError
@@ -63,6 +64,8 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     alone, together = tmp_path / "alone", tmp_path / "together"
     for place in (alone, together):
         place.mkdir()
+    with Client(address) as killed:
+        killed.register_plugin(WorkerPlugin(), name="digits-killed")
     first, second = workers(folder, address, 2)
     with first as victim, second, started(together, *SHARED, "--cluster", address) as process:
         until(lambda: len({path.parent for path in together.rglob("checkpoint-*.npz")}) == 2)  # one by each worker
@@ -72,6 +75,9 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     assert digits(alone, *SHARED) == 0
     assert fingerprints(together) == fingerprints(alone)
     assert not list(together.rglob("checkpoint-*.npz"))
+    with Client(address) as client:
+        left = client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.worker_plugins])
+    assert not [name for name in left if name.startswith("digits-")]
 
 
 def test_certificates_that_are_missing_or_none_are_told(tmp_path):

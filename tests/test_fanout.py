@@ -11,9 +11,18 @@ import pytest
 
 from digit_recognizer import fanout, lock, worker
 from digit_recognizer.errors import RunError
+from digit_recognizer.ledger import opened
 from seen_from_outside import children_of, digits, fingerprints, started, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
+SPACE = """
+base = "quick"
+epochs = 1
+folds = 2
+threads = 1
+[space]
+shift = { low = 0, high = 2 }
+"""
 SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set", "threads=1", "--epochs", "4")
 
 
@@ -21,9 +30,11 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     def checkpoints(folder=tmp_path):
         return {path.name for path in folder.rglob("checkpoint-*.npz")}
 
-    with started(tmp_path, *SHARED, "--workers", "2") as process:
+    with started(tmp_path, *SHARED, "--workers", "2", KAGGLE_API_TOKEN="no-worker-knows") as process:
         until(checkpoints)
         children = children_of(process.pid)
+        assert b"no-worker-knows" in Path("/proc", str(process.pid), "environ").read_bytes()
+        assert not any(b"no-worker-knows" in Path("/proc", str(child), "environ").read_bytes() for child in children)
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 143, (tmp_path / "printed").read_text()
     assert len(children) == 2
@@ -41,9 +52,22 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     assert fingerprints(tmp_path) == fingerprints(alone)
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path):
+def test_a_sweep_trains_the_folds_of_a_trial_side_by_side_to_the_same_findings(tmp_path):
+    def accuracies(name, *words):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "space.toml").write_text(SPACE)
+        assert digits(folder, "sweep", "space.toml", "--trials", "2", "--data", "sample", *words) == 0
+        with opened(folder / "submissions/ledger.sqlite") as book:
+            return [(run["recipe"], run["correct"], run["loss"]) for run in book.runs()]
+
+    assert accuracies("alone") == accuracies("together", "--workers", "2")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_workers_end_when_their_parent_is_killed(tmp_path, busy):
     with started(tmp_path, *SHARED, "--workers", "2") as process:
-        until(lambda: any(tmp_path.rglob("checkpoint-*.npz")))
+        until(lambda: any(tmp_path.rglob("checkpoint-*.npz")) if busy else children_of(process.pid))
         children = children_of(process.pid)
         process.kill()
     until(lambda: not any(Path("/proc", str(child)).exists() for child in children))

@@ -17,7 +17,7 @@ def enter(seconds, epochs, train_n=800, threads=None, model="lenet5"):
     """A run of the ledger with a network that took so long."""
     recipe = change(RECIPES["quick"], {"epochs": epochs, "model": model})
     facts = {"kind": "run", "recipe_name": "quick", "recipe": asdict(recipe), "data": "data", "source": "sample"}
-    facts |= {"train_hash": "1", "test_hash": "2"} | ({"threads": threads} if threads else {})
+    facts |= {"train_hash": "1", "test_hash": "2", "device": "cpu"} | ({"threads": threads} if threads else {})
     row = {"name": f"{model}-seed0", "model": model, "seed": 0, "weights": 9, "train_n": train_n}
     with bookkeeping.ledger() as book, bookkeeping.entered(book, "one", **facts) as entry:
         book.add_member(entry.number, **row, train_accuracy=1, train_loss=0, seconds=seconds)
@@ -48,6 +48,24 @@ def test_seconds_follow_from_networks_of_the_ledger_that_are_most_alike():
         enter(30, epochs=10)
     enter(999, epochs=1000)
     assert forecast.forecast(RECIPE, SAMPLE, HERE)["networks"][0]["seconds"] == 30
+
+
+@pytest.mark.usefixtures("workplace")
+def test_of_a_run_that_goes_on_only_what_is_left_is_planned():
+    enter(40, epochs=10)
+    with bookkeeping.ledger() as book:
+        begun = book.run("last")
+    alone = change(RECIPE, {"folds": 0})
+    assert len(forecast.forecast(alone, SAMPLE, HERE)["networks"]) == 1
+    assert forecast.forecast(alone, SAMPLE, HERE, begun)["networks"] == []
+
+
+@pytest.mark.usefixtures("workplace")
+def test_with_gpus_each_network_has_its_own(monkeypatch):
+    enter(40, epochs=10)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    found = forecast.forecast(RECIPE, SAMPLE, Places(3))
+    assert (found["at_a_time"], found["seconds"]) == (1, None)  # what a CPU took tells nothing
 
 
 @pytest.mark.usefixtures("workplace")

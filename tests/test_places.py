@@ -11,7 +11,17 @@ RECIPE = RECIPES["quick"]
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:8786", "http://host:1", "tcp://host", "tcp://:8786", "tcp://host:x", "x"]
+    "address",
+    [
+        "127.0.0.1:8786",
+        "http://host:1",
+        "tcp://host",
+        "tcp://:8786",
+        "tcp://host:x",
+        "x",
+        "tcp://me@host:1",
+        "tcp://host:1/a",
+    ],
 )
 def test_what_is_no_schedulers_address_is_refused(address):
     with pytest.raises(InputError, match=r"expected tcp://HOST:PORT or tls://HOST:PORT"):

@@ -93,7 +93,7 @@ def test_a_student_judged_by_no_rows_learns_from_those_that_saw_all_or_else_from
 
 @pytest.mark.parametrize(("rows", "unseen"), [([], False), (ROWS, True)])
 def test_teachers_are_called_ignorant_only_where_rows_are_held_out(workplace, capsys, rows, unseen):
-    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None)
+    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None, False)
     out = capsys.readouterr().out
     assert "Taught by networks of old" in out
     assert ("never saw" in out) == unseen

@@ -23,6 +23,7 @@ from . import fanout, resuming, worker
 from .crossval import Outcome
 from .errors import InputError, RunError
 
+_PLUGIN = "digits-"  # and the number of the client that gave it
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
 _here: dict[str, "fanout.Processes | Exception"] = {}  # of a worker, by who asks: the process, or why there is none
 
@@ -81,7 +82,6 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
     """
     names = {"ca_file": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
     given = {names[part]: str(file) for part, file in tls.items() if file}
-    name = f"digits-{uuid4()}"
     try:
         security = Security(require_encryption=address.startswith("tls"), **given)
         if address.startswith("tls") and not security.get_connection_args("client")["ssl_context"]:
@@ -90,7 +90,7 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
         told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
         raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
     try:
-        client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False, name=name)
+        client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
     with client:
@@ -100,6 +100,8 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
             start = f"dask worker {address} --nthreads 1"
             raise RunError(f"--cluster {address}: no worker is there. Start some: {start}") from error
         try:
+            _forget_the_dead(client)
+            name = f"{_PLUGIN}{client.id}"
             try:
                 client.register_plugin(_Prepared(name, setup), name=name)
             except ImportError as error:
@@ -109,6 +111,16 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
         finally:
             with suppress(OSError, RuntimeError):  # the scheduler may be gone
                 client.unregister_worker_plugin(name)
+
+
+def _forget_the_dead(client: Client) -> None:
+    """Remove what prepares workers for clients that were killed, with their data."""
+    plugins, clients = client.run_on_scheduler(
+        lambda dask_scheduler: ([*dask_scheduler.worker_plugins], [*dask_scheduler.clients])
+    )
+    for name in plugins:
+        if name.startswith(_PLUGIN) and name.removeprefix(_PLUGIN) not in clients:
+            client.unregister_worker_plugin(name)
 
 
 class Cluster:

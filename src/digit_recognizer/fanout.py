@@ -93,14 +93,19 @@ def _train(
                 del left[name]
 
 
+def at_a_time(n: int) -> int:
+    """How many of `n` processes of this machine can train at the same time: with GPUs, one for each."""
+    n_gpus = len(worker.gpus())
+    return min(n, n_gpus) if n_gpus else n
+
+
 class Processes:
     """Processes of this machine, by joblib's loky: none is forked, as TensorFlow does not survive that."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
     def __init__(self, n: int, setup: worker.Setup) -> None:
-        n_gpus = len(worker.gpus())
-        self._n = min(n, n_gpus) if n_gpus else n  # one network per GPU
+        self._n = at_a_time(n)
         self._setup = setup
         self._executor: Any = None  # of those that live
 
@@ -109,7 +114,9 @@ class Processes:
         from joblib.externals.loky import ProcessPoolExecutor
 
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(self._n, initializer=worker.prepare, initargs=(self._setup,))
+            blank = dict.fromkeys(worker.credentials(), "")  # as its environment begins with ours
+            start = {"initializer": worker.prepare, "initargs": (self._setup,), "env": blank}
+            self._executor = ProcessPoolExecutor(self._n, **start)
         try:
             yield self._executor
         except BaseException:

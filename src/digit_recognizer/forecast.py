@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import fetching, sources, surroundings
+from . import fanout, fetching, sources, surroundings, worker
 from .bookkeeping import ledger
 from .crossval import Member, plan
-from .ledger import Ledger
+from .ledger import Ledger, Row
 from .models import MODELS
 from .places import Places
 from .recipes import Recipe, from_record
@@ -18,26 +18,30 @@ from .terminal import say, show_table
 from .voices import own_recipe
 
 _NEAREST = 5  # networks of the ledger that saw about as many images: their median is told
-_BASE = 750e6  # bytes of a process with Keras and TensorFlow before it sees an image
-_COPIES = 2.5  # times that float32 images are held: themselves, as integers, and those in work
+# Bytes of a process before it sees an image, and how often float32 images are held. docs/benchmarks.md has measured
+# peaks; this is within a seventh of each on Kaggle's data.
+_BASE, _COPIES = 850e6, 2.5
 
 
 Known = dict[str, list[tuple[int, float]]]  # by model: images seen in all epochs, and seconds
 
 
-def forecast(recipe: Recipe, data: Path | None, places: Places) -> dict[str, Any]:
+def forecast(recipe: Recipe, data: Path | None, places: Places, resumed: Row | None = None) -> dict[str, Any]:
     """What a run by this recipe would do: {networks, at_a_time, seconds, bytes}; None where the ledger does not tell.
+
+    Of a run that is `resumed`, what is left to do, but for the epochs of networks that were begun.
 
     Raises InputError as a run does; writes nothing but the cache of the data.
     """
     source = fetching.find_data(data)
     train, test = sources.read(source)
-    recipe = places.with_threads(recipe)
-    members = plan(recipe, train.labels)
+    recipe = recipe if resumed else places.with_threads(recipe)
     with ledger() as book:
+        done = {row["name"] for row in book.members(resumed["id"])} if resumed else set()
+        members = [member for member in plan(recipe, train.labels) if member.name not in done]
         known = _known(book, recipe.threads or surroundings.threads())
     found = [_network(member, known, len(test.pixels)) for member in members]
-    at_a_time = None if places.cluster else min(places.workers, len(members))
+    at_a_time = None if places.cluster else fanout.at_a_time(min(places.workers, len(members)))
     return {
         "networks": found,
         "threads": recipe.threads or surroundings.threads(),
@@ -87,10 +91,11 @@ def _network(member: Member, known: Known, n_test: int) -> dict[str, Any]:
 
 
 def _known(book: Ledger, threads: int) -> Known:
-    """What networks of each model took that this CPU trained by as many threads: images seen, and seconds."""
+    """What networks of each model took that this machine trained by as many threads: images seen, and seconds."""
     known: Known = {}
     for run in book.runs():
-        if run["kind"] == "blend" or (run["cpu"], run["threads"]) != (surroundings.cpu(), threads):
+        here = surroundings.cpu(), threads, "gpu" if worker.gpus() else "cpu"
+        if run["kind"] == "blend" or (run["cpu"], run["threads"], run["device"]) != here:
             continue
         recipe = from_record(json.loads(run["recipe"]))
         for row in book.members(run["id"]):

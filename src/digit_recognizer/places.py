@@ -90,7 +90,8 @@ def _parts(address: str) -> tuple[str, str]:
     """Scheme and host of a scheduler's address. Raises InputError when it is none."""
     try:
         parts = urlsplit(address)
-        if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
+        is_bare = "@" not in parts.netloc and not (parts.path or parts.query or parts.fragment)
+        if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and is_bare:
             return parts.scheme, parts.hostname
     except ValueError:
         pass

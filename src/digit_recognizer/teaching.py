@@ -34,10 +34,7 @@ class Teacher:
 
     def network(self) -> Any:
         """The network itself, which learns no more. Raises InputError when the weights are another's."""
-        try:
-            network = restored(self.model, self.weights)
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{self.folder}: not the weights of {self.model} ({error}). Repeat that run.") from error
+        network = restored(self.model, self.weights, self.folder)
         network.trainable = False
         return network
 

@@ -26,10 +26,7 @@ class Voice:
 
     def network(self) -> Any:
         """The network itself. Raises InputError when the weights are another's."""
-        try:
-            return restored(self.recipe.model, self.weights)
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{self.folder}: not the weights of {self.recipe.model} ({error}).") from error
+        return restored(self.recipe.model, self.weights, self.folder)
 
 
 def voices(book: Ledger, run: Row, share: float = 1.0) -> list[Voice]:

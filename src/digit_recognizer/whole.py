@@ -49,7 +49,7 @@ def _of(layer: Any, parts: Sequence[Any]) -> Any:
 
 def _image(pixels: Any, side: int, fit: str) -> Any:
     """As `to_images`."""
-    image = layers.Reshape((SIDE, SIDE, 1))(layers.Rescaling(1 / 255)(pixels))
+    image = layers.Reshape((SIDE, SIDE, 1))(layers.Rescaling(1 / 255)(pixels))  # in this order, as in `builtin`
     if side != SIDE and fit == "resize":
         dots = np.eye(SIDE**2, dtype=np.uint8)
         return _linear(image, to_images(dots, side, fit) * 255)

@@ -5,9 +5,11 @@ Comes in: the tables, once, and jobs. Goes out: the outcome of each. Refuses to 
 
 import os
 import signal
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from . import lock, resuming, surroundings
@@ -18,6 +20,7 @@ from .tables import LabelledTable, Table
 from .teaching import Teacher
 from .terminal import quietly
 
+_MOMENT = 0.5  # seconds between two looks at the parent
 _SAME = ("digit-recognizer", "backend", "python", "numpy", "keras")  # must be what they are where the run is kept
 
 
@@ -27,7 +30,7 @@ class Setup:
 
     train: LabelledTable
     test: Table
-    versions: dict[str, Any]  # of who asks
+    facts: dict[str, Any]  # of who asks, as `surroundings.facts` has them
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +49,17 @@ _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 
 def setup(train: LabelledTable, test: Table) -> Setup:
     """What to prepare processes with."""
-    return Setup(train, test, surroundings.facts()["versions"])
+    return Setup(train, test, surroundings.facts())
 
 
 def check(given: Setup) -> None:
-    """Raise InputError when this machine has other versions than `given`, as these decide the bits."""
-    here = surroundings.facts()["versions"]
-    names = (*_SAME, given.versions["backend"])
-    if wrong := [name for name in names if here.get(name) != given.versions.get(name)]:
-        told = ", ".join(f"{name} {here.get(name)}, not {given.versions.get(name)}" for name in wrong)
+    """Raise InputError when this machine has other code or versions than `given`, as these decide the bits."""
+    here, there = ({**facts["versions"], "code": facts["code"]} for facts in (surroundings.facts(), given.facts))
+    wrong = [name for name in (*_SAME, there["backend"]) if here.get(name) != there.get(name)]
+    if here["code"] and there["code"] and here["code"] != there["code"]:  # None where it was installed
+        wrong.append("code")
+    if wrong:
+        told = ", ".join(f"{name} {here.get(name)}, not {there.get(name)}" for name in wrong)
         raise InputError(f"a worker on {surroundings.cpu()} has {told}. Install the same there.")
 
 
@@ -65,6 +70,7 @@ def prepare(given: Setup) -> None:
     is raised when it is to work, as who starts processes is not told.
     """
     global _given, _wrong
+    Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -78,9 +84,14 @@ def prepare(given: Setup) -> None:
         _wrong = error
 
 
+def credentials() -> list[str]:
+    """The variables of this process's environment that Kaggle's client may log in with."""
+    return [name for name in os.environ if name.startswith("KAGGLE_")]
+
+
 def forget_credentials() -> None:
-    """Take what Kaggle's client would log in with out of this process's environment."""
-    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
+    """Take them out of it."""
+    for name in credentials():
         del os.environ[name]
 
 
@@ -92,20 +103,13 @@ def work(job: Job, folder: Path) -> Outcome:
     _start(job.member.recipe.threads)
     from . import trainee
 
-    parent = os.getppid()
-
-    def after_batch(step: int, n_steps: int) -> None:
-        if os.getppid() != parent:  # nobody waits for it
-            os._exit(1)
-
     def keep(checkpoint: Checkpoint) -> None:
-        after_batch(0, 0)
         resuming.keep(folder, job.identity, checkpoint)
 
     begun = resuming.begun(folder, job.identity)
     teachers = [teacher.network() for teacher in job.teachers]
     tables = _given.train, _given.test
-    return trainee.train_member(job.member, *tables, after_batch, teachers=teachers, begun=begun, keep=keep)
+    return trainee.train_member(job.member, *tables, teachers=teachers, begun=begun, keep=keep)
 
 
 def device(threads: int) -> str:
@@ -122,6 +126,13 @@ def gpus() -> list[str]:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
     folder = Path("/proc/driver/nvidia/gpus")
     return [str(number) for number, _ in enumerate(folder.iterdir())] if folder.is_dir() else []
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, who may be killed and tell nobody."""
+    while os.getppid() == parent:
+        time.sleep(_MOMENT)
+    os._exit(1)
 
 
 def _start(threads: int) -> None:

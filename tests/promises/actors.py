@@ -46,7 +46,7 @@ def forked(
     os.close(writing)
     if after is not None:
         begin = time.monotonic()
-        while time.monotonic() < begin + after and not _has_ended(pid):
+        while time.monotonic() < begin + after and not has_ended(pid):
             if since and not since.exists():
                 begin = time.monotonic()
             time.sleep(min(0.002, max(0.0, begin + after - time.monotonic())))
@@ -77,7 +77,7 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     return bool(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 

@@ -1,16 +1,22 @@
-"""The networks of a run, each by a process of its own, in any order, some killed, against one process for all."""
+"""The networks of a run by the processes of a pool, in any order, some killed, against one process for all."""
 
+import os
+import signal
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from time import monotonic, sleep
 
 import numpy as np
 
-from digit_recognizer import bookkeeping, crossval, runs, sources, train, training
+from digit_recognizer import bookkeeping, crossval, places, sources, training
+from digit_recognizer.places import Places
 from digit_recognizer.recipes import RECIPES, Recipe, change
+from seen_from_outside import children_of
 
-from .actors import forked
+from .actors import begun, ended, forked, has_ended
 
 PROMISE = "the same result by any number of processes, in any order, killed or not"
 CASES = "runs of two or three networks"
@@ -19,38 +25,43 @@ GOAL = 20
 
 def trial(number: int) -> None:
     random = Random(number)
-    changes = {"epochs": 2, "shift": 1, "dropout": 0.2, "seed": number, "folds": 2 + number % 2}
+    changes = {"epochs": 2, "shift": 1, "dropout": 0.2, "seed": number, "folds": 2 + number % 2, "threads": 1}
     recipe = change(RECIPES["quick"], changes)
+    order = random.sample(range(recipe.folds), recipe.folds)
     output = Path("output")
-    assert forked(partial(_train, recipe, list(range(recipe.folds)), "serial"), output=output) == 0, output.read_text()
-    for place in random.sample(range(recipe.folds), recipe.folds):
-        if random.random() < 0.5:
-            forked(partial(_train, recipe, [place], "shared"), after=random.uniform(1, 6))
-        assert forked(partial(_train, recipe, [place], "shared"), output=output) == 0, output.read_text()
-    assert forked(partial(_train, recipe, [], "shared"), output=output) == 0, output.read_text()
-    hashes = [sha256(Path(f"{name}.npy").read_bytes()).hexdigest() for name in ("serial", "shared")]
+    assert forked(partial(_train, recipe, order, 1, "alone"), output=output) == 0, output.read_text()
+    if random.random() < 0.5:  # all of it killed, and gone on with
+        forked(partial(_train, recipe, order, 2, "shared"), after=random.uniform(5, 15))
+    pid = begun(partial(_train, recipe, order, 2, "shared"))
+    if random.random() < 0.7:
+        _kill_one_of(pid, random)
+    assert ended(pid) == 0
+    hashes = [sha256(Path(f"{name}.npy").read_bytes()).hexdigest() for name in ("alone", "shared")]
     assert hashes[0] == hashes[1], recipe
 
 
-def _train(recipe: Recipe, places: list[int], name: str) -> None:
-    """Train some networks of a run; when all are done, write what they say together."""
+def _kill_one_of(pid: int, random: Random) -> None:
+    """Kill one of the processes that train for another, some time after they began."""
+    while not (children := children_of(pid)) and not has_ended(pid):
+        sleep(0.05)
+    at = monotonic() + random.uniform(0, 12)
+    while monotonic() < at and not has_ended(pid):
+        sleep(0.05)
+    if children := children_of(pid):
+        os.kill(random.choice(children), signal.SIGKILL)
+
+
+def _train(recipe: Recipe, order: Sequence[int], workers: int, name: str) -> None:
+    """Train the networks of a run, and write what they say together."""
     source = sources.sample_source()
-    data = training.Data(source, *sources.read(source))
-    train.start_backend()
-    members = crossval.plan(recipe, data.train.labels)
-    with bookkeeping.ledger() as book:
+    train, test = sources.read(source)
+    data = training.Data(source, train, test)
+    members = crossval.plan(recipe, train.labels)
+    with bookkeeping.ledger() as book, places.opened(Places(workers), train, test) as pool:
         rows = [run for run in book.runs() if run["recipe_name"] == name]
-        facts = training.facts("run", name, recipe, data)
+        facts = training.facts("run", name, recipe, data, pool)
         opened = bookkeeping.entered_again(book, rows[0]) if rows else bookkeeping.entered(book, name, **facts)
         with opened as entry:
-            done = {row["name"] for row in book.members(entry.number)}
-            for place in [place for place in places if members[place].name not in done]:
-                folder = runs.member_folder(entry.folder, members[place].name, len(members))
-                outcome = training._train_one(members[place], data, folder, _nothing, _nothing, (), True)
-                training._enter(entry, members[place], outcome, folder)
-            if len(places) != 1:
-                np.save(name, training.train(entry, members, data).test_log_p)
-
-
-def _nothing(*_: object) -> None:
-    pass
+            some = [members[place] for place in order]
+            together = training.train(entry, some, data, resumable=True, pool=pool)
+            np.save(name, together.test_log_p)

@@ -8,10 +8,12 @@ can be read without loading it. To add a model: a builder in a file of its famil
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from . import convnets, lenet5, lenet5_1998
 
 __all__ = ["MODELS", "Model", "restored"]
@@ -53,9 +55,15 @@ MODELS = {
 }
 
 
-def restored(model: str, weights: dict[str, np.ndarray]) -> Any:
-    """The network of MODELS with stored `weights`, by "layer/weight". Raises KeyError or ValueError on others."""
+def restored(model: str, weights: dict[str, np.ndarray], place: Path) -> Any:
+    """The network of MODELS with `weights` stored at a `place`, by "layer/weight".
+
+    Raises InputError when they are not those of this network.
+    """
     network = MODELS[model].build(dropout=0.0)
-    for layer in network.layers:
-        layer.set_weights([weights[f"{layer.name}/{weight.name}"] for weight in layer.weights])
+    try:
+        for layer in network.layers:
+            layer.set_weights([weights[f"{layer.name}/{weight.name}"] for weight in layer.weights])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{place}: not the weights of {model} ({error}). Repeat that run.") from error
     return network

@@ -40,6 +40,13 @@ def _parts(layer: Any) -> list[Part]:
     if isinstance(layer, SymbolDistance):  # -|x - c|^2 = 2 c.x - |c|^2 - |x|^2, of which the last is the same for all
         centres = layer.centres
         return [(layers.Dense(len(centres), name=layer.name), [2 * centres.T, -np.square(centres).sum(axis=1)])]
+    if isinstance(layer, layers.Rescaling):  # ONNX Runtime is slow by far where the last axis is of one
+        plane = layer.output.shape[1:3]
+        return [
+            (layers.Reshape(plane), []),
+            (layers.Rescaling.from_config(config), []),
+            (layers.Reshape((*plane, 1)), []),
+        ]
     if getattr(layer, "activation", None) is squash:
         return [(type(layer).from_config({**_plain(config), "activation": "linear"}), weights), *_squashed()]
     return [(type(layer).from_config(_plain(config)), weights)]
