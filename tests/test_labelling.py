@@ -83,7 +83,7 @@ def growing(job):
     """The files in which output and aside of a job grow."""
     with bookkeeping.ledger() as book:
         assert book.run(job.run)
-    return [*labelling._growing(job, labelling._labeller(job)).values()]
+    return [*labelling._files(job, labelling._labeller(job)).values()]
 
 
 @pytest.mark.parametrize("torn", [b"", b"1", b"12,"])

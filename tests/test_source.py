@@ -27,7 +27,7 @@ ALLOWED = {
     ("group.py", "os.open"),  # of os.devnull
     ("kaggle_child.py", "os.fdopen"),  # stdout
     ("kaggle_child.py", "os.open"),  # of os.devnull
-    ("labelling.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
+    ("growing.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
     ("lock.py", "path.open"),  # of a lock, which stays empty
     ("recipe_options.py", "load"),  # ours, of TOML
     ("surroundings.py", "joblib"),  # for the number of cores

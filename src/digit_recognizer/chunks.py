@@ -122,7 +122,7 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
 def parse_plain(lines: bytes, columns: tuple[str, ...]) -> Bytes | None:
     """The values, (n, columns), of rows that are written as plainly as Kaggle's; None for any others.
 
-    Three times as fast as pandas (docs/benchmarks.md): where values end is where there is no digit, and what they are
+    Several times as fast as pandas (docs/benchmarks.md): where values end is where there is no digit, and what they are
     is summed up from their last three digits.
     """
     text = np.frombuffer(b"00" + lines, np.uint8)  # so that there are three before each end

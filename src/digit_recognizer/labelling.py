@@ -6,13 +6,11 @@ who was killed goes on where it ends.
 """
 
 import csv
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from glob import escape
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -22,10 +20,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import chunks, engines, formats, lock
+from . import chunks, engines, formats, growing, lock
 from .bookkeeping import ledger
 from .chunks import Bad, Chunk
-from .errors import InputError, RunError
+from .errors import InputError
 from .files import read_bytes
 from .surroundings import require_backend
 from .terminal import counting, say
@@ -33,7 +31,6 @@ from .voices import voices
 
 _AHEAD = 2  # chunks that are read before they are needed
 _DECIMALS = 6  # of a probability
-_TAIL = 4096  # bytes at the end of a file, in which a line ends
 _BAD_HEADER = b"row,fault,content\n"
 _MOST_KEPT = 100_000  # bytes of a bad row; the longest that may be good
 
@@ -86,16 +83,14 @@ def predict(job: Job) -> dict[str, Any]:
     start = time.perf_counter()
     _check_paths(job)
     labeller = _labeller(job)
-    growing = _growing(job, labeller)
-    with lock.alone(f"predict-{_short(str(job.output.resolve()))}", f"another process is writing {job.output}."):
-        after, n_bad = _begun(growing)
+    files = _files(job, labeller)
+    name = growing.short_hash(str(job.output.resolve()))
+    with lock.alone(f"predict-{name}", f"another process is writing {job.output}."):
+        after, n_bad = growing.cut_to_whole(files)
         if after:
             say(f"Going on after row {after:,}.")
-        try:
-            found = _label(job, growing, after, labeller.start())
-        finally:
-            _forget_if_empty([*growing.values()])
-        _finish(growing)
+        found = _label(job, files, after, labeller.start())
+        growing.finish(files)
     return {
         "run": labeller.name,
         "engine": labeller.engine,
@@ -146,29 +141,19 @@ def _labeller(job: Job) -> _Labeller:
     return _Labeller(run["name"], engine, run["submission_hash"], lambda: engines.of_run(heard, engine))
 
 
-def _growing(job: Job, labeller: _Labeller) -> dict[Path, Path]:
+def _files(job: Job, labeller: _Labeller) -> growing.Growing:
     """Where the output, and what is set aside, grow: another input, labeller or option has other names."""
-    by = labeller.hash, labeller.engine
-    told = chunks.fingerprint(job.source), by, job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
-    targets = [path.resolve() for path in (job.output, job.skip_bad) if path]
-    return {path: path.with_name(f"{path.name}.{_short(repr(told))}.partial") for path in targets}
+    options = job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
+    key = repr((chunks.fingerprint(job.source), (labeller.hash, labeller.engine), *options))
+    return growing.beside([path for path in (job.output, job.skip_bad) if path], key)
 
 
-def _short(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:12]
-
-
-def _label(job: Job, growing: dict[Path, Path], after: int, engine: engines.Engine) -> dict[str, Any]:
+def _label(job: Job, files: growing.Growing, after: int, engine: engines.Engine) -> dict[str, Any]:
     """Write the rows after so many; what was done."""
     times, n_rows, n_bad = _Times(), 0, 0
     begin = time.perf_counter()
-    with ExitStack() as closing:
-        closing.enter_context(_explained(job.output))
-        output, *aside = [closing.enter_context(path.open("ab")) for path in growing.values()]
-        writer = closing.enter_context(ThreadPoolExecutor(1))
-        if not after:
-            for file, header in zip([output, *aside], [_header(job.probabilities), _BAD_HEADER], strict=False):
-                file.write(header)
+    headers = [_header(job.probabilities), _BAD_HEADER][: len(files)]
+    with growing.opened(files, headers) as opened, ThreadPoolExecutor(1) as writer:
         pending = None
         with counting(job.source.stat().st_size) as tell:
             for chunk in _ahead(chunks.read(job.source, after), times):
@@ -181,7 +166,7 @@ def _label(job: Job, growing: dict[Path, Path], after: int, engine: engines.Engi
                     probabilities = engine(chunk.pixels)
                 if pending:
                     pending.result()
-                pending = writer.submit(_write, [output, *aside], chunk, probabilities, job.probabilities, times)
+                pending = writer.submit(_write, opened, chunk, probabilities, job.probabilities, times)
                 n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
                 tell(chunk.n_bytes, n_rows)
             if pending:
@@ -234,7 +219,7 @@ def _header(probabilities: bool) -> bytes:
     return b"ImageId,Label" + (b"".join(b",p%d" % digit for digit in range(10)) if probabilities else b"") + b"\n"
 
 
-def _write(files: list[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool, times: _Times) -> None:
+def _write(files: Sequence[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool, times: _Times) -> None:
     """Append a chunk's bad rows, then its labels: what comes after the last label is done again by who goes on."""
     with times.of("writing"):
         output, *aside = files
@@ -268,68 +253,3 @@ def _decimals(values: np.ndarray) -> list[bytes]:
     text = np.empty((*values.shape, _DECIMALS + 3), np.uint8)
     text[..., 0], text[..., 1], text[..., 2], text[..., 3:] = ord(","), digits[..., 0], ord("."), digits[..., 1:]
     return [row.tobytes() for row in text.reshape(len(values), -1)]
-
-
-def _begun(growing: dict[Path, Path]) -> tuple[int, int]:
-    """The last whole row of what was written before, and how many bad ones come before it.
-
-    What is torn, or was to come after it, is cut off; all of it when a file is gone.
-    """
-    output, *aside = growing.values()
-    with _explained(output):
-        after = _cut(output, tail=_TAIL)[0] if all(path.exists() for path in growing.values()) else 0
-        n_bad = [_cut(path, most=after)[1] for path in aside if path.exists()]
-        if not after:
-            for path in growing.values():
-                path.unlink(missing_ok=True)
-    return after, sum(n_bad)
-
-
-def _cut(path: Path, tail: int | None = None, most: int | None = None) -> tuple[int, int]:
-    """Cut a file behind the last whole line that begins with a number, at most `most`; the number, and of how many.
-
-    Only the `tail` of the file is looked at, where one is given.
-    """
-    last = n = 0
-    with path.open("r+b") as file:
-        place = max(0, file.seek(0, os.SEEK_END) - tail) if tail else 0
-        file.seek(place)
-        end = place
-        for line in file:
-            place += len(line)
-            number = line.partition(b",")[0]
-            if not line.endswith(b"\n") or (number.isdigit() and most is not None and int(number) > most):
-                break
-            end = place
-            if number.isdigit():
-                last, n = int(number), n + 1
-        file.truncate(end)
-    return last, n
-
-
-def _forget_if_empty(paths: Sequence[Path]) -> None:
-    """Remove the files when all have their headers alone."""
-    if all(not path.exists() or path.stat().st_size <= len(_header(True)) for path in paths):
-        for path in paths:
-            path.unlink(missing_ok=True)
-
-
-def _finish(growing: dict[Path, Path]) -> None:
-    """Give the whole files their names, once they are on the disk, and remove what other tries of these left."""
-    for target, path in reversed(growing.items()):
-        with _explained(path):
-            with path.open("r+b") as file:
-                os.fsync(file.fileno())
-            path.replace(target)
-            for old in target.parent.glob(f"{escape(target.name)}.*.partial"):
-                old.unlink(missing_ok=True)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}). With room and permission the same command goes on."
-        ) from error
