@@ -19,11 +19,12 @@ import numpy as np
 
 from figures import DOCS, digits, head, in_turn, machine, matrix_rate, today, write_between
 
-from digit_recognizer import bookkeeping, engines, exporting, runs, sources  # isort: skip
+from digit_recognizer import bookkeeping, chunks, engines, exporting, formats, runs, sources  # isort: skip
 from digit_recognizer.formats import SUFFIXES  # isort: skip
 from digit_recognizer.models import MODELS  # isort: skip
 from digit_recognizer.recipes import Recipe  # isort: skip
 from digit_recognizer.voices import Voice, voices  # isort: skip
+from digit_recognizer.whole import whole  # isort: skip
 
 N = 9
 FILES = [("keras", False), ("onnx", False), ("litert", False), ("litert", True)]
@@ -55,6 +56,7 @@ def of_files(train: sources.LabelledTable, test: np.ndarray) -> list[str]:
         run = book.run("trained")
         heard = voices(book, run)
     held_out = runs.read_probabilities(runs.folder_of(run))[0]
+    assert len(held_out) == 4_200, len(held_out)
     files = {"the network, by Keras": ("", "", engines.by_keras(heard))}
     for format, int8 in FILES:
         path = Path(f"{'int8' if int8 else 'float'}{SUFFIXES[format]}")
@@ -62,14 +64,23 @@ def of_files(train: sources.LabelledTable, test: np.ndarray) -> list[str]:
         name = f"`--to {format}{' --int8' if int8 else ''}`"
         engine = engines.of_content(path.read_bytes(), format)
         files[name] = f"{told['bytes']:,}", f"{told['largest_difference']:.0e}", engine
-    rates = rated({name: partial(engine, test) for name, (*_, engine) in files.items()}, len(test))
+    narrow = formats.packed(whole(heard), "onnx")
+    files["`--to onnx`, but C1 and S2 as they were"] = f"{len(narrow):,}", "", engines.of_content(narrow, "onnx")
+    parts = [test[start : start + chunks.ROWS] for start in range(0, len(test), chunks.ROWS)]
+    jobs = {name: partial(_all, engine, parts) for name, (*_, engine) in files.items()}
+    rates = rated(jobs, len(test))
     rows = []
     for name, (n_bytes, difference, engine) in files.items():
         right = int((engine(train.pixels[held_out]).argmax(axis=1) == train.labels[held_out]).sum())
         rows.append(f"| {name} | {n_bytes} | {rates[name]} | {difference} | {right:,} |")
         print(rows[-1], flush=True)
-    assert len(held_out) == 4_200, len(held_out)
     return rows
+
+
+def _all(engine: engines.Engine, parts: list[np.ndarray]) -> None:
+    """As `digits predict` has them labelled."""
+    for part in parts:
+        engine(part)
 
 
 def of_engines(model: str, images: np.ndarray) -> str:
@@ -77,7 +88,7 @@ def of_engines(model: str, images: np.ndarray) -> str:
     network = MODELS[model].build(dropout=0.0)
     weights = {f"{layer.name}/{one.name}": np.asarray(one) for layer in network.layers for one in layer.weights}
     heard = [Voice(Recipe(model), Path(model), weights, 1.0)]
-    some = images[: len(images) // 4]
+    some = images[: chunks.ROWS]
     jobs = {name: partial(engines.of_run(heard, name), some) for name in ("keras", *engines.FORMATS)}
     row = f"| {model} | {' | '.join(rated(jobs, len(some)).values())} |"
     print(row, flush=True)

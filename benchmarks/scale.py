@@ -1,9 +1,9 @@
 """What labelling costs as the number of images grows: rows a second, and peak memory, of the whole command.
 
-    python benchmarks/scale.py [--most 1000000] [--folder PLACE]
+    python benchmarks/scale.py [--engine onnxruntime] [--most 1000000] [--folder PLACE]
 
 The images are the built-in sample's, distorted anew until there are 20,000, and then over again. Parsing alone and
-inference alone are timed in this process, by the engine that the command chooses. Writes its table into
+inference alone are timed in this process. Writes its table into
 docs/benchmarks.md, and the plot docs/scale.png.
 """
 
@@ -35,6 +35,7 @@ MB = 1e6
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=1_000_000, help="rows of the largest file")
+    parser.add_argument("--engine", choices=["keras", *engines.FORMATS], default="onnxruntime")
     parser.add_argument("--folder", type=Path, help="where the files are made, 2 GB for a million rows")
     options = parser.parse_args()
     sizes = [size for size in (10_000, 100_000, 1_000_000, 10_000_000) if size <= options.most]
@@ -47,14 +48,16 @@ def main() -> None:
         for size in sizes:
             file = folder / "images.csv"
             write(file, text, size)
-            seconds, peak = digits(folder, "predict", str(file), "--run", "last", "-o", "labels.csv", "--json")
+            seconds, peak = digits(
+                folder, "predict", str(file), "--run", "last", "-o", "labels.csv", "--engine", options.engine, "--json"
+            )
             result = json.loads((folder / "printed").read_text())
             parsing = size / seconds_of(lambda file=file: sum(len(chunk.ids) for chunk in chunks.read(file)))
             rows.append([size, seconds, peak, result["rows_per_second"], parsing, result["limit"]])
             print(rows[-1], flush=True)
             if size <= N_BY_PANDAS:
                 by_pandas = size / seconds_of(lambda file=file: by_pandas_alone(file))
-        inference = inference_alone(folder, pixels)
+        inference = inference_alone(folder, pixels, result["engine"])
     table = [
         f"| {size:,} | {seconds:.1f} | {rate:,.0f} | {parsing:,.0f} | {rate / min(parsing, inference):.0%} | {limit} "
         f"| {peak / MB:,.0f} |"
@@ -91,12 +94,12 @@ def by_pandas_alone(file: Path) -> int:
     return sum(len(part) for part in pd.read_csv(file, dtype=np.uint8, chunksize=chunks.ROWS))
 
 
-def inference_alone(folder: Path, pixels: np.ndarray) -> float:
+def inference_alone(folder: Path, pixels: np.ndarray, engine: str) -> float:
     os.chdir(folder)
     with opened(folder / "submissions/ledger.sqlite") as book:
-        engine = engines.of_run(voices(book, book.run("last")), engines.chosen("auto"))
+        label = engines.of_run(voices(book, book.run("last")), engine)
     parts = [pixels[start : start + chunks.ROWS] for start in range(0, len(pixels), chunks.ROWS)]
-    return len(pixels) / min(seconds_of(lambda: [engine(part) for part in parts]) for _ in range(6))
+    return len(pixels) / min(seconds_of(lambda: [label(part) for part in parts]) for _ in range(6))
 
 
 def digits(folder: Path, *words: str) -> tuple[float, int]:

@@ -64,10 +64,11 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     alone, together = tmp_path / "alone", tmp_path / "together"
     for place in (alone, together):
         place.mkdir()
-    with Client(address) as killed:
-        killed.register_plugin(WorkerPlugin(), name="digits-killed")
+    other = Client(address, set_as_default=False)
+    for name in ("digits-killed", f"digits-{other.id}"):
+        other.register_plugin(WorkerPlugin(), name=name)
     first, second = workers(folder, address, 2)
-    with first as victim, second, started(together, *SHARED, "--cluster", address) as process:
+    with other, first as victim, second, started(together, *SHARED, "--cluster", address) as process:
         until(lambda: len({path.parent for path in together.rglob("checkpoint-*.npz")}) == 2)  # one by each worker
         kill(victim)
         assert process.poll() is None
@@ -77,7 +78,7 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     assert not list(together.rglob("checkpoint-*.npz"))
     with Client(address) as client:
         left = client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.worker_plugins])
-    assert not [name for name in left if name.startswith("digits-")]
+    assert [name for name in left if name.startswith("digits-")] == [f"digits-{other.id}"]  # who was alive then
 
 
 def test_certificates_that_are_missing_or_none_are_told(tmp_path):

@@ -1,10 +1,13 @@
 """Engines: the same probabilities by three libraries, and by the files that they run."""
 
+import sys
+
+import keras
 import numpy as np
 import pytest
 
 from digit_recognizer import engines, formats
-from digit_recognizer.errors import InputError
+from digit_recognizer.errors import InputError, RunError
 from made_up_voices import PIXELS, made_up
 
 VOICES = [made_up(share=0.6, tta="shift"), made_up("lenet-28", share=0.4)]
@@ -32,18 +35,19 @@ def test_each_engine_runs_the_networks_of_a_run(engine):
     np.testing.assert_allclose(engines.of_run(voices, engine)(PIXELS), engines.by_keras(voices)(PIXELS), atol=1e-6)
 
 
-def test_auto_is_onnx_runtime_where_it_is_installed(monkeypatch):
-    assert engines.chosen("auto") == "onnxruntime"
-    assert engines.chosen("litert") == "litert"
+def test_auto_is_onnx_runtime_where_it_is_installed_and_there_is_much_to_do(monkeypatch):
+    assert engines.chosen("auto", 1_000) == "keras"
+    assert engines.chosen("auto", 10**9) == "onnxruntime"
+    assert engines.chosen("litert", 1_000) == "litert"
     monkeypatch.setitem(formats._TO_MAKE, "onnx", ("nosuch_package",))
-    assert engines.chosen("auto") == "keras"
+    assert engines.chosen("auto", 10**9) == "keras"
     with pytest.raises(InputError, match=r"onnx needs nosuch-package: pip install 'digit-recognizer\[onnx\]'"):
         engines.of_run(VOICES, "onnxruntime")
 
 
 def test_other_backends_keep_to_keras(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert engines.chosen("auto") == "keras"
+    assert engines.chosen("auto", 10**9) == "keras"
     with pytest.raises(InputError, match="litert is made by TensorFlow alone; KERAS_BACKEND is jax"):
         formats.require("litert")
     formats.require("litert", made=True)
@@ -78,16 +82,29 @@ def test_damaged_files_are_refused(contents, tmp_path, suffix, content):
 
 
 def test_a_network_for_something_else_is_refused(tmp_path):
-    import keras
-
     model = keras.Sequential([keras.layers.Input((28, 28), dtype="uint8", name="pixels"), keras.layers.Flatten()])
     content = formats.packed(keras.Model(model.inputs, model.outputs), "onnx")
     with pytest.raises(InputError, match=r"ten probabilities for an image, received shape \(1, 784\)"):
         engines.of_file(tmp_path / "a.onnx", content)
 
 
-def test_files_that_no_engine_runs_are_told(tmp_path):
-    with pytest.raises(
-        InputError, match=r"a.keras: no engine runs such a file, but those that end in .onnx or .tflite"
-    ):
+def test_a_broken_library_is_not_taken_for_a_damaged_file(contents, tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('its library is gone')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    with pytest.raises(RunError, match="Reading onnx failed: its library is gone"):
+        engines.of_file(tmp_path / "a.onnx", contents["onnx"])
+
+
+def test_what_a_converter_raises_is_told_with_what_works(monkeypatch):
+    def export(*_, **__):
+        raise ValueError("no such operation\nand more")
+
+    monkeypatch.setattr(keras.Model, "export", export)
+    with pytest.raises(RunError, match=r"onnx cannot be made: ValueError: no such operation. .*--engine keras"):
+        engines.of_run([made_up()], "onnxruntime")
+
+
+def test_files_that_may_hold_code_are_not_read(tmp_path):
+    with pytest.raises(InputError, match=r"a.keras: no such file is read, as it may hold code. .* --to onnx"):
         engines.engine_of(tmp_path / "a.keras")

@@ -1,19 +1,23 @@
 """`digits export`: one file for all networks of a run, written once it says what they say."""
 
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from digit_recognizer import blending, engines, exporting, pipeline
+from digit_recognizer import blending, cli, engines, exporting, pipeline
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.exporting import Job, export
 from digit_recognizer.labelling import Job as Labelling
 from digit_recognizer.labelling import predict
 from digit_recognizer.models import MODELS
 from digit_recognizer.recipes import RECIPES, change
+from seen_from_outside import ENVIRONMENT
 from tiny import tiny
 
 TEST = Path("data/sample/test.csv")
@@ -51,15 +55,24 @@ def test_a_file_is_written_and_checked_on_the_rows_of_test_csv(trained, run, for
 def test_a_file_labels_what_its_run_labelled(trained, format, file, capsys):
     exporting.show(export(Job("one", format, Path(file))))
     assert "the same labels; no probability differs by more than" in capsys.readouterr().out
-    result = predict(Labelling(TEST, file, Path("out.csv")))
-    assert (result["run"], result["engine"]) == (file, {"onnx": "onnxruntime", "litert": "litert"}[format])
     [submission] = Path("submissions").glob("*-one/submission.csv")
-    assert Path("out.csv").read_bytes() == submission.read_bytes()
+    elsewhere = Path("elsewhere")
+    elsewhere.mkdir()
+    for path in (Path(file), TEST):
+        shutil.copy(path, elsewhere)
+    code = (
+        f"import sys; from digit_recognizer.labelling import Job, Path, predict\n"
+        f"assert predict(Job(Path('test.csv'), '{file}', Path('out.csv')))['run'] == '{file}'\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=elsewhere, env=ENVIRONMENT, check=True)
+    assert {path.name for path in elsewhere.iterdir()} == {file, "test.csv", "out.csv"}  # neither runs nor a ledger
+    assert (elsewhere / "out.csv").read_bytes() == submission.read_bytes()
     with pytest.raises(InputError, match="leave --engine out"):
         predict(Labelling(TEST, file, Path("out.csv"), engine="keras"))
 
 
-def test_bytes_are_smaller_and_told_where_they_label_otherwise(trained, monkeypatch, capsys):
+def test_bytes_are_smaller_and_told_where_they_label_otherwise(trained, capsys):
     whole = export(Job("one", "litert", Path("a.tflite")))
     small = export(Job("one", "litert", Path("b.tflite"), int8=True))
     assert small["bytes"] < whole["bytes"]
@@ -84,8 +97,20 @@ def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, messag
     assert not Path("a.onnx").exists()
 
 
+def test_other_data_than_the_runs_is_refused(trained):
+    other = Path(shutil.copytree("data/sample", "other"))
+    (other / "sample.json").unlink()
+    for name in ("test.csv", "train.csv"):
+        lines = (other / name).read_bytes().splitlines(keepends=True)
+        (other / name).write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(InputError, match=r"test.csv: expected the test.csv of run .*--data"):
+        export(Job("one", "onnx", Path("a.onnx"), data=other))
+    assert not Path("a.onnx").exists()
+
+
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("wrong", [np.nan, "another digit"])
-def test_a_file_that_labels_otherwise_is_not_written(trained, monkeypatch, wrong):
+def test_a_file_that_labels_otherwise_is_not_written(trained, monkeypatch, wrong, int8):
     made = engines.of_content
 
     def broken(content, format):
@@ -93,6 +118,19 @@ def test_a_file_that_labels_otherwise_is_not_written(trained, monkeypatch, wrong
         return lambda pixels: engine(pixels) * wrong if wrong is np.nan else np.roll(engine(pixels), 1, axis=1)
 
     monkeypatch.setattr(engines, "of_content", broken)
-    with pytest.raises(RunError, match=r"a.onnx: not written, as it labels .* of 597 rows of .*test.csv otherwise"):
-        export(Job("one", "onnx", Path("a.onnx")))
-    assert not Path("a.onnx").exists()
+    with pytest.raises(RunError, match=r"a.tflite: not written, as it labels .* of 597 rows of .*test.csv otherwise"):
+        export(Job("one", "litert", Path("a.tflite"), int8=int8))
+    assert not Path("a.tflite").exists()
+
+
+def test_the_command_prints_what_it_wrote_and_predict_never_writes_over_it(trained, capfd):
+    with pytest.raises(SystemExit) as leave:
+        cli.main(["export", "one", "--to", "onnx", "-o", "a.onnx", "--json"])
+    assert leave.value.code == 0
+    assert json.loads(capfd.readouterr().out)["sha256"] == hashlib.sha256(Path("a.onnx").read_bytes()).hexdigest()
+    before = Path("a.onnx").read_bytes()
+    with pytest.raises(SystemExit) as leave:
+        cli.main(["predict", str(TEST), "--run", "a.onnx", "-o", "a.onnx"])
+    assert leave.value.code == 2
+    assert "must be different files" in " ".join(capfd.readouterr().err.split())
+    assert Path("a.onnx").read_bytes() == before

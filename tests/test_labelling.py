@@ -81,8 +81,6 @@ def test_probabilities_stand_beside_the_labels(trained, engine):
 
 def growing(job):
     """The files in which output and aside of a job grow."""
-    with bookkeeping.ledger() as book:
-        assert book.run(job.run)
     return [*labelling._files(job, labelling._labeller(job)).values()]
 
 
@@ -98,6 +96,13 @@ def test_what_is_left_of_a_killed_one_is_gone_on_with(trained, small, torn, kept
     assert Path("out.csv").read_bytes() == whole
     assert (result["began_after_row"], result["rows"]) == (kept, 597)
     assert not list(Path().glob("*.partial"))
+
+
+def test_what_one_engine_began_another_does_not_go_on_with(trained, small):
+    [partial] = growing(Job(TEST, "one", Path("out.csv"), engine="keras"))
+    partial.write_bytes(b"".join(submission_of("one").splitlines(keepends=True)[:201]))
+    assert predict(Job(TEST, "one", Path("out.csv"), engine="litert"))["began_after_row"] == 0
+    assert not partial.exists()
 
 
 def with_bad_rows():
@@ -142,6 +147,7 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
         ({"output": Path("nowhere/out.csv")}, "in a folder that is there"),
         ({"output": Path("data")}, "expected the name of a file"),
         ({"run": "nosuch"}, "nosuch"),
+        ({"run": "gone.onnx"}, "gone.onnx: cannot be read"),
         ({"skip_bad": Path("out.csv")}, "must be different files"),
     ],
 )
@@ -171,9 +177,10 @@ def test_lost_weights_and_a_full_disk_are_told(trained, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
 def test_a_killed_command_typed_again_ends_with_the_same_bytes(tmp_path):
     assert digits(tmp_path, "run", "--data", "sample", "--recipe", "quick", "--epochs", "1") == 0
+    assert digits(tmp_path, "export", "last", "--to", "onnx", "-o", "a.onnx") == 0  # starts soonest
     header, *lines = (tmp_path / "data/sample/test.csv").read_bytes().splitlines(keepends=True)
     (tmp_path / "many.csv").write_bytes(header + b"".join(lines) * 120)
-    words = ["predict", "many.csv", "--run", "last", "-o"]
+    words = ["predict", "many.csv", "--run", "a.onnx", "-o"]
     with started(tmp_path, *words, "killed.csv") as process:
         until(lambda: any(path.stat().st_size > 100 for path in tmp_path.glob("*.partial")))
         os.kill(process.pid, signal.SIGKILL)

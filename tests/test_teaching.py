@@ -15,6 +15,7 @@ from digit_recognizer.crossval import Member
 from digit_recognizer.errors import InputError
 from digit_recognizer.images import to_images
 from digit_recognizer.models import MODELS
+from digit_recognizer.places import HERE
 from digit_recognizer.predict import fitness, log_probabilities
 from digit_recognizer.presented import opinion
 from digit_recognizer.recipes import RECIPES, change
@@ -93,7 +94,7 @@ def test_a_student_judged_by_no_rows_learns_from_those_that_saw_all_or_else_from
 
 @pytest.mark.parametrize(("rows", "unseen"), [([], False), (ROWS, True)])
 def test_teachers_are_called_ignorant_only_where_rows_are_held_out(workplace, capsys, rows, unseen):
-    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None, False)
+    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None, HERE)
     out = capsys.readouterr().out
     assert "Taught by networks of old" in out
     assert ("never saw" in out) == unseen

@@ -59,7 +59,9 @@ def _prepare(name: str, setup: worker.Setup, here: Any) -> None:
 
 
 def _pool(name: str) -> fanout.Processes:
-    found = _here[name]
+    found = _here.get(name)
+    if found is None:
+        raise RunError("the scheduler took its user for dead, and released the workers. Go on with --resume.")
     if isinstance(found, Exception):
         raise found
     return found
@@ -93,6 +95,7 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
         client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
+    name = f"{_PLUGIN}{client.id}"
     with client:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE)
@@ -101,7 +104,6 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
             raise RunError(f"--cluster {address}: no worker is there. Start some: {start}") from error
         try:
             _forget_the_dead(client)
-            name = f"{_PLUGIN}{client.id}"
             try:
                 client.register_plugin(_Prepared(name, setup), name=name)
             except ImportError as error:
@@ -109,8 +111,7 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
                 raise RunError(told) from error
             yield Cluster(client, name)
         finally:
-            with suppress(OSError, RuntimeError):  # the scheduler may be gone
-                client.unregister_worker_plugin(name)
+            _unregister(client, name)
 
 
 def _forget_the_dead(client: Client) -> None:
@@ -120,7 +121,13 @@ def _forget_the_dead(client: Client) -> None:
     )
     for name in plugins:
         if name.startswith(_PLUGIN) and name.removeprefix(_PLUGIN) not in clients:
-            client.unregister_worker_plugin(name)
+            _unregister(client, name)
+
+
+def _unregister(client: Client, name: str) -> None:
+    """Release the workers, unless the scheduler is gone, or another has done so."""
+    with suppress(OSError, RuntimeError, ValueError):
+        client.unregister_worker_plugin(name)
 
 
 class Cluster:

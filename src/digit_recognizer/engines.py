@@ -13,23 +13,24 @@ from typing import Any
 import numpy as np
 
 from . import formats, surroundings
-from .errors import InputError
+from .errors import InputError, RunError
 from .images import SIDE, to_images
 from .models import MODELS
 from .predict import average, log_probabilities
 from .terminal import quietly
 from .voices import Voice
 
-Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities
+Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities, float32 or float64
 FORMATS = {"onnxruntime": "onnx", "litert": "litert"}  # what the engines besides Keras run
+_WORTH_CONVERTING = 300_000_000  # bytes, a CSV of 150,000 rows: what is won makes up for some seconds of conversion
 _AT_ONCE = 64  # images: what a network makes of them fits the cache, and what is done once for all weighs little
 
 
-def chosen(name: str) -> str:
-    """The engine that `auto` means: ONNX Runtime where it can be had, as it is the fastest for nearly all networks."""
+def chosen(name: str, n_bytes: int) -> str:
+    """The engine that `auto` means for an input of so many bytes: ONNX Runtime where it can be had and is worth it."""
     if name != "auto":
         return name
-    return "keras" if formats.missing("onnx") else "onnxruntime"
+    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing("onnx") else "onnxruntime"
 
 
 def of_run(voices: Sequence[Voice], name: str) -> Engine:
@@ -59,7 +60,10 @@ def by_keras(voices: Sequence[Voice]) -> Engine:
 
 
 def content(voices: Sequence[Voice], format: str, like: np.ndarray | None = None) -> bytes:
-    """The file that holds the networks as one. Arguments and errors as `formats.packed`, and as `by_keras`."""
+    """The file that holds the networks as one, by `formats.packed`, whose arguments and errors these are.
+
+    Raises InputError when weights are another network's.
+    """
     with quietly("Loading Keras and its backend"):
         from .train import start_backend
         from .whole import whole
@@ -75,16 +79,20 @@ def engine_of(path: Path) -> str:
         if formats.SUFFIXES[format] == path.suffix:
             formats.require(format, made=True)
             return engine
-    known = " or ".join(formats.SUFFIXES[format] for format in FORMATS.values())
-    raise InputError(f"{path}: no engine runs such a file, but those that end in {known}.")
+    raise InputError(f"{path}: no such file is read, as it may hold code. Name the run, or export it with --to onnx.")
 
 
 def of_file(path: Path, content: bytes) -> Engine:
-    """The content of a file that `digits export` wrote. Raises InputError when it is none, or one of Keras."""
+    """What a file by `digits export` computes, whose `content` was read from `path`.
+
+    Raises InputError when it is none, or damaged; RunError when the library that runs it cannot be loaded.
+    """
     format = FORMATS[engine_of(path)]
     try:
         engine = of_content(content, format)
         shape = engine(np.zeros((1, SIDE**2), np.uint8)).shape
+    except RunError:  # the library is broken, not the file
+        raise
     except Exception as error:  # each library has its own, and little in common
         told = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: not a network by `digits export`, or damaged ({told}). Export it again.") from error
@@ -94,7 +102,7 @@ def of_file(path: Path, content: bytes) -> Engine:
 
 
 def of_content(content: bytes, format: str) -> Engine:
-    """What a file in that format computes."""
+    """What a file in that format computes. What its library raises is raised; RunError when that cannot be loaded."""
     with quietly(f"Reading {format}"):
         return {"keras": _by_keras_file, "onnx": _by_onnxruntime, "litert": _by_litert}[format](content)
 
@@ -136,7 +144,8 @@ def _by_litert(content: bytes) -> Engine:
         n = len(images)
         interpreter = idle.get()
         try:
-            interpreter.set_tensor(given, np.pad(images, ((0, _AT_ONCE - n), (0, 0), (0, 0))))
+            whole = images if n == _AT_ONCE else np.pad(images, ((0, _AT_ONCE - n), (0, 0), (0, 0)))
+            interpreter.set_tensor(given, whole)
             interpreter.invoke()
             return interpreter.get_tensor(gives)[:n]
         finally:

@@ -5,6 +5,7 @@ in whatever order they end, and whether they die: a job decides every bit of its
 network goes on from the checkpoint in its folder.
 """
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -115,7 +116,7 @@ class Processes:
 
         if self._executor is None:
             blank = dict.fromkeys(worker.credentials(), "")  # as its environment begins with ours
-            start = {"initializer": worker.prepare, "initargs": (self._setup,), "env": blank}
+            start = {"initializer": worker.prepare, "initargs": (self._setup, os.getpid()), "env": blank}
             self._executor = ProcessPoolExecutor(self._n, **start)
         try:
             yield self._executor

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import fanout, fetching, sources, surroundings, worker
+from . import fanout, fetching, sources, surroundings
 from .bookkeeping import ledger
 from .crossval import Member, plan
 from .ledger import Ledger, Row
@@ -26,16 +26,19 @@ _BASE, _COPIES = 850e6, 2.5
 Known = dict[str, list[tuple[int, float]]]  # by model: images seen in all epochs, and seconds
 
 
-def forecast(recipe: Recipe, data: Path | None, places: Places, resumed: Row | None = None) -> dict[str, Any]:
+def forecast(
+    recipe: Recipe, data: Path | None, places: Places, resumed: Row | None = None, as_it_was: bool = False
+) -> dict[str, Any]:
     """What a run by this recipe would do: {networks, at_a_time, seconds, bytes}; None where the ledger does not tell.
 
-    Of a run that is `resumed`, what is left to do, but for the epochs of networks that were begun.
+    Of a run that is `resumed`, what is left to do, but for the epochs of networks that were begun. The recipe of one
+    that is repeated `as_it_was` gets no threads by `places`.
 
     Raises InputError as a run does; writes nothing but the cache of the data.
     """
     source = fetching.find_data(data)
     train, test = sources.read(source)
-    recipe = recipe if resumed else places.with_threads(recipe)
+    recipe = recipe if resumed or as_it_was else places.with_threads(recipe)
     with ledger() as book:
         done = {row["name"] for row in book.members(resumed["id"])} if resumed else set()
         members = [member for member in plan(recipe, train.labels) if member.name not in done]
@@ -64,8 +67,10 @@ def show(found: dict[str, Any]) -> None:
         ]
         for one in found["networks"]
     ]
-    show_table(["network", "epochs", "images", "held out", "s", "GB"], rows, spare=("held out",))
+    if not rows:
+        return say("All networks are trained; what is left is to write the submission.")
     n, at_a_time, seconds = len(rows), found["at_a_time"], found["seconds"]
+    show_table(["network", "epochs", "images", "held out", "s", "GB"], rows, spare=("held out",))
     how = "one for each worker of the cluster" if at_a_time is None else f"{at_a_time} at a time"
     took = "no network of these was trained by as many threads yet" if seconds is None else f"about {seconds:,.0f} s"
     say(
@@ -93,9 +98,10 @@ def _network(member: Member, known: Known, n_test: int) -> dict[str, Any]:
 def _known(book: Ledger, threads: int) -> Known:
     """What networks of each model took that this machine trained by as many threads: images seen, and seconds."""
     known: Known = {}
-    for run in book.runs():
-        here = surroundings.cpu(), threads, "gpu" if worker.gpus() else "cpu"
-        if run["kind"] == "blend" or (run["cpu"], run["threads"], run["device"]) != here:
+    here = surroundings.cpu(), threads
+    alike = [run for run in book.runs() if run["kind"] != "blend" and (run["cpu"], run["threads"]) == here]
+    for run in alike:
+        if run["device"] != alike[0]["device"]:  # the newest has what Keras computes on now
             continue
         recipe = from_record(json.loads(run["recipe"]))
         for row in book.members(run["id"]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, RunError
 from .surroundings import backend
 from .terminal import quietly
 
@@ -39,8 +39,20 @@ def packed(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
     """The content of a file of `model`, as `whole.whole` gives it: `pixels` in, `probabilities` out.
 
     With `like`, (n, 28, 28) uint8, images like those to be labelled, weights and activations become bytes, by the
-    ranges that these take; for "litert" only.
+    ranges that these take; for "litert" only. Raises RunError when the library that makes it fails.
     """
+    try:
+        return _packed(model, format, like)
+    except RunError:
+        raise
+    except Exception as error:  # whatever a library raises that does not fit the others
+        told = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"{format} cannot be made: {type(error).__name__}: {told}. Keras can: --engine keras, or --to keras."
+        ) from error
+
+
+def _packed(model: Any, format: str, like: np.ndarray | None) -> bytes:
     with TemporaryDirectory() as folder, quietly(f"Writing {format}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own, about one another
         path = Path(folder, f"model{SUFFIXES[format]}")

@@ -119,22 +119,27 @@ def _check_paths(job: Job) -> None:
     for option, path in paths.items():
         if path and ((path.exists() and not path.is_file()) or not path.parent.is_dir()):
             raise InputError(f"{option} {path}: expected the name of a file in a folder that is there.")
-    given = [path.resolve() for path in (job.source, job.output, job.skip_bad) if path]
+    file = Path(job.run) if _is_of_file(job) else None
+    given = [path.resolve() for path in (job.source, job.output, job.skip_bad, file) if path]
     if len(set(given)) < len(given):
-        raise InputError("input, -o and --skip-bad must be different files.")
+        raise InputError("input, -o, --skip-bad and the file of --run must be different files.")
+
+
+def _is_of_file(job: Job) -> bool:
+    """Whether --run names a file. A run that is called like one goes by its number."""
+    return Path(job.run).suffix in formats.SUFFIXES.values()
 
 
 def _labeller(job: Job) -> _Labeller:
     """The run, or the file, that `job` names."""
-    file = Path(job.run)
-    if file.suffix in formats.SUFFIXES.values() and file.is_file():
-        content = read_bytes(file)
-        engine = engines.engine_of(file)
+    if _is_of_file(job):
+        file = Path(job.run)
+        engine, content = engines.engine_of(file), read_bytes(file)
         if job.engine not in ("auto", engine):
             raise InputError(f"{file} is run by {engine}; leave --engine out.")
         return _Labeller(str(file), engine, sha256(content).hexdigest(), lambda: engines.of_file(file, content))
     require_backend()
-    engine = engines.chosen(job.engine)
+    engine = engines.chosen(job.engine, job.source.stat().st_size if job.source.is_file() else 0)
     with ledger() as book:
         run = book.run(job.run)
         heard = voices(book, run)

@@ -113,7 +113,7 @@ def run(job: Job) -> dict[str, Any]:
         else:
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry, _told_how_to_go_on(entry, job), remembered():
-            _announce(recipe, members, teachers, seconds_before, side_by_side=pool is not None)
+            _announce(recipe, members, teachers, seconds_before, job.places)
             together = _train(entry, members, data, teachers, pool)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
@@ -230,7 +230,7 @@ def _announce(
     members: Sequence[Member],
     teachers: Sequence[teaching.Teacher],
     seconds_before: float | None,
-    side_by_side: bool,
+    places: Places,
 ) -> None:
     """Tell what is to be trained; `seconds_before` is how long it was already, None when it begins."""
     first = members[0]
@@ -243,8 +243,12 @@ def _announce(
     say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
     if recipe.threads:
         say(f"Threads for each network, which is a part of the recipe: {recipe.threads}.")
-    elif side_by_side:
+    elif places.workers > 1:
         say("As when it began, each network gets all threads, though several share them: slower, but the same bits.")
+    elif places.cluster:
+        _warn(
+            "as when it began, each network gets all threads of its worker's machine, so that the bits may be others."
+        )
     if teachers:
         unseen = " that never saw the rows it is judged by" if len(first.held_out) else ""
         say(f"Taught by networks of {recipe.teacher}{unseen}.")

@@ -54,7 +54,7 @@ def _image(pixels: Any, side: int, fit: str) -> Any:
         dots = np.eye(SIDE**2, dtype=np.uint8)
         return _linear(image, to_images(dots, side, fit) * 255)
     before = (side - SIDE) // 2
-    return layers.ZeroPadding2D((before, side - SIDE - before))(image) if side != SIDE else image
+    return layers.ZeroPadding2D([(before, side - SIDE - before)] * 2)(image) if side != SIDE else image
 
 
 def _variants(image: Any, side: int, tta: str) -> list[Any]:

@@ -63,14 +63,14 @@ def check(given: Setup) -> None:
         raise InputError(f"a worker on {surroundings.cpu()} has {told}. Install the same there.")
 
 
-def prepare(given: Setup) -> None:
-    """Make this process ready to train for its parent: with the data, with a GPU of its own if there are several.
+def prepare(given: Setup, parent: int) -> None:
+    """Make this process ready to train for its `parent`: with the data, with a GPU of its own if there are several.
 
     Its parent sees to Ctrl-C and closed terminals, and Kaggle's credentials are none of its business. What goes wrong
     is raised when it is to work, as who starts processes is not told.
     """
     global _given, _wrong
-    Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    Thread(target=_end_with, args=[parent], daemon=True).start()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -129,7 +129,7 @@ def gpus() -> list[str]:
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, who may be killed and tell nobody."""
+    """End this process soon after its parent, who may be killed and tell nobody; not on Windows, which hides it."""
     while os.getppid() == parent:
         time.sleep(_MOMENT)
     os._exit(1)

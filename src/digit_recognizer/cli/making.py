@@ -42,7 +42,7 @@ def run(**options: Any) -> None:
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
     data = options["data"] or (Path(origin["data"]) if origin else None)
     if options["dry_run"]:
-        found = forecast.forecast(recipe, data, places, resumed)
+        found = forecast.forecast(recipe, data, places, resumed, as_it_was=options["check"])
         return print_json(found) if options["as_json"] else forecast.show(found)
     result = pipeline.run(
         pipeline.Job(

@@ -10,7 +10,10 @@ from .group import FILE, digits, news_to_stderr, print_json
 @digits.command()
 @click.argument("source", type=FILE, metavar="INPUT")
 @click.option(
-    "--run", required=True, metavar="RUN", help="Whose networks label the images; or a file by `digits export`."
+    "--run",
+    required=True,
+    metavar="RUN",
+    help="Whose networks label the images; or an .onnx or .tflite by `digits export`.",
 )
 @click.option("-o", "--output", type=FILE, required=True, metavar="CSV", help="Where the labels go.")
 @click.option("--probabilities", is_flag=True, help="Write the probability of each digit beside the label.")
@@ -20,7 +23,7 @@ from .group import FILE, digits, news_to_stderr, print_json
     type=click.Choice(["auto", "keras", "onnxruntime", "litert"]),
     default="auto",
     show_default=True,
-    help="What computes; auto: ONNX Runtime where it is installed, else Keras.",
+    help="What computes; auto: Keras, and for 300 MB and more ONNX Runtime where it is installed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
 def predict(as_json: bool, **options: Any) -> None:
@@ -49,7 +52,7 @@ def export(as_json: bool, **options: Any) -> None:
     """Write the networks of a run as one file for other programs.
 
     It takes 28x28 pixels, 0 to 255, and gives ten probabilities. It is written once it gives the same labels as the run
-    on 1,000 rows of test.csv.
+    on 1,000 rows of test.csv; with --int8 at least 98 % of them.
     """
     from .. import exporting
 

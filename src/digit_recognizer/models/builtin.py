@@ -17,7 +17,7 @@ def builtin(network: Any, widened: bool = False) -> Any:
     """A new `keras.Sequential` from (n, side, side, 1) images to logits (n, 10), whose softmax is that of `network`.
 
     With `widened`, a convolution to few maps and the averages of their 2x2 blocks become one of stride 2 to four times
-    as many maps, whose means are taken: the same function up to rounding, and LeNet-5 is a third faster on a CPU.
+    as many maps, whose means are taken: the same function up to rounding, and faster on a CPU (docs/benchmarks.md).
     """
     parts = [part for layer in network.layers for part in _parts(layer)]
     found = Sequential([layers.Input(network.input_shape[1:])])
@@ -40,7 +40,9 @@ def _parts(layer: Any) -> list[Part]:
     if isinstance(layer, SymbolDistance):  # -|x - c|^2 = 2 c.x - |c|^2 - |x|^2, of which the last is the same for all
         centres = layer.centres
         return [(layers.Dense(len(centres), name=layer.name), [2 * centres.T, -np.square(centres).sum(axis=1)])]
-    if isinstance(layer, layers.Rescaling):  # ONNX Runtime is slow by far where the last axis is of one
+    if (
+        isinstance(layer, layers.Rescaling) and layer.output.shape[-1] == 1
+    ):  # ONNX Runtime is slow by far where the last axis is of one
         plane = layer.output.shape[1:3]
         return [
             (layers.Reshape(plane), []),
@@ -61,11 +63,23 @@ def _squashed() -> list[Part]:
     return [(layers.Rescaling(2 / 3), []), (layers.Activation("tanh"), []), (layers.Rescaling(1.7159), [])]
 
 
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is a convolution at every place that its kernel fits in."""
+    settings = {"strides": (1, 1), "dilation_rate": (1, 1), "padding": "valid", "groups": 1, "use_bias": True}
+    config = layer.get_config()
+    return type(layer) is layers.Conv2D and all(config[key] == value for key, value in settings.items())
+
+
+def _halves(layer: Any) -> bool:
+    """Whether a layer takes the means of 2x2 blocks side by side."""
+    is_mean = type(layer) is layers.AveragePooling2D and layer.padding == "valid"
+    return is_mean and layer.pool_size == layer.strides == (2, 2)
+
+
 def _widened(parts: Sequence[Part]) -> list[Part]:
     found = list(parts)
     for place, ((conv, weights), (pool, _)) in enumerate(pairwise(parts)):
-        is_mean = isinstance(pool, layers.AveragePooling2D) and pool.pool_size == (2, 2)
-        if is_mean and isinstance(conv, layers.Conv2D) and 4 * conv.filters <= _LANES:
+        if _is_plain(conv) and _halves(pool) and 4 * conv.filters <= _LANES:
             kernel, bias = weights
             size, maps = len(kernel), conv.filters
             moved = np.zeros((size + 1, size + 1, kernel.shape[2], 4, maps), np.float32)
