@@ -60,7 +60,7 @@ def _packed(model: Any, format: str, like: np.ndarray | None) -> bytes:
             model.save(path)
         else:
             options = {} if like is None else _in_bytes(like)
-            model.export(path, format=format, verbose=False, input_signature=model.inputs, **options)
+            model.export(str(path), format=format, verbose=False, input_signature=model.inputs, **options)
         return _named(path) if format == "onnx" else path.read_bytes()
 
 
