@@ -21,7 +21,7 @@ from figures import DOCS, digits, head, in_turn, machine, matrix_rate, today, wr
 
 from digit_recognizer import bookkeeping, chunks, engines, exporting, formats, runs, sources  # isort: skip
 from digit_recognizer.formats import SUFFIXES  # isort: skip
-from digit_recognizer.models import MODELS  # isort: skip
+from digit_recognizer.models import MODELS, stored  # isort: skip
 from digit_recognizer.recipes import Recipe  # isort: skip
 from digit_recognizer.voices import Voice, voices  # isort: skip
 from digit_recognizer.whole import whole  # isort: skip
@@ -85,8 +85,7 @@ def _all(engine: engines.Engine, parts: list[np.ndarray]) -> None:
 
 def of_engines(model: str, images: np.ndarray) -> str:
     """A row: the rate of each engine, with the model as it begins."""
-    network = MODELS[model].build(dropout=0.0)
-    weights = {f"{layer.name}/{one.name}": np.asarray(one) for layer in network.layers for one in layer.weights}
+    weights = stored(MODELS[model].build(dropout=0.0))
     heard = [Voice(Recipe(model), Path(model), weights, 1.0)]
     some = images[: chunks.ROWS]
     jobs = {name: partial(engines.of_run(heard, name), some) for name in ("keras", *engines.FORMATS)}

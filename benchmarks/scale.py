@@ -3,8 +3,7 @@
     python benchmarks/scale.py [--engine onnxruntime] [--most 1000000] [--folder PLACE]
 
 The images are the built-in sample's, distorted anew until there are 20,000, and then over again. Parsing alone and
-inference alone are timed in this process. Writes its table into
-docs/benchmarks.md, and the plot docs/scale.png.
+inference alone are timed in this process. Writes its table into docs/benchmarks.md, and the plot docs/scale.png.
 """
 
 import argparse

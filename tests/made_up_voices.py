@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.models import MODELS
+from digit_recognizer.models import MODELS, stored
 from digit_recognizer.recipes import Recipe, change
 from digit_recognizer.voices import Voice
 
@@ -15,10 +15,8 @@ PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two whole batc
 def made_up(model="lenet5", share=1.0, **fields):
     """A voice. Weights are spread out, biases with them, so that each has a say."""
     rng = np.random.default_rng(0)
-    network = MODELS[model].build(dropout=0.0)
     weights = {
-        f"{layer.name}/{weight.name}": np.asarray(weight) + 0.05 * rng.standard_normal(weight.shape, np.float32)
-        for layer in network.layers
-        for weight in layer.weights
+        name: weight + 0.05 * rng.standard_normal(weight.shape, np.float32)
+        for name, weight in stored(MODELS[model].build(dropout=0.0)).items()
     }
     return Voice(change(Recipe(model), fields), Path(model), weights, share)

@@ -10,27 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digit_recognizer import blending, cli, engines, exporting, pipeline
+import tiny
+from digit_recognizer import blending, cli, engines, exporting
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.exporting import Job, export
 from digit_recognizer.labelling import Job as Labelling
 from digit_recognizer.labelling import predict
-from digit_recognizer.models import MODELS
-from digit_recognizer.recipes import RECIPES, change
 from seen_from_outside import ENVIRONMENT
-from tiny import tiny
 
 TEST = Path("data/sample/test.csv")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "lenet5", tiny("lenet5"))
-        patch.chdir(tmp_path_factory.mktemp("finished"))
-        for name, settings in {"one": {}, "two": {"folds": 2, "tta": "shift"}}.items():
-            recipe = change(RECIPES["quick"], {"epochs": 1, **settings})
-            pipeline.run(pipeline.Job("mine", recipe, Path("sample"), run_name=name))
+    with tiny.finished(tmp_path_factory.mktemp("finished"), {"one": {}, "two": {"folds": 2, "tta": "shift"}}):
         blending.blend(["one", "two"], weights="equal")
         return Path.cwd()
 

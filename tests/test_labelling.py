@@ -9,27 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digit_recognizer import blending, bookkeeping, chunks, labelling, pipeline, runs
+import tiny
+from digit_recognizer import blending, bookkeeping, chunks, labelling, runs
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.labelling import Job, predict
-from digit_recognizer.models import MODELS
-from digit_recognizer.recipes import RECIPES, change
 from seen_from_outside import digits, started, until
-from tiny import tiny
 
-SEVERAL = change(RECIPES["quick"], {"epochs": 1, "folds": 2, "full": True, "tta": "shift"})
+SEVERAL = {"folds": 2, "full": True, "tta": "shift"}
 TEST = Path("data/sample/test.csv")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder with two finished runs of tiny networks: `one`, and `several`, two folds and a network of all rows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "lenet5", tiny("lenet5"))
-        patch.chdir(tmp_path_factory.mktemp("finished"))
-        one = change(RECIPES["quick"], {"epochs": 1})
-        for name, recipe in {"one": one, "several": SEVERAL}.items():
-            pipeline.run(pipeline.Job("mine", recipe, Path("sample"), run_name=name))
+    with tiny.finished(tmp_path_factory.mktemp("finished"), {"one": {}, "several": SEVERAL}):
         return Path.cwd()
 
 

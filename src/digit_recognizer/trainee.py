@@ -13,7 +13,7 @@ from .crossval import Member, Outcome
 from .epochs import Checkpoint, Epoch
 from .errors import Diverged
 from .images import to_images
-from .models import MODELS
+from .models import MODELS, stored
 from .predict import fitness, log_probabilities
 from .tables import LabelledTable, Table
 from .train import fit
@@ -55,9 +55,8 @@ def train_member(
     if not all(np.isfinite(part).all() for part in (test_log_p, *log_p.values())):
         raise Diverged(f"Network {member.name} predicts values that are no numbers. Try another seed.")
     rows = {"train": member.fitted, "validation": member.held_out}
-    named = [(layer, weight) for layer in trained.model.layers for weight in layer.weights]
     return Outcome(
-        {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named},
+        stored(trained.model),
         trained.history,
         log_p["validation"],
         test_log_p,

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InputError
 from . import convnets, lenet5, lenet5_1998
 
-__all__ = ["MODELS", "Model", "restored"]
+__all__ = ["MODELS", "Model", "restored", "stored"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ MODELS = {
     ),
     "wide-cnn": Model(convnets.wide_cnn, 28, 225_546, 2_510_080, "two wide convolutions and a dense layer, tutorials"),
 }
+
+
+def stored(network: Any) -> dict[str, np.ndarray]:
+    """The weights of a network, by "layer/weight"."""
+    named = [(layer, weight) for layer in network.layers for weight in layer.weights]
+    return {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named}
 
 
 def restored(model: str, weights: dict[str, np.ndarray], place: Path) -> Any:
