@@ -35,7 +35,6 @@ def trained(finished, tmp_path, monkeypatch, tiny_lenet5):
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(chunks, "_BLOCK", 60_000)
-    monkeypatch.setattr(chunks, "_CACHE", 9_000)
 
 
 def submission_of(run):

@@ -1,6 +1,7 @@
 """Images of any number, some thousand at a time: a CSV in Kaggle's form, plain or packed by gzip, or an npy.
 
-The rules for a row are those of `careful`, which judges those that are not plain. Memory does not grow with the file.
+The rules for a row are those of `careful`, which judges those near one that is not plain. Memory does not grow with the
+file.
 """
 
 import gzip
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO, cast
@@ -25,10 +26,11 @@ from .tables import Bytes
 from .zips import GZIP
 
 ROWS = 8_192  # images at a time
-_BLOCK = 16_000_000  # bytes of a CSV at a time, some 8,000 rows
-_CACHE = 100_000  # bytes that are parsed at a time, as the processor's cache holds what comes of them
+_BLOCK = 200_000  # bytes of a CSV that are parsed at a time: what comes of them fits the processor's cache
+_END = 16_000_000  # bytes of a file that its fingerprint looks into, at each end
 _NPY = b"\x93NUMPY"
 _HEAD = 100_000  # bytes that the first line has at most
+_ANEW = "Write the file anew."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +55,9 @@ class Chunk:
 def fingerprint(path: Path) -> str:
     """What tells inputs apart: size, time, and CRC-32 of begin and end. Raises InputError when it cannot be read."""
     with _explained(path), path.open("rb") as file:
-        begin = file.read(_BLOCK)
+        begin = file.read(_END)
         size = file.seek(0, 2)
-        file.seek(max(0, size - _BLOCK))
+        file.seek(max(0, size - _END))
         changed = os.fstat(file.fileno()).st_mtime_ns
         return f"{size}-{changed}-{zlib.crc32(file.read(), zlib.crc32(begin)):08x}"
 
@@ -68,13 +70,32 @@ def read(path: Path, after: int = 0) -> Iterator[Chunk]:
             yield from _npy(file, path, after)
         elif start.startswith(GZIP):
             with gzip.open(file) as unpacked:
-                yield from _csv(cast(BinaryIO, unpacked), file, path, after)
+                yield from _joined(_csv(cast(BinaryIO, unpacked), file, path, after))
         else:
-            yield from _csv(file, file, path, after)
+            yield from _joined(_csv(file, file, path, after))
+
+
+def _joined(parts: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The same rows, some thousand at a time."""
+    some: list[Chunk] = []
+    n = 0
+    for part in parts:
+        some.append(part)
+        n += len(part.ids) + len(part.bad)
+        if n >= ROWS:
+            yield _one(some)
+            some, n = [], 0
+    if some:
+        yield _one(some)
+
+
+def _one(parts: list[Chunk]) -> Chunk:
+    ids, pixels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "pixels"))
+    return Chunk(ids, pixels, [bad for part in parts for bad in part.bad], parts[-1].n_bytes)
 
 
 def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
-    """`content` is what `file` holds, unpacked."""
+    """The rows of each block. `content` is what `file` holds, unpacked."""
     rest = content.read(_HEAD)
     if other := other_than_csv(rest):
         raise InputError(
@@ -91,39 +112,42 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
         if not lines:
             if len(rest) > 2 * _BLOCK:
                 raise InputError(
-                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without end."
+                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes that are none. {_ANEW}"
                 )
             continue
-        ids, values, bad = _nothing()
-        for piece in _pieces(lines):
-            is_cut = not piece.endswith(b"\n")  # which only the file's end can be
-            plain = parse_plain(piece, columns)
-            n_here = piece.count(b"\n") + is_cut
-            if n_rows + n_here > after:
-                skipped = max(0, after - n_rows)
-                if plain is None:
-                    rows = piece.removesuffix(b"\n").split(b"\n")[skipped:]
-                    own, plain, wrong = _judged(rows, columns, n_rows + skipped, is_cut)
-                    bad += wrong
-                else:
-                    own, plain = np.arange(n_rows + skipped + 1, n_rows + n_here + 1), plain[skipped:]
-                ids.append(own)
-                values.append(plain[:, -N_PIXELS:])
-            n_rows += n_here
-            if sum(map(len, ids)) + len(bad) >= ROWS:
-                yield Chunk(np.concatenate(ids), np.concatenate(values), bad, file.tell())
-                ids, values, bad = _nothing()
-        if ids:
-            yield Chunk(np.concatenate(ids), np.concatenate(values), bad, file.tell())
+        n_here = lines.count(b"\n") + (not lines.endswith(b"\n"))
+        skipped = max(0, after - n_rows)
+        if skipped < n_here:
+            yield Chunk(*_judged(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped), file.tell())
+        n_rows += n_here
     if not n_rows:
-        raise InputError(f"{path}: expected images, received the header alone.")
+        raise InputError(f"{path}: expected images, received the header alone. {_ANEW}")
+
+
+def _judged(lines: bytes, columns: tuple[str, ...], before: int) -> tuple[np.ndarray, Bytes, list[Bad]]:
+    """Numbers and pixels of the good rows, and the bad ones."""
+    values = parse_plain(lines, columns)
+    if values is not None:
+        return np.arange(before + 1, before + len(values) + 1), values[:, -N_PIXELS:], []
+    ids, good, bad = [], bytearray(), []
+    for number, line in enumerate(BytesIO(lines), start=before + 1):
+        row = line.removesuffix(b"\n")
+        found = judge(row, columns, number + 1)
+        if row == line:
+            found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
+        if isinstance(found, bytes):
+            ids.append(number)
+            good += found
+        else:
+            bad.append(Bad(number, found, row))
+    return np.array(ids, int), np.frombuffer(good, np.uint8).reshape(-1, len(columns))[:, -N_PIXELS:], bad
 
 
 def parse_plain(lines: bytes, columns: tuple[str, ...]) -> Bytes | None:
     """The values, (n, columns), of rows that are written as plainly as Kaggle's; None for any others.
 
-    Several times as fast as pandas (docs/benchmarks.md): where values end is where there is no digit, and what they are
-    is summed up from their last three digits.
+    Twice as fast as pandas, and other threads go on beside it (docs/experiments.md): where values end is where there is
+    no digit, and what they are is summed up from their last three digits.
     """
     text = np.frombuffer(b"00" + lines, np.uint8)  # so that there are three before each end
     digits = text - np.uint8(ord("0"))  # more than 9 for what is none
@@ -149,21 +173,6 @@ def _within(values: np.ndarray, low: int, high: int) -> bool:
     return bool(values.min() >= low and values.max() <= high)
 
 
-def _nothing() -> tuple[list[np.ndarray], list[np.ndarray], list[Bad]]:
-    return [], [], []
-
-
-def _pieces(lines: bytes) -> Iterator[bytes]:
-    """Whole lines, some of them at a time, that end as on Unix."""
-    if b"\r" in lines:
-        lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    start = 0
-    while start < len(lines):
-        end = lines.find(b"\n", start + _CACHE) + 1 or len(lines)
-        yield lines[start:end]
-        start = end
-
-
 def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
     """The first line, its end, and what follows."""
     ends = [place for place in (start.find(b"\n"), start.find(b"\r")) if place >= 0]
@@ -175,7 +184,7 @@ def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
-    """The lines that have ended, and the rest; empty ones at the end may be the file's end, and belong to the rest."""
+    """The lines that have ended, now as on Unix, and the rest; empty ones that may be the file's end belong to it."""
     ended = text if is_last else text[: text.rfind(b"\n") + 1] or text[: text.rfind(b"\r", 0, len(text) - 1) + 1]
     content = len(ended.rstrip(b"\r\n "))
     if not content:
@@ -183,24 +192,7 @@ def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
     following = ended[content:].lstrip(b" ")
     width = 2 if following.startswith(b"\r\n") else min(1, len(following))
     end = len(ended) - len(following) + width
-    return text[:end], text[end:]
-
-
-def _judged(
-    rows: list[bytes], columns: tuple[str, ...], before: int, is_cut: bool
-) -> tuple[np.ndarray, np.ndarray, list[Bad]]:
-    """Numbers and values of the good rows, and the bad ones; the last is one when the file `is_cut` there."""
-    ids, values, bad = [], bytearray(), []
-    for number, row in enumerate(rows, start=before + 1):
-        found = judge(row, columns, number + 1)
-        if is_cut and number == before + len(rows):
-            found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
-        if isinstance(found, bytes):
-            ids.append(number)
-            values += found
-        else:
-            bad.append(Bad(number, found, row))
-    return np.array(ids, int), np.frombuffer(bytes(values), np.uint8).reshape(-1, len(columns)), bad
+    return text[:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n"), text[end:]
 
 
 def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
@@ -215,12 +207,11 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
         cure = 'numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8"))'
         raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. Write {cure}")
-    if n_missing or not shape[0]:
-        raise InputError(
-            f"{path}: expected {shape[0]:,} images, received {n_missing:,} bytes too few. Write it again."
-            if n_missing
-            else f"{path}: expected images, received none."
-        )
+    if n_missing:
+        much = f"{abs(n_missing):,} bytes too {'few' if n_missing > 0 else 'many'}"
+        raise InputError(f"{path}: expected {shape[0]:,} images, received {much}. {_ANEW}")
+    if not shape[0]:
+        raise InputError(f"{path}: expected images, received none. {_ANEW}")
     file.seek(after * N_PIXELS, 1)
     for first in range(after, shape[0], ROWS):
         n = min(ROWS, shape[0] - first)
