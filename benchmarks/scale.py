@@ -1,6 +1,6 @@
 """What labelling costs as the number of images grows: rows a second, and peak memory, of the whole command.
 
-    python benchmarks/scale.py [--engine onnxruntime] [--most 1000000] [--folder PLACE]
+    python benchmarks/scale.py [--most 1000000] [--folder PLACE]
 
 The images are the built-in sample's, distorted anew until there are 20,000, and then over again. Parsing alone and
 inference alone are timed in this process. Writes its table into docs/benchmarks.md, and the plot docs/scale.png.
@@ -11,6 +11,8 @@ import json
 import os
 import subprocess
 import tempfile
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +28,29 @@ from digit_recognizer.ledger import opened  # isort: skip
 from digit_recognizer.voices import voices  # isort: skip
 
 N_DISTINCT = 20_000
-N_BY_PANDAS = 100_000  # rows of the largest file that pandas reads, too
+ENGINES = ("keras", "onnxruntime")
+N = 3
 LIMITS = Distortion(rotate=12, zoom=0.12, shear=0.12, shift=2)
 MB = 1e6
+
+
+@dataclass(frozen=True)
+class Row:
+    """A command that labelled a file, and how fast its parts are alone."""
+
+    engine: str
+    n: int
+    seconds: float
+    peak: int  # bytes
+    rate: float  # rows a second, since the first was asked for
+    limit: str
+    parsing: float  # rows a second
+    by_pandas: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=1_000_000, help="rows of the largest file")
-    parser.add_argument("--engine", choices=["keras", *engines.FORMATS], default="onnxruntime")
     parser.add_argument("--folder", type=Path, help="where the files are made, 2 GB for a million rows")
     options = parser.parse_args()
     sizes = [size for size in (10_000, 100_000, 1_000_000, 10_000_000) if size <= options.most]
@@ -47,28 +63,48 @@ def main() -> None:
         for size in sizes:
             file = folder / "images.csv"
             write(file, text, size)
-            seconds, peak = digits(
-                folder, "predict", str(file), "--run", "last", "-o", "labels.csv", "--engine", options.engine, "--json"
-            )
-            result = json.loads((folder / "printed").read_text())
-            parsing = size / seconds_of(lambda file=file: sum(len(chunk.ids) for chunk in chunks.read(file)))
-            rows.append([size, seconds, peak, result["rows_per_second"], parsing, result["limit"]])
-            print(rows[-1], flush=True)
-            if size <= N_BY_PANDAS:
-                by_pandas = size / seconds_of(lambda file=file: by_pandas_alone(file))
-        inference = inference_alone(folder, pixels, result["engine"])
-    table = [
-        f"| {size:,} | {seconds:.1f} | {rate:,.0f} | {parsing:,.0f} | {rate / min(parsing, inference):.0%} | {limit} "
-        f"| {peak / MB:,.0f} |"
-        for size, seconds, peak, rate, parsing, limit in rows
+            parsing = size / min(seconds_of(lambda file=file: parse(file)) for _ in range(N))
+            by_pandas = size / min(seconds_of(lambda file=file: parse_by_pandas(file)) for _ in range(N))
+            for engine in ENGINES:
+                words = "predict", str(file), "--run", "last", "-o", "labels.csv", "--engine", engine, "--json"
+                seconds, peak = digits(folder, *words)
+                result = json.loads((folder / "printed").read_text())
+                assert result["engine"] == engine
+                assert result["rows"] == size
+                rows.append(
+                    Row(engine, size, seconds, peak, result["rows_per_second"], result["limit"], parsing, by_pandas)
+                )
+                print(rows[-1], flush=True)
+        inference = inference_alone(folder, pixels)
+    plot(rows)
+    write_between(DOCS / "benchmarks.md", "scale", table(rows, inference))
+
+
+def table(rows: list[Row], inference: dict[str, float]) -> str:
+    lines = [
+        f"| {row.n:,} | {row.engine} | {row.seconds:.1f} | {row.rate:,.0f} | {row.limit} | {row.parsing:,.0f} "
+        f"| {row.by_pandas:,.0f} | {row.rate / min(row.parsing, inference[row.engine]):.0%} | {row.peak / MB:,.0f} |"
+        for row in rows
     ]
-    plot([row[0] for row in rows], [row[1] for row in rows], [row[2] / MB for row in rows])
-    columns = ["rows", "s, whole command", "rows/s", "parsing alone", "of the slower alone", "limit", "peak, MB"]
+    columns = ["rows", "engine", "s, whole command", "rows/s", "limit", "parsing alone", "by pandas alone"]
+    columns += ["rate of the slower alone", "peak, MB"]
+    alone = ", ".join(f"{rate:,.0f} by {engine}" for engine, rate in inference.items())
     told = (
-        f"LeNet-5 by {result['engine']}, CSV. Inference alone, from memory: {inference:,.0f} images/s; parsing by "
-        f"pandas, `read_csv(dtype=uint8, chunksize={chunks.ROWS})`: {by_pandas:,.0f} rows/s. {machine()}; {today()}.\n"
+        f"LeNet-5, CSVs of {N_DISTINCT:,} distinct images, n = 1 command each. Alone, the best of {N}: inference from "
+        f"memory, images/s, {alone}; parsing; pandas' `read_csv(dtype=uint8, chunksize={chunks.ROWS})`. {machine()}; "
+        f"{today()}.\n"
     )
-    write_between(DOCS / "benchmarks.md", "scale", "\n".join([told, head(columns), *table]))
+    found = " ".join(costs(engine, [row for row in rows if row.engine == engine]) for engine in ENGINES)
+    return "\n".join([told, head(columns), *lines, f"\nSeconds grow linearly: {found}"])
+
+
+def costs(engine: str, rows: list[Row]) -> str:
+    """What a row more costs between two sizes."""
+    steps = [
+        f"{(after.seconds - before.seconds) / (after.n - before.n) * MB:.1f} µs from {before.n:,} to {after.n:,}"
+        for before, after in pairwise(rows)
+    ]
+    return f"by {engine} a row costs {', '.join(steps)}."
 
 
 def made_up(pixels: np.ndarray) -> np.ndarray:
@@ -89,16 +125,27 @@ def write(file: Path, text: list[bytes], size: int) -> None:
             output.writelines(text[: size - start])
 
 
-def by_pandas_alone(file: Path) -> int:
+def parse(file: Path) -> int:
+    return sum(len(chunk.ids) for chunk in chunks.read(file))
+
+
+def parse_by_pandas(file: Path) -> int:
     return sum(len(part) for part in pd.read_csv(file, dtype=np.uint8, chunksize=chunks.ROWS))
 
 
-def inference_alone(folder: Path, pixels: np.ndarray, engine: str) -> float:
+def inference_alone(folder: Path, pixels: np.ndarray) -> dict[str, float]:
     os.chdir(folder)
     with opened(folder / "submissions/ledger.sqlite") as book:
-        label = engines.of_run(voices(book, book.run("last")), engine)
+        heard = voices(book, book.run("last"))
     parts = [pixels[start : start + chunks.ROWS] for start in range(0, len(pixels), chunks.ROWS)]
-    return len(pixels) / min(seconds_of(lambda: [label(part) for part in parts]) for _ in range(6))
+    rates = {}
+    for engine in ENGINES:
+        label = engines.of_run(heard, engine)
+        label(parts[0])
+        rates[engine] = len(pixels) / min(
+            seconds_of(lambda label=label: [label(part) for part in parts]) for _ in range(N)
+        )
+    return rates
 
 
 def digits(folder: Path, *words: str) -> tuple[float, int]:
@@ -118,16 +165,19 @@ def digits(folder: Path, *words: str) -> tuple[float, int]:
     return seconds, found[1]
 
 
-def plot(sizes: list[int], seconds: list[float], peaks: list[float]) -> None:
+def plot(rows: list[Row]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    left.plot(sizes, seconds, "o-")
+    for engine in ENGINES:
+        own = [row for row in rows if row.engine == engine]
+        left.plot([row.n for row in own], [row.seconds for row in own], "o-", label=engine)
+        right.plot([row.n for row in own], [row.peak / MB for row in own], "o-", label=engine)
+    left.legend()
     left.set(xlabel="rows", ylabel="seconds, whole command", ylim=(0, None))
-    right.plot(sizes, peaks, "o-")
     right.set(xlabel="rows", ylabel="peak memory, MB", ylim=(0, 1500))
     for axes in (left, right):
         axes.grid(alpha=0.3)

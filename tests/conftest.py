@@ -22,6 +22,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+@pytest.fixture(autouse=True)
+def news_on_stdout(monkeypatch):
+    """Also after a command with --json, for which they go to stderr."""
+    monkeypatch.setattr(console, "stderr", False)
+
+
 @pytest.fixture
 def tiny_lenet5(monkeypatch):
     """A tiny network in LeNet-5's place."""
@@ -30,8 +36,7 @@ def tiny_lenet5(monkeypatch):
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current directory, a home without Kaggle credentials, news on stdout."""
-    monkeypatch.setattr(console, "stderr", False)
+    """An empty current directory, and a home without Kaggle credentials."""
     for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"

@@ -47,6 +47,18 @@ def children_of(pid):
     return found
 
 
+def epochs_kept(folder):
+    """The checkpoints in the folders of a run's networks: (network, epoch) of each."""
+    paths = [path.relative_to(folder) for path in folder.rglob("checkpoint-*.npz")]
+    return {(path.parent.name, int(path.stem.rpartition("-")[2])) for path in paths}
+
+
+def went_on(before, after):
+    """Whether no network has an earlier epoch `after` than `before`."""
+    oldest = dict(sorted(before, reverse=True))
+    return all(epoch >= oldest.get(network, 1) for network, epoch in after)
+
+
 def until(condition):
     """Wait for a condition. Raises AssertionError when it takes too long."""
     end = time.monotonic() + PATIENCE

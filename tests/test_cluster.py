@@ -5,17 +5,18 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
-from distributed import Client, WorkerPlugin
+from distributed import Client, Variable, WorkerPlugin
 
 from digit_recognizer.cluster import connected
 from digit_recognizer.errors import InputError, RunError
-from seen_from_outside import ENVIRONMENT, digits, fingerprints, started, until
+from seen_from_outside import ENVIRONMENT, digits, epochs_kept, fingerprints, started, until, went_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills groups of processes")]
-SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set", "threads=1", "--epochs", "40")
+SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set", "threads=1", "--epochs", "20")
 
 
 @contextmanager
@@ -67,18 +68,33 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     other = Client(address, set_as_default=False)
     for name in ("digits-killed", f"digits-{other.id}"):
         other.register_plugin(WorkerPlugin(), name=name)
+        Variable(f"{name}-try-member", client=other).set(1)
     first, second = workers(folder, address, 2)
-    with other, first as victim, second, started(together, *SHARED, "--cluster", address) as process:
-        until(lambda: len({path.parent for path in together.rglob("checkpoint-*.npz")}) == 2)  # one by each worker
-        kill(victim)
-        assert process.poll() is None
+    with other, first as victim, second:
+        other.wait_for_workers(2)
+        with started(together, *SHARED, "--cluster", address) as process:
+            until(lambda: len({network for network, epoch in epochs_kept(together) if epoch > 2}) == 2)
+            before = epochs_kept(together)
+            kill(victim)
+            after = set()
+            while process.poll() is None:
+                after |= epochs_kept(together)
+                time.sleep(0.02)
+    assert went_on(before, after)
+    assert {network for network, _ in after - before} == {network for network, _ in before}
     assert process.returncode == 0, (together / "printed").read_text()
     assert digits(alone, *SHARED) == 0
     assert fingerprints(together) == fingerprints(alone)
     assert not list(together.rglob("checkpoint-*.npz"))
     with Client(address) as client:
-        left = client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.worker_plugins])
-    assert [name for name in left if name.startswith("digits-")] == [f"digits-{other.id}"]  # who was alive then
+        plugins, variables = client.run_on_scheduler(
+            lambda dask_scheduler: (
+                [*dask_scheduler.worker_plugins],
+                [*dask_scheduler.extensions["variables"].variables],
+            )
+        )
+    assert [name for name in plugins if name.startswith("digits-")] == [f"digits-{other.id}"]  # who was alive then
+    assert variables == [f"digits-{other.id}-try-member"]
 
 
 def test_certificates_that_are_missing_or_none_are_told(tmp_path):

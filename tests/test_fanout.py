@@ -4,15 +4,15 @@ import os
 import signal
 import sys
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from digit_recognizer import fanout, lock, worker
+from digit_recognizer import fanout, surroundings, worker
 from digit_recognizer.errors import RunError
 from digit_recognizer.ledger import opened
-from seen_from_outside import children_of, digits, fingerprints, started, until
+from seen_from_outside import children_of, digits, epochs_kept, fingerprints, started, until, went_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
 SPACE = """
@@ -27,11 +27,8 @@ SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set
 
 
 def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_process(tmp_path):
-    def checkpoints(folder=tmp_path):
-        return {path.name for path in folder.rglob("checkpoint-*.npz")}
-
     with started(tmp_path, *SHARED, "--workers", "2", KAGGLE_API_TOKEN="no-worker-knows") as process:
-        until(checkpoints)
+        until(lambda: epochs_kept(tmp_path))
         children = children_of(process.pid)
         assert b"no-worker-knows" in Path("/proc", str(process.pid), "environ").read_bytes()
         assert not any(b"no-worker-knows" in Path("/proc", str(child), "environ").read_bytes() for child in children)
@@ -39,13 +36,15 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     assert process.returncode == 143, (tmp_path / "printed").read_text()
     assert len(children) == 2
     assert not any(Path("/proc", str(child)).exists() for child in children)
-    before = checkpoints()
+    before = epochs_kept(tmp_path)
     with started(tmp_path, "run", "--resume", "last", "--workers", "2") as process:
-        until(lambda: checkpoints() - before)
+        until(lambda: epochs_kept(tmp_path) - before)
+        after = epochs_kept(tmp_path)
         os.kill(children_of(process.pid)[0], signal.SIGKILL)
         assert process.poll() is None
     assert process.returncode == 0, (tmp_path / "printed").read_text()
-    assert not checkpoints()
+    assert not epochs_kept(tmp_path)
+    assert went_on(before, after)
     alone = tmp_path / "alone"
     alone.mkdir()
     assert digits(alone, *SHARED) == 0
@@ -99,11 +98,11 @@ class Dying:
     def bring(self, names):
         pass
 
-    def device(self, threads):
+    def where(self, threads):
         self.tries += 1
         if self.tries <= self.n:
             raise BrokenExecutor
-        return "cpu"
+        return {"device": "cpu"}
 
 
 def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
@@ -112,29 +111,19 @@ def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     assert found == {"one": 1}
     with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*--dry-run"):
         fanout.train(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
-    assert fanout.device(Dying(2), 1) == "cpu"
+    assert fanout.where(Dying(2), 1) == {"device": "cpu"}
     with pytest.raises(RunError, match="die at their start"):
-        fanout.device(Dying(3), 1)
+        fanout.where(Dying(3), 1)
     fanout.train(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
     assert found == {"one": 2}
 
 
-def test_each_gpu_has_one_worker(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    assert worker.gpus() == ["3", "5"]
-    with lock.alone("gpu-3", otherwise=""):
-        worker._take_gpu()
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-        with pytest.raises(RunError, match="each of the 2 GPUs has its worker"):
-            worker._take_gpu()
-    worker._gpu.close()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert worker.gpus() == []
+def test_a_process_computes_by_the_threads_of_the_recipe():
+    def threads():
+        from tensorflow import config
 
+        return config.threading.get_intra_op_parallelism_threads()
 
-def test_workers_have_no_credentials_of_kaggle(monkeypatch):
-    monkeypatch.setenv("KAGGLE_KEY", "secret")
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
-    worker.forget_credentials()
-    assert not [name for name in os.environ if name.startswith("KAGGLE_")]
+    with closing(fanout.Processes(1, worker.setup(None, None))) as pool, pool.executor() as executor:
+        assert pool.where(1) == {"device": "cpu", "cpu": surroundings.cpu()}
+        assert executor.submit(threads).result() == 1

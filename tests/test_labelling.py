@@ -135,12 +135,15 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
     ("changed", "message"),
     [
         ({"source": Path("gone.csv")}, "gone.csv: not found"),
-        ({"source": Path("data/sample/train.csv"), "output": Path("data/sample/train.csv")}, "must be different files"),
-        ({"output": Path("nowhere/out.csv")}, "in a folder that is there"),
+        (
+            {"source": Path("data/sample/train.csv"), "output": Path("data/sample/train.csv")},
+            "-o data/sample/train.csv: the same file as INPUT",
+        ),
+        ({"output": Path("nowhere/out.csv")}, "there is no folder nowhere"),
         ({"output": Path("data")}, "expected the name of a file"),
         ({"run": "nosuch"}, "nosuch"),
         ({"run": "gone.onnx"}, "gone.onnx: cannot be read"),
-        ({"skip_bad": Path("out.csv")}, "must be different files"),
+        ({"skip_bad": Path("out.csv")}, "the same file as -o"),
     ],
 )
 def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, message):

@@ -60,6 +60,13 @@ def test_a_certificate_that_is_not_there_is_told(tmp_path):
         Places(cluster="tls://host:1", tls=Tls(ca_file=tmp_path / "gone.pem"))
 
 
+def test_no_more_workers_are_used_than_there_are_networks_or_gpus(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [Places(4).used_by(n).workers for n in (1, 3, 9)] == [1, 3, 4]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert [Places(n).used_by(9).workers for n in (1, 4)] == [1, 2]
+
+
 def test_workers_share_the_cores_unless_the_recipe_says_how_many_threads(monkeypatch):
     monkeypatch.setattr(surroundings, "threads", lambda: 8)
     assert places.HERE.with_threads(RECIPE) == RECIPE

@@ -41,7 +41,7 @@ def first():
 
 
 def checked(first, log_p, test_log_p, device="cpu"):
-    found = repeating.check(first, first.rows, log_p, test_log_p, LABELS, device)
+    found = repeating.check(first, first.rows, log_p, test_log_p, LABELS, {"device": device})
     return found["level"], found["expected"]
 
 
@@ -65,7 +65,7 @@ def test_level_3_is_an_accuracy_that_differs_by_chance(first):
 
 def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, "cpu")
+    found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, {"device": "cpu"})
     assert (found["expected"], found["changes"]) == (3, ["TF_ENABLE_ONEDNN_OPTS unset -> 0"])
     assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
     monkeypatch.setattr(surroundings, "code", lambda: "another")
@@ -75,21 +75,23 @@ def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
 def test_accuracies_are_compared_on_the_same_rows_alone(first):
     labels = others(first.test_log_p.argmax(axis=1), 100)
     for rows in (first.rows + 1, first.rows[:0]):
-        found = repeating.check(first, rows, first.log_p[: len(rows)], said(labels), LABELS[: len(rows)], "cpu")
+        found = repeating.check(
+            first, rows, first.log_p[: len(rows)], said(labels), LABELS[: len(rows)], {"device": "cpu"}
+        )
         assert found["level"] == repeating.UNLIKE
         assert (found["expected"], "no rows were held out by both" in found["verdict"]) == (1, True)
-    found = repeating.check(first, rows, first.log_p[:0], said(labels), LABELS[:0], "gpu")
+    found = repeating.check(first, rows, first.log_p[:0], said(labels), LABELS[:0], {"device": "gpu"})
     assert found["expected"] == found["level"] == repeating.UNLIKE  # nothing tells
 
 
 def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first, monkeypatch):
     monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab+")
     run = {**first.run, "code": "0123456789ab+"}
-    [told] = bookkeeping.changes_since(run, "cpu")
+    [told] = bookkeeping.changes_since(run, {"device": "cpu"})
     assert "files were changed" in told
     run = {**first.run, "settings": json.dumps({"resumed with": "threads 9 -> 2"})}
     monkeypatch.setattr(surroundings, "code", lambda: "0123456789ab")
-    assert bookkeeping.changes_since(run, "cpu") == []
+    assert bookkeeping.changes_since(run, {"device": "cpu"}) == []
     assert bookkeeping.changes_on_the_way(run) == ["resumed with threads 9 -> 2"]
 
 

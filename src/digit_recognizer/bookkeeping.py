@@ -1,7 +1,7 @@
 """A run's place in the ledger and on the disk: both are begun before the training and closed whatever happens."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -99,10 +99,13 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
             yield Entry(book, run["id"], folder)
 
 
-def changes_since(run: Row, device: str) -> list[str]:
-    """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15"."""
+def changes_since(run: Row, where: Mapping[str, str]) -> list[str]:
+    """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15".
+
+    `where` holds the device that is computed on, and the cpu if it is not this machine's.
+    """
     own = json.loads(run["recipe"]).get("threads") or surroundings.threads()
-    facts = surroundings.facts() | {"device": device, "threads": own}
+    facts = surroundings.facts() | {**where, "threads": own}
     then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
     now = {**facts, **facts["versions"], **facts["settings"]}
     keys = (*_VERSIONS, surroundings.backend(), "device", "cpu", "threads", *surroundings.SETTINGS)

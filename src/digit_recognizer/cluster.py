@@ -23,7 +23,7 @@ from . import fanout, resuming, worker
 from .crossval import Outcome
 from .errors import InputError, RunError
 
-_PLUGIN = "digits-"  # and the number of the client that gave it
+_OURS = "digits-"  # begins the names of what is left with a scheduler; the client's number follows
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
 _here: dict[str, "fanout.Processes | Exception"] = {}  # of a worker, by who asks: the process, or why there is none
 
@@ -95,7 +95,7 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
         client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
-    name = f"{_PLUGIN}{client.id}"
+    name = f"{_OURS}{client.id}"
     with client:
         try:
             client.wait_for_workers(1, timeout=_PATIENCE)
@@ -115,13 +115,21 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
 
 
 def _forget_the_dead(client: Client) -> None:
-    """Remove what prepares workers for clients that were killed, with their data."""
-    plugins, clients = client.run_on_scheduler(
-        lambda dask_scheduler: ([*dask_scheduler.worker_plugins], [*dask_scheduler.clients])
+    """Remove what prepares workers for clients that were killed, with their data, and their checkpoints."""
+    plugins, variables, clients = client.run_on_scheduler(
+        lambda dask_scheduler: [
+            [*dask_scheduler.worker_plugins],
+            [*dask_scheduler.extensions["variables"].variables],
+            [*dask_scheduler.clients],
+        ]
     )
+    alive = tuple(f"{_OURS}{one}" for one in clients)
     for name in plugins:
-        if name.startswith(_PLUGIN) and name.removeprefix(_PLUGIN) not in clients:
+        if name.startswith(_OURS) and not name.startswith(alive):
             _unregister(client, name)
+    for name in variables:
+        if name.startswith(_OURS) and not name.startswith(alive):
+            Variable(name, client=client).delete()
 
 
 def _unregister(client: Client, name: str) -> None:
@@ -143,8 +151,10 @@ class Cluster:
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
+        if self._client.status != "running":
+            raise RunError("the scheduler is gone. Start it and its workers again, and go on with --resume.")
         executor = self._client.get_executor(pure=False)
-        self._try, self._news = f"digits-{uuid4()}", SimpleQueue()
+        self._try, self._news = f"{self._name}-{uuid4()}", SimpleQueue()
         self._client.subscribe_topic(self._try, lambda event, news=self._news: news.put(event[1]["member"]))
         try:
             yield executor
@@ -170,9 +180,13 @@ class Cluster:
             epoch, content = self._variable(member).get(timeout=_PATIENCE)
             resuming.keep_packed(self._folders[member], epoch, content)
 
-    def device(self, threads: int) -> str:
-        device: str = self._client.submit(_device, self._name, threads, pure=False).result()
-        return device
+    def where(self, threads: int) -> dict[str, str]:
+        asked = [
+            self._client.submit(_where, self._name, threads, pure=False, workers=[one], allow_other_workers=True)
+            for one in self._client.nthreads()
+        ]
+        found = self._client.gather(asked)
+        return {name: ", ".join(sorted({one[name] for one in found})) for name in ("device", "cpu")}
 
     def _variable(self, member: str) -> Variable:
         return Variable(f"{self._try}-{member}", client=self._client)
@@ -207,5 +221,5 @@ def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
     return outcomes[0]
 
 
-def _device(name: str, threads: int) -> str:
-    return fanout.device(_pool(name), threads)
+def _where(name: str, threads: int) -> dict[str, str]:
+    return fanout.where(_pool(name), threads)

@@ -80,6 +80,12 @@ def plan(recipe: Recipe, labels: np.ndarray) -> tuple[Member, ...]:
     return tuple(members)
 
 
+def n_networks(recipe: Recipe) -> int:
+    """How many networks `plan` has."""
+    n_splits = recipe.folds + recipe.full if recipe.folds else 1
+    return recipe.seeds * len(networks(recipe)) * n_splits
+
+
 def together(members: Sequence[Member], outcomes: Sequence[Outcome]) -> Together:
     """Join the outcomes of a run's members: log-probabilities are averaged, for each row over who may judge it."""
     voices = [outcome for member, outcome in zip(members, outcomes, strict=True) if member.labels_test]

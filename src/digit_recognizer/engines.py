@@ -97,7 +97,9 @@ def of_file(path: Path, content: bytes) -> Engine:
         told = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: not a network by `digits export`, or damaged ({told}). Export it again.") from error
     if shape != (1, 10):
-        raise InputError(f"{path}: expected a network with ten probabilities for an image, received shape {shape}.")
+        raise InputError(
+            f"{path}: expected a network with ten probabilities for an image, received shape {shape}. Export it again."
+        )
     return engine
 
 

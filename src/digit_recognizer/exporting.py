@@ -39,11 +39,11 @@ def export(job: Job) -> dict[str, Any]:
     """Write the file, once it says what the networks say, and return the record that `--json` prints.
 
     Raises InputError for what is no run, format or name, and when the run's data or a library is missing; RunError,
-    and nothing is written, when labels differ, of int8 more than 2 %.
+    and nothing is written, when a library fails, or labels differ, of int8 more than 2 %.
     """
     check_target(job.output, formats.SUFFIXES[job.format])
     if job.int8 and job.format != "litert":
-        raise InputError("--int8 is for --to litert.")
+        raise InputError("--int8 is for --to litert. Say that, or leave --int8 out.")
     require_backend()
     formats.require(job.format)
     with ledger() as book:

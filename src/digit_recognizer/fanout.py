@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import runs, worker
+from . import runs, surroundings, worker
 from .crossval import Outcome
 from .errors import RunError
 
@@ -35,8 +35,8 @@ class Pool(Protocol):
     def bring(self, names: Collection[str]) -> None:
         """Bring the checkpoints of these networks that came since to their folders."""
 
-    def device(self, threads: int) -> str:
-        """Where the processes compute: cpu or gpu."""
+    def where(self, threads: int) -> dict[str, str]:
+        """Where the processes compute, as the ledger tells it: device, cpu or gpu, and cpu, the processors' names."""
 
     deaths: tuple[type[Exception], ...]  # what a future raises whose process has died
 
@@ -68,11 +68,11 @@ def train(
             time.sleep(_MOMENT)
 
 
-def device(pool: Pool, threads: int) -> str:
-    """Where a pool computes: cpu or gpu. Raises RunError when its processes die at their start."""
+def where(pool: Pool, threads: int) -> dict[str, str]:
+    """Where a pool computes. Raises RunError when its processes die at their start."""
     for _ in range(_TRIES):
         try:
-            return pool.device(threads)
+            return pool.where(threads)
         except pool.deaths as error:
             death = error
     raise RunError(f"those who are to train die at their start ({type(death).__name__}). Is there memory for so many?")
@@ -94,19 +94,13 @@ def _train(
                 del left[name]
 
 
-def at_a_time(n: int) -> int:
-    """How many of `n` processes of this machine can train at the same time: with GPUs, one for each."""
-    n_gpus = len(worker.gpus())
-    return min(n, n_gpus) if n_gpus else n
-
-
 class Processes:
     """Processes of this machine, by joblib's loky: none is forked, as TensorFlow does not survive that."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
     def __init__(self, n: int, setup: worker.Setup) -> None:
-        self._n = at_a_time(n)
+        self._n = n
         self._setup = setup
         self._executor: Any = None  # of those that live
 
@@ -130,9 +124,9 @@ class Processes:
     def bring(self, names: Collection[str]) -> None:
         pass  # they are written there
 
-    def device(self, threads: int) -> str:
+    def where(self, threads: int) -> dict[str, str]:
         with self.executor() as executor:
-            return executor.submit(worker.device, threads).result()
+            return {"device": executor.submit(worker.device, threads).result(), "cpu": surroundings.cpu()}
 
     def close(self) -> None:
         """End the processes, whatever they are at."""

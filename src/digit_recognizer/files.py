@@ -83,8 +83,9 @@ def check_target(path: Path, suffix: str | None = None) -> None:
     """Raise InputError for a path to write to that does not end in `suffix`, if any, or whose folder is not there."""
     if suffix and path.suffix != suffix:
         raise InputError(f"{path}: expected a name that ends in {suffix}, received another one.")
-    if path.is_dir():
-        raise InputError(f"{path}: expected the name of a file, received that of a folder. Choose another.")
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "device"
+        raise InputError(f"{path}: expected the name of a file, received that of a {kind}. Choose another.")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}. Make it, or name another place.")
 

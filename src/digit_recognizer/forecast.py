@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import fanout, fetching, sources, surroundings
+from . import fetching, sources, surroundings
 from .bookkeeping import ledger
-from .crossval import Member, plan
+from .crossval import Member, n_networks, plan
 from .ledger import Ledger, Row
 from .models import MODELS
 from .places import Places
@@ -18,8 +18,8 @@ from .terminal import say, show_table
 from .voices import own_recipe
 
 _NEAREST = 5  # networks of the ledger that saw about as many images: their median is told
-# Bytes of a process before it sees an image, and how often float32 images are held. docs/benchmarks.md has measured
-# peaks; this is within a seventh of each on Kaggle's data.
+# Bytes of a process before it sees an image, and how often float32 images are held: within a fifth of the peaks in
+# docs/benchmarks.md on Kaggle's data.
 _BASE, _COPIES = 850e6, 2.5
 
 
@@ -29,13 +29,16 @@ Known = dict[str, list[tuple[int, float]]]  # by model: images seen in all epoch
 def forecast(
     recipe: Recipe, data: Path | None, places: Places, resumed: Row | None = None, as_it_was: bool = False
 ) -> dict[str, Any]:
-    """What a run by this recipe would do: {networks, at_a_time, seconds, bytes}; None where the ledger does not tell.
+    """What a run by this recipe would do: {networks, threads, at_a_time, seconds, bytes}.
+
+    `seconds` is None where the ledger does not tell, `at_a_time` on a cluster, which has as many workers as it has.
 
     Of a run that is `resumed`, what is left to do, but for the epochs of networks that were begun. The recipe of one
     that is repeated `as_it_was` gets no threads by `places`.
 
-    Raises InputError as a run does; writes nothing but the cache of the data.
+    Raises InputError as a run does; leaves no run, but the data as a run finds or fetches it.
     """
+    places = places.used_by(n_networks(recipe))
     source = fetching.find_data(data)
     train, test = sources.read(source)
     recipe = recipe if resumed or as_it_was else places.with_threads(recipe)
@@ -44,7 +47,7 @@ def forecast(
         members = [member for member in plan(recipe, train.labels) if member.name not in done]
         known = _known(book, recipe.threads or surroundings.threads())
     found = [_network(member, known, len(test.pixels)) for member in members]
-    at_a_time = None if places.cluster else fanout.at_a_time(min(places.workers, len(members)))
+    at_a_time = None if places.cluster else min(places.workers, len(members))
     return {
         "networks": found,
         "threads": recipe.threads or surroundings.threads(),

@@ -23,7 +23,7 @@ def missing(format: str, made: bool = False) -> str:
     needed = _TO_RUN.get(format, ()) + (() if made else _TO_MAKE.get(format, ()))
     absent = [name.replace("_", "-") for name in needed if find_spec(name) is None]
     if absent:
-        return f"{format} needs {', '.join(absent)}: pip install 'digit-recognizer[{format}]'"
+        return f"{format} needs {', '.join(absent)}: pip install {' '.join(absent)}"
     if not made and format in _TO_RUN and backend() != "tensorflow":
         return f"{format} is made by TensorFlow alone; KERAS_BACKEND is {backend()}. Unset it."
     return ""
@@ -47,9 +47,8 @@ def packed(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
         raise
     except Exception as error:  # whatever a library raises that does not fit the others
         told = str(error).strip().partition("\n")[0]
-        raise RunError(
-            f"{format} cannot be made: {type(error).__name__}: {told}. Keras can: --engine keras, or --to keras."
-        ) from error
+        cure = "" if format == "keras" else " Keras can: --engine keras, or --to keras."
+        raise RunError(f"{format} cannot be made: {type(error).__name__}: {told}.{cure}") from error
 
 
 def _packed(model: Any, format: str, like: np.ndarray | None) -> bytes:

@@ -25,6 +25,7 @@ def beside(targets: Sequence[Path], key: str) -> Growing:
 
 
 def short_hash(text: str) -> str:
+    """Twelve digits that tell texts apart."""
     return sha256(text.encode()).hexdigest()[:12]
 
 
@@ -69,7 +70,10 @@ def opened(files: Growing, headers: Sequence[bytes]) -> Iterator[Sequence[Binary
 
 
 def finish(files: Growing) -> None:
-    """Give the whole files their names, once they are on the disk, and remove what other tries of these left."""
+    """Give the whole files their names, once they are on the disk, and remove what other tries of these left.
+
+    Raises RunError on failure.
+    """
     for target, path in reversed(files.items()):
         with _explained(path):
             with path.open("r+b") as file:

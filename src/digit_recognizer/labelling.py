@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -24,7 +24,7 @@ from . import chunks, engines, formats, growing, lock
 from .bookkeeping import ledger
 from .chunks import Bad, Chunk
 from .errors import InputError
-from .files import read_bytes
+from .files import check_target, read_bytes
 from .surroundings import require_backend
 from .terminal import counting, say
 from .voices import voices
@@ -115,14 +115,15 @@ def show(result: dict[str, Any]) -> None:
 
 
 def _check_paths(job: Job) -> None:
-    paths = {"-o": job.output, "--skip-bad": job.skip_bad}
+    for path in (job.output, job.skip_bad):
+        if path:
+            check_target(path)
+    paths = {"INPUT": job.source, "-o": job.output, "--skip-bad": job.skip_bad}
+    paths |= {"--run": Path(job.run)} if _is_of_file(job) else {}
+    named: dict[Path, str] = {}
     for option, path in paths.items():
-        if path and ((path.exists() and not path.is_file()) or not path.parent.is_dir()):
-            raise InputError(f"{option} {path}: expected the name of a file in a folder that is there.")
-    file = Path(job.run) if _is_of_file(job) else None
-    given = [path.resolve() for path in (job.source, job.output, job.skip_bad, file) if path]
-    if len(set(given)) < len(given):
-        raise InputError("input, -o, --skip-bad and the file of --run must be different files.")
+        if path and (other := named.setdefault(path.resolve(), option)) != option:
+            raise InputError(f"{option} {path}: the same file as {other}. Name another.")
 
 
 def _is_of_file(job: Job) -> bool:
@@ -177,7 +178,7 @@ def _label(job: Job, files: growing.Growing, after: int, engine: engines.Engine)
             if pending:
                 pending.result()
     seconds = time.perf_counter() - begin
-    busy = times.__dict__
+    busy = asdict(times)
     return {
         "rows": n_rows,
         "bad": n_bad,

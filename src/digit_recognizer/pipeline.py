@@ -23,6 +23,7 @@ from . import (
     fetching,
     places,
     repeating,
+    resuming,
     runs,
     sending,
     sources,
@@ -94,26 +95,30 @@ def run(job: Job) -> dict[str, Any]:
     if job.origin:
         _compare_files(job.origin, job.resumes or job.check, data)
 
-    with bookkeeping.ledger() as book, places.opened(job.places, train_table, test_table) as pool:
+    used = job.places.used_by(crossval.n_networks(job.recipe))
+    with bookkeeping.ledger() as book, places.opened(used, train_table, test_table) as pool:
         is_as_it_was = job.resumes or job.check
-        recipe = job.recipe if is_as_it_was else job.places.with_threads(job.recipe)
+        recipe = job.recipe if is_as_it_was else used.with_threads(job.recipe)
         recipe, teachers = teaching.hired(book, recipe, train_table.fingerprint)
         members = crossval.plan(recipe, train_table.labels)
         teaching.check(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
         facts = training.facts("run", job.recipe_name, recipe, data, pool)
+        where = training.where(facts)
         if job.origin is None:
             resumed = _left_behind(book, facts, run_name, members, data)
         if resumed:
-            seconds_before = training.seconds_before(book, resumed, members, data, _warn)
-            if changes := bookkeeping.changes_since(resumed, facts["device"]):
+            seconds_before = resuming.seconds_before(book, resumed, members, data.train.fingerprint, _warn)
+            if changes := bookkeeping.changes_since(resumed, where):
                 _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
             opened = bookkeeping.entered_again(book, resumed, changes)
         else:
             opened = bookkeeping.entered(book, run_name, **facts)
         with opened as entry, _told_how_to_go_on(entry, job), remembered():
-            _announce(recipe, members, teachers, seconds_before, job.places)
+            _announce(recipe, members, teachers, seconds_before, used)
+            if used != job.places:
+                say(f"Workers: {used.workers}, as there are no more networks or GPUs.")
             together = _train(entry, members, data, teachers, pool)
             result = training.write(entry, job.recipe_name, recipe, data, together)
             runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
@@ -126,7 +131,7 @@ def run(job: Job) -> dict[str, Any]:
                     together.log_p,
                     together.test_log_p,
                     train_table.labels[together.rows],
-                    facts["device"],
+                    where,
                 )
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
@@ -174,12 +179,12 @@ def _left_behind(
     if run is None or bookkeeping.status(run) not in ("interrupted", "failed"):
         return None
     try:
-        seconds = training.seconds_before(book, run, members, data)
+        seconds = resuming.seconds_before(book, run, members, data.train.fingerprint)
     except InputError as error:
         _warn(f"run {run['name']} of this recipe and data was stopped, and cannot go on. {error} This is a new one.")
         return None
     stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
-    if changes := bookkeeping.changes_since(run, facts["device"]):
+    if changes := bookkeeping.changes_since(run, training.where(facts)):
         stopped += f" Other than then: {', '.join(changes)}."
     go_on = f"{stopped} This is a new one; to go on with that: digits run --resume {run['name']}"
     return run if seconds and agrees(f"{stopped} Go on with it?", otherwise=go_on) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,13 +50,18 @@ class Places:
         if scheme == "tcp" and host not in _LOOPBACK and not self.insecure:
             raise InputError(
                 f"--cluster {self.cluster}: whoever reaches this network can read the data and run code on the "
-                "workers. Use tls:// (docs/scaling.md), or --insecure where you trust everyone on it."
+                "workers and here. Use tls:// (docs/scaling.md), or --insecure where you trust everyone on it."
             )
         for file in files:
             if file and not file.is_file():
                 raise InputError(f"{file}: not found. Check the --tls-... options.")
         if find_spec("distributed") is None:
-            raise InputError("--cluster needs Dask: pip install 'digit-recognizer[cluster]'")
+            raise InputError("--cluster needs Dask: pip install distributed")
+
+    def used_by(self, n_networks: int) -> "Places":
+        """These with no more workers than networks or, where there are any, GPUs of this machine."""
+        n_gpus = len(worker.gpus())
+        return replace(self, workers=min(self.workers, n_networks, n_gpus or self.workers))
 
     def with_threads(self, recipe: Recipe) -> Recipe:
         """The recipe with the threads of each network, where it does not say how many."""
@@ -77,7 +82,7 @@ def opened(places: Places, train: LabelledTable, test: Table) -> Iterator[fanout
     if places.cluster:
         from .cluster import connected
 
-        with connected(places.cluster, places.tls.__dict__, worker.setup(train, test)) as cluster:
+        with connected(places.cluster, asdict(places.tls), worker.setup(train, test)) as cluster:
             yield cluster
     elif places.workers == 1:
         yield None

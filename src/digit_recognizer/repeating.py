@@ -5,6 +5,7 @@ of the test labels. Level 3: an accuracy no more unlike than by chance, expected
 others, or a GPU computes; docs/reliability.md has what was measured. With other code or versions nothing is expected.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +45,22 @@ def original(run: Row) -> Original:
 
 
 def check(
-    first: Original, rows: np.ndarray, log_p: np.ndarray, test_log_p: np.ndarray, labels: np.ndarray, device: str
+    first: Original,
+    rows: np.ndarray,
+    log_p: np.ndarray,
+    test_log_p: np.ndarray,
+    labels: np.ndarray,
+    where: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Compare a repetition on `device`, cpu or gpu, with the original.
+    """Compare a repetition with the original; `where` it was made as for `changes_since`.
 
     `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, which have these (n,) labels. Returns {of, level,
     expected, changes, equal, n, verdict}: levels from 1, the best, to 3, and 4 for what is of none.
     """
-    changes = bookkeeping.changes_since(first.run, device) + bookkeeping.changes_on_the_way(first.run)
+    changes = bookkeeping.changes_since(first.run, where) + bookkeeping.changes_on_the_way(first.run)
     equal, n = int((first.test_log_p.argmax(axis=1) == test_log_p.argmax(axis=1)).sum()), len(test_log_p)
     same_rows = np.array_equal(first.rows, rows)
-    expected = _expected(changes, "gpu" in (device, first.run["device"]))
+    expected = _expected(changes, "gpu" in (where["device"], first.run["device"]))
     words = f"{equal:,} of {n:,} test labels are the same"
     if same_rows and np.array_equal(first.test_log_p, test_log_p) and np.array_equal(first.log_p, log_p):
         level, words = 1, "the same bits"

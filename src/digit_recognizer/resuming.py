@@ -112,7 +112,11 @@ def finished(folder: Path, row: Row) -> Outcome:
 
 
 def seconds_before(
-    book: Ledger, run: Row, members: Sequence[Member], train_hash: str, tell: Callable[[str], None]
+    book: Ledger,
+    run: Row,
+    members: Sequence[Member],
+    train_hash: str,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> float:
     """How long earlier processes trained and predicted for this run. Tells and raises as `begun` does."""
     done = {row["name"]: row for row in book.members(run["id"])}

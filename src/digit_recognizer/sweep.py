@@ -42,6 +42,7 @@ def sweep(
     read = training.Data(source, *sources.read(source))
     if not studies.journal_of(chosen.name).exists():
         crossval.plan(chosen.recipe, read.train.labels)  # refuses too many folds before anything is written
+    where = where.used_by(crossval.n_networks(chosen.recipe))
     hashes = {"train.csv": read.train.fingerprint, "test.csv": read.test.fingerprint}
     with (
         bookkeeping.ledger() as book,

@@ -15,7 +15,6 @@ from .bookkeeping import Entry
 from .crossval import Member, Outcome, Together
 from .epochs import Checkpoint, Epoch
 from .fanout import Pool
-from .ledger import Ledger, Row
 from .predict import Fitness
 from .recipe_text import models_in_words
 from .recipes import Recipe
@@ -42,7 +41,7 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data, pool: Pool | 
         "recipe_name": recipe_name,
         "recipe": asdict(recipe),
         "seed": recipe.seed,
-        "device": _device(recipe.threads, pool),
+        **_where(recipe.threads, pool),
         "threads": recipe.threads or surroundings.threads(),
         "data": str(data.source.place),
         "source": data.source.kind,
@@ -51,15 +50,20 @@ def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data, pool: Pool | 
     }
 
 
-def _device(threads: int, pool: Pool | None) -> str:
-    """Where the networks are trained: cpu or gpu. Who calls has made sure that Keras and its backend are installed."""
+def where(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The part of these facts that tells where the networks are trained."""
+    return {name: facts[name] for name in ("device", "cpu")}
+
+
+def _where(threads: int, pool: Pool | None) -> dict[str, str]:
+    """It, of this process or the pool's. Who calls has made sure that Keras and its backend are installed."""
     with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
         if pool:
-            return fanout.device(pool, threads)
+            return fanout.where(pool, threads)
         from . import train
 
         train.start_backend(threads)
-        return train.device()
+        return {"device": train.device(), "cpu": surroundings.cpu()}
 
 
 def train(
@@ -195,16 +199,6 @@ def _enter(entry: Entry, member: Member, outcome: Outcome, folder: Path) -> None
         seconds=outcome.seconds["train"],
         seconds_predict=outcome.seconds["predict"],
     )
-
-
-def seconds_before(
-    book: Ledger, run: Row, members: Sequence[Member], data: Data, tell: Callable[[str], None] = lambda line: None
-) -> float:
-    """How long other processes trained and predicted for this run; `tell` hears of a checkpoint that is passed over.
-
-    Raises InputError when what they left is damaged.
-    """
-    return resuming.seconds_before(book, run, members, data.train.fingerprint, tell)
 
 
 def write(entry: Entry, recipe_name: str, recipe: Recipe, data: Data, together: Together) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from .terminal import quietly
 
 _MOMENT = 0.5  # seconds between two looks at the parent
 _SAME = ("digit-recognizer", "backend", "python", "numpy", "keras")  # must be what they are where the run is kept
+_OF_A_WORKER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")  # Dask sets them
+_SETTINGS = tuple(name for name in surroundings.SETTINGS if name not in _OF_A_WORKER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +55,15 @@ def setup(train: LabelledTable, test: Table) -> Setup:
 
 
 def check(given: Setup) -> None:
-    """Raise InputError when this machine has other code or versions than `given`, as these decide the bits."""
-    here, there = ({**facts["versions"], "code": facts["code"]} for facts in (surroundings.facts(), given.facts))
-    wrong = [name for name in (*_SAME, there["backend"]) if here.get(name) != there.get(name)]
+    """Raise InputError when this machine has other code, versions or settings than `given`: these decide the bits."""
+    both = surroundings.facts(), given.facts
+    here, there = ({**facts["versions"], **facts["settings"], "code": facts["code"]} for facts in both)
+    wrong = [name for name in (*_SAME, there["backend"], *_SETTINGS) if here.get(name) != there.get(name)]
     if here["code"] and there["code"] and here["code"] != there["code"]:  # None where it was installed
         wrong.append("code")
     if wrong:
         told = ", ".join(f"{name} {here.get(name)}, not {there.get(name)}" for name in wrong)
-        raise InputError(f"a worker on {surroundings.cpu()} has {told}. Install the same there.")
+        raise InputError(f"a worker on {surroundings.cpu()} has {told}. Make that the same there.")
 
 
 def prepare(given: Setup, parent: int) -> None:
@@ -98,7 +101,8 @@ def forget_credentials() -> None:
 def work(job: Job, folder: Path) -> Outcome:
     """Train a network in a prepared process, with its checkpoints in `folder`, from the newest there if there is one.
 
-    Raises Diverged when the training does, InputError when the checkpoints are damaged.
+    Raises Diverged when the training does, InputError when the checkpoints are damaged, RunError when this process has
+    begun with other threads, and what went wrong in preparing it.
     """
     _start(job.member.recipe.threads)
     from . import trainee
@@ -145,8 +149,13 @@ def _start(threads: int) -> None:
 
 
 def _take_gpu() -> None:
-    """Use one GPU that no other worker uses. Raises RunError when there is none left."""
+    """Use one GPU that no other worker uses. Raises RunError when there is none left.
+
+    One that CUDA_VISIBLE_DEVICES names alone was given to this process, as SLURM does, to each job by the same number.
+    """
     names = gpus()
+    if len(names) == 1 and "CUDA_VISIBLE_DEVICES" in os.environ:
+        return
     for name in names:
         try:
             _gpu.enter_context(lock.alone(f"gpu-{name}", otherwise="taken"))
