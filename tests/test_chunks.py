@@ -53,6 +53,7 @@ def csv_of(*rows):
         lambda: b"label," + csv_of(*(b"9," + row for row in ROWS)),
         lambda: npy(PIXELS),
         lambda: npy(PIXELS.reshape(-1, 28, 28)),
+        lambda: npy(PIXELS.reshape(-1, 28, 28, 1)),
     ],
     ids=[
         "plain",
@@ -65,6 +66,7 @@ def csv_of(*rows):
         "labelled",
         "npy",
         "npy of images",
+        "npy of images with a channel",
     ],
 )
 @pytest.mark.parametrize("after", [0, 1, 4, 6])

@@ -48,6 +48,8 @@ def test_seconds_follow_from_networks_of_the_ledger_that_are_most_alike():
         enter(30, epochs=10)
     enter(999, epochs=1000)
     assert forecast.forecast(RECIPE, SAMPLE, HERE)["networks"][0]["seconds"] == 30
+    longer = change(RECIPE, {"epochs": 1000})
+    assert forecast.forecast(longer, SAMPLE, HERE)["networks"][0]["seconds"] == 999
 
 
 @pytest.mark.usefixtures("workplace")

@@ -30,6 +30,7 @@ _BLOCK = 200_000  # bytes of a CSV that are parsed at a time: what comes of them
 _END = 16_000_000  # bytes of a file that its fingerprint looks into, at each end
 _NPY = b"\x93NUMPY"
 _HEAD = 100_000  # bytes that the first line has at most
+_SHAPES = (N_PIXELS,), (SIDE, SIDE), (SIDE, SIDE, 1)  # of an image in an npy
 _ANEW = "Write the file anew."
 
 
@@ -203,10 +204,10 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         n_missing = shape[0] * N_PIXELS - (os.fstat(file.fileno()).st_size - file.tell())
     except (ValueError, LookupError, TypeError, SyntaxError, TokenError, struct.error) as error:
         raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
-    if dtype != np.uint8 or shape[1:] not in ((N_PIXELS,), (SIDE, SIDE)) or by_columns:
+    if dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns:
         kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
-        cure = 'numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8"))'
-        raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. Write {cure}")
+        cure = 'Write numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8")), with values from 0 to 255'
+        raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. {cure}.")
     if n_missing:
         much = f"{abs(n_missing):,} bytes too {'few' if n_missing > 0 else 'many'}"
         raise InputError(f"{path}: expected {shape[0]:,} images, received {much}. {_ANEW}")

@@ -6,6 +6,7 @@ variable of the scheduler, so that whoever takes over a dead worker's network fi
 run's folder.
 """
 
+import logging
 import multiprocessing
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -22,6 +23,7 @@ from distributed.security import Security
 from . import fanout, resuming, worker
 from .crossval import Outcome
 from .errors import InputError, RunError
+from .terminal import say
 
 _OURS = "digits-"  # begins the names of what is left with a scheduler; the client's number follows
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
@@ -91,10 +93,15 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
     except (OSError, TypeError, ValueError) as error:  # ssl's is an OSError
         told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
         raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it logs is raised, too
+    say(f"Asking {address} for workers.")
     try:
         client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise RunError(f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler") from error
+        raise RunError(
+            f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler; one with "
+            "certificates is reached by tls://."
+        ) from error
     name = f"{_OURS}{client.id}"
     with client:
         try:
@@ -185,7 +192,7 @@ class Cluster:
             self._client.submit(_where, self._name, threads, pure=False, workers=[one], allow_other_workers=True)
             for one in self._client.nthreads()
         ]
-        found = self._client.gather(asked)
+        found = [one.result() for one in asked]  # `gather` tells of Ctrl-C by a traceback
         return {name: ", ".join(sorted({one[name] for one in found})) for name in ("device", "cpu")}
 
     def _variable(self, member: str) -> Variable:

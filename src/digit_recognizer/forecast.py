@@ -17,7 +17,7 @@ from .recipes import Recipe, from_record
 from .terminal import say, show_table
 from .voices import own_recipe
 
-_NEAREST = 5  # networks of the ledger that saw about as many images: their median is told
+_NEAREST = 5  # networks of the ledger, at most, whose median is told
 # Bytes of a process before it sees an image, and how often float32 images are held: within a fifth of the peaks in
 # docs/benchmarks.md on Kaggle's data.
 _BASE, _COPIES = 850e6, 2.5
@@ -76,9 +76,8 @@ def show(found: dict[str, Any]) -> None:
     show_table(["network", "epochs", "images", "held out", "s", "GB"], rows, spare=("held out",))
     how = "one for each worker of the cluster" if at_a_time is None else f"{at_a_time} at a time"
     took = "no network of these was trained by as many threads yet" if seconds is None else f"about {seconds:,.0f} s"
-    say(
-        f"Networks: {n}, {how}, each by {found['threads']} threads; {took}{' one after another' * (at_a_time is None)}."
-    )
+    in_turn = " one after another" if at_a_time is None else ""
+    say(f"Networks: {n}, {how}, threads for each: {found['threads']}; {took}{in_turn}.")
     where = "each" if at_a_time is None else "at a time"
     say(f"Memory: about {found['bytes'] / 1e9:.1f} GB {where}. Nothing was trained.")
 
@@ -114,9 +113,17 @@ def _known(book: Ledger, threads: int) -> Known:
 
 
 def _seconds(known: Sequence[tuple[int, float]], n_seen: int) -> float | None:
-    """How long a network takes that sees so many images, by those that saw about as many: starting is a part of it."""
-    nearest = sorted(known, key=lambda one: abs(math.log(one[0] / n_seen)))[:_NEAREST]
-    return median(seconds * n_seen / seen for seen, seconds in nearest) if nearest else None
+    """How long a network takes that sees so many images, by those that saw about as many: starting is a part of it.
+
+    Next to one that saw nearly as many, others that saw far fewer or more tell nothing.
+    """
+
+    def distance(one: tuple[int, float]) -> float:
+        return abs(math.log(one[0] / n_seen))
+
+    nearest = sorted(known, key=distance)[:_NEAREST]
+    alike = [one for one in nearest if distance(one) < distance(nearest[0]) + math.log(2)]
+    return median(seconds * n_seen / seen for seen, seconds in alike) if alike else None
 
 
 def _total(seconds: Sequence[float | None], at_a_time: int) -> float | None:

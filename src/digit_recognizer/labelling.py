@@ -7,9 +7,9 @@ who was killed goes on where it ends.
 
 import csv
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import StringIO
@@ -25,6 +25,7 @@ from .bookkeeping import ledger
 from .chunks import Bad, Chunk
 from .errors import InputError
 from .files import check_target, read_bytes
+from .interrupts import Terminated
 from .surroundings import require_backend
 from .terminal import counting, say
 from .voices import voices
@@ -89,7 +90,12 @@ def predict(job: Job) -> dict[str, Any]:
         after, n_bad = growing.cut_to_whole(files)
         if after:
             say(f"Going on after row {after:,}.")
-        found = _label(job, files, after, labeller.start())
+        try:
+            found = _label(job, files, after, labeller.start)
+        except (KeyboardInterrupt, Terminated):
+            if files[job.output.resolve()].exists():
+                say("The same command goes on where this one stopped.", style="bold")
+            raise
         growing.finish(files)
     return {
         "run": labeller.name,
@@ -107,7 +113,7 @@ def predict(job: Job) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Print what was labelled, how fast, and what was the limit."""
     if result["bad"]:
-        say(f"Set aside {result['bad']:,} bad rows: {result['skip_bad']}", style="yellow")
+        say(f"Bad rows set aside in {result['skip_bad']}: {result['bad']:,}", style="yellow")
     busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result["busy"].items())
     rate = f"{result['rows_per_second']:,.0f} a second"
     say(f"Labelled {result['rows']:,} rows by {result['engine']}, {rate}. At work: {busy}.")
@@ -154,20 +160,23 @@ def _files(job: Job, labeller: _Labeller) -> growing.Growing:
     return growing.beside([path for path in (job.output, job.skip_bad) if path], key)
 
 
-def _label(job: Job, files: growing.Growing, after: int, engine: engines.Engine) -> dict[str, Any]:
-    """Write the rows after so many; what was done."""
+def _label(job: Job, files: growing.Growing, after: int, start: Callable[[], engines.Engine]) -> dict[str, Any]:
+    """Write the rows after so many; what was done. The engine starts once there is something to label."""
     times, n_rows, n_bad = _Times(), 0, 0
-    begin = time.perf_counter()
+    engine, begin = None, time.perf_counter()
     headers = [_header(job.probabilities), _BAD_HEADER][: len(files)]
     with growing.opened(files, headers) as opened, ThreadPoolExecutor(1) as writer:
         pending = None
-        with counting(job.source.stat().st_size) as tell:
-            for chunk in _ahead(chunks.read(job.source, after), times):
+        ahead = closing(_ahead(chunks.read(job.source, after), times))
+        with counting(job.source.stat().st_size) as tell, ahead as read:
+            for chunk in read:
                 if chunk.bad and job.skip_bad is None:
                     raise InputError(
                         f"{job.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or set such rows "
                         "aside with --skip-bad FILE."
                     )
+                if engine is None:
+                    engine, begin = start(), time.perf_counter()
                 with times.of("inference"):
                     probabilities = engine(chunk.pixels)
                 if pending:
@@ -188,7 +197,7 @@ def _label(job: Job, files: growing.Growing, after: int, engine: engines.Engine)
     }
 
 
-def _ahead(source: Iterator[Chunk], times: _Times) -> Iterator[Chunk]:
+def _ahead(source: Iterator[Chunk], times: _Times) -> Generator[Chunk, None, None]:
     """The same chunks, read in a thread while those before are used."""
     queue: Queue[Any] = Queue(_AHEAD)
     stopped = Event()

@@ -33,9 +33,7 @@ _TAKEN = {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}  # what the systems sa
 @contextmanager
 def alone(name: str, otherwise: str) -> Iterator[None]:
     """Hold the lock `name` on this machine, for this user; raise RunError(otherwise) when it is held already."""
-    with held(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock")) as is_ours:
-        if not is_ours:
-            raise RunError(otherwise)
+    with alive(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock"), otherwise):
         yield
 
 

@@ -38,7 +38,7 @@ class Places:
 
     def __post_init__(self) -> None:
         files = [self.tls.ca_file, self.tls.cert, self.tls.key]
-        if not self.cluster:
+        if self.cluster is None:
             if self.insecure or any(files):
                 raise InputError("--insecure and --tls-... say how a cluster is reached; name it with --cluster.")
             return

@@ -33,5 +33,7 @@ def show_result(result: dict[str, Any]) -> None:
         say("Warning: most held-out images are wrong; this training came to nothing.", style="yellow")
     seconds = result["seconds"]
     if "read" in seconds:
-        say(f"Read in {seconds['read']:.1f} s, trained in {seconds['train']:.1f} s, {seconds['total']:.1f} s in all.")
+        of_all = " of several processes together" if seconds["train"] > seconds["total"] else ""
+        trained = f"trained in {seconds['train']:.1f} s{of_all}"
+        say(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in all.")
     say(f"Wrote {result['submission']}, also as submissions/submission.csv")
