@@ -20,6 +20,7 @@ def small(monkeypatch):
     """Few bytes at a time, so that a small file has many chunks and blocks."""
     monkeypatch.setattr(chunks, "_BLOCK", 5_000)
     monkeypatch.setattr(chunks, "ROWS", 2)
+    monkeypatch.setattr(chunks, "_LONGEST", 190_000)
 
 
 def read(content, after=0, name="images"):
@@ -105,6 +106,16 @@ def test_many_bad_rows_come_some_at_a_time():
     assert sum(len(chunk.bad) for chunk in found) == 200 * 999
     assert max(len(chunk.bad) for chunk in found) < 30_000
     assert found[-1].ids.tolist() == [200_000]
+
+
+@pytest.mark.usefixtures("workplace", "small")
+def test_long_rows_are_bad_alone_and_come_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(chunks, "ROWS", 99)
+    monkeypatch.setattr(chunks, "_MOST_BAD", 200_000)
+    Path("images").write_bytes(csv_of(*ROWS, *[b"7" * 120_000 + b"\n"] * 6, ROWS[0]))
+    found = list(chunks.read(Path("images")))
+    assert [len(chunk.bad) for chunk in found] == [2, 2, 2]
+    assert found[-1].ids.tolist() == [14]
 
 
 @pytest.mark.usefixtures("workplace", "small")

@@ -68,6 +68,7 @@ def test_what_is_expected_follows_from_what_changed(first, monkeypatch):
     found = repeating.check(first, first.rows, first.log_p, first.test_log_p, LABELS, {"device": "cpu"})
     assert (found["expected"], found["changes"]) == (3, ["TF_ENABLE_ONEDNN_OPTS unset -> 0"])
     assert checked(first, first.log_p, first.test_log_p, device="gpu") == (1, 3)
+    assert checked(first, first.log_p, first.test_log_p, device="cpu and gpu") == (1, 3)
     monkeypatch.setattr(surroundings, "code", lambda: "another")
     assert checked(first, first.log_p, first.test_log_p) == (1, repeating.UNLIKE)
 

@@ -48,7 +48,8 @@ def test_each_gpu_has_one_worker(monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
         with pytest.raises(RunError, match="each of the 2 GPUs has its worker"):
             worker._take_gpu()
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")  # given to this process: on another machine, perhaps
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+        monkeypatch.setenv("SLURM_JOB_ID", "1")  # to which another 3 was given
         worker._take_gpu()
     worker._gpu.close()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")

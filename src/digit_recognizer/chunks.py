@@ -30,6 +30,8 @@ _BLOCK = 200_000  # bytes of a CSV that are parsed at a time: what comes of them
 _END = 16_000_000  # bytes of a file that its fingerprint looks into, at each end
 _NPY = b"\x93NUMPY"
 _HEAD = 100_000  # bytes that the first line has at most
+_LONGEST = 32_000_000  # bytes without a row after which there is none to be expected
+_MOST_BAD = 16_000_000  # bytes of bad rows at a time
 _SHAPES = (N_PIXELS,), (SIDE, SIDE), (SIDE, SIDE, 1)  # of an image in an npy
 _ANEW = "Write the file anew."
 
@@ -79,13 +81,14 @@ def read(path: Path, after: int = 0) -> Iterator[Chunk]:
 def _joined(parts: Iterator[Chunk]) -> Iterator[Chunk]:
     """The same rows, some thousand at a time."""
     some: list[Chunk] = []
-    n = 0
+    n = n_bad_bytes = 0
     for part in parts:
         some.append(part)
         n += len(part.ids) + len(part.bad)
-        if n >= ROWS:
+        n_bad_bytes += sum(len(bad.content) for bad in part.bad)
+        if n >= ROWS or n_bad_bytes >= _MOST_BAD:
             yield _one(some)
-            some, n = [], 0
+            some, n, n_bad_bytes = [], 0, 0
     if some:
         yield _one(some)
 
@@ -111,7 +114,7 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
         is_last = not block
         lines, rest = _whole_lines(rest + block, is_last)
         if not lines:
-            if len(rest) > 2 * _BLOCK:
+            if len(rest) > _LONGEST:
                 raise InputError(
                     f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes that are none. {_ANEW}"
                 )
@@ -207,7 +210,9 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
     if dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns:
         kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
         cure = 'Write numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8")), with values from 0 to 255'
-        raise InputError(f"{path}: expected uint8 of shape (n, 784) or (n, 28, 28), received {kind}. {cure}.")
+        raise InputError(
+            f"{path}: expected uint8 of shape (n, 784), (n, 28, 28) or (n, 28, 28, 1), received {kind}. {cure}."
+        )
     if n_missing:
         much = f"{abs(n_missing):,} bytes too {'few' if n_missing > 0 else 'many'}"
         raise InputError(f"{path}: expected {shape[0]:,} images, received {much}. {_ANEW}")

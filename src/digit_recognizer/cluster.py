@@ -8,6 +8,7 @@ run's folder.
 
 import logging
 import multiprocessing
+import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from .errors import InputError, RunError
 from .terminal import say
 
 _OURS = "digits-"  # begins the names of what is left with a scheduler; the client's number follows
+_MOMENT = 0.25  # seconds between two looks at the connection
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
 _here: dict[str, "fanout.Processes | Exception"] = {}  # of a worker, by who asks: the process, or why there is none
 
@@ -93,7 +95,8 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
     except (OSError, TypeError, ValueError) as error:  # ssl's is an OSError
         told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
         raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it logs is raised, too
+    for part in ("distributed", "distributed.client"):
+        logging.getLogger(part).setLevel(logging.CRITICAL)  # what they log is raised, too
     say(f"Asking {address} for workers.")
     try:
         client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
@@ -158,6 +161,8 @@ class Cluster:
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
+        while self._client.status == "connecting":  # for as long as its own patience
+            time.sleep(_MOMENT)
         if self._client.status != "running":
             raise RunError("the scheduler is gone. Start it and its workers again, and go on with --resume.")
         executor = self._client.get_executor(pure=False)
@@ -188,12 +193,13 @@ class Cluster:
             resuming.keep_packed(self._folders[member], epoch, content)
 
     def where(self, threads: int) -> dict[str, str]:
+        self._client.wait_for_workers(1, timeout=_PATIENCE)
         asked = [
             self._client.submit(_where, self._name, threads, pure=False, workers=[one], allow_other_workers=True)
             for one in self._client.nthreads()
         ]
         found = [one.result() for one in asked]  # `gather` tells of Ctrl-C by a traceback
-        return {name: ", ".join(sorted({one[name] for one in found})) for name in ("device", "cpu")}
+        return {name: " and ".join(sorted({one[name] for one in found})) for name in ("device", "cpu")}
 
     def _variable(self, member: str) -> Variable:
         return Variable(f"{self._try}-{member}", client=self._client)

@@ -36,7 +36,10 @@ class Pool(Protocol):
         """Bring the checkpoints of these networks that came since to their folders."""
 
     def where(self, threads: int) -> dict[str, str]:
-        """Where the processes compute, as the ledger tells it: device, cpu or gpu, and cpu, the processors' names."""
+        """Where the processes compute, as the ledger tells it: device, cpu or gpu, and cpu, the processor's name.
+
+        Several are joined by "and", as a network may then be trained by any of them.
+        """
 
     deaths: tuple[type[Exception], ...]  # what a future raises whose process has died
 

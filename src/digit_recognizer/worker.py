@@ -151,10 +151,10 @@ def _start(threads: int) -> None:
 def _take_gpu() -> None:
     """Use one GPU that no other worker uses. Raises RunError when there is none left.
 
-    One that CUDA_VISIBLE_DEVICES names alone was given to this process, as SLURM does, to each job by the same number.
+    One alone that SLURM names was given to this process; each job on a machine may know its own by the same number.
     """
     names = gpus()
-    if len(names) == 1 and "CUDA_VISIBLE_DEVICES" in os.environ:
+    if len(names) == 1 and "SLURM_JOB_ID" in os.environ:
         return
     for name in names:
         try:
