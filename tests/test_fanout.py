@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from digit_recognizer import fanout, surroundings, worker
+from digit_recognizer import fanout, sources, surroundings, worker
 from digit_recognizer.errors import RunError
 from digit_recognizer.ledger import opened
 from seen_from_outside import children_of, digits, epochs_kept, fingerprints, started, until, went_on
@@ -38,6 +38,8 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     assert not any(Path("/proc", str(child)).exists() for child in children)
     before = epochs_kept(tmp_path)
     with started(tmp_path, "run", "--resume", "last", "--workers", "2") as process:
+        until(lambda: children_of(process.pid))
+        os.kill(children_of(process.pid)[0], signal.SIGKILL)  # before it has read anything
         until(lambda: epochs_kept(tmp_path) - before)
         after = epochs_kept(tmp_path)
         os.kill(children_of(process.pid)[0], signal.SIGKILL)
@@ -118,12 +120,15 @@ def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     assert found == {"one": 2}
 
 
-def test_a_process_computes_by_the_threads_of_the_recipe():
+def test_a_process_computes_by_the_threads_of_the_recipe(tmp_path):
     def threads():
         from tensorflow import config
 
         return config.threading.get_intra_op_parallelism_threads()
 
-    with closing(fanout.Processes(1, worker.setup(None, None))) as pool, pool.executor() as executor:
+    with (
+        closing(fanout.Processes(1, worker.setup(*sources.read(sources.sample_source(tmp_path))))) as pool,
+        pool.executor() as executor,
+    ):
         assert pool.where(1) == {"device": "cpu", "cpu": surroundings.cpu()}
         assert executor.submit(threads).result() == 1

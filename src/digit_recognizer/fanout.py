@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from . import runs, surroundings, worker
@@ -113,7 +114,10 @@ class Processes:
 
         if self._executor is None:
             blank = dict.fromkeys(worker.credentials(), "")  # as its environment begins with ours
-            start = {"initializer": worker.prepare, "initargs": (self._setup, os.getpid()), "env": blank}
+            self._folder = TemporaryDirectory(prefix="digits-")
+            place = Path(self._folder.name, "setup.npz")
+            few = place, worker.write(self._setup, place), os.getpid()
+            start = {"initializer": worker.prepare, "initargs": few, "env": blank}
             self._executor = ProcessPoolExecutor(self._n, **start)
         try:
             yield self._executor
@@ -136,3 +140,4 @@ class Processes:
         if self._executor is not None:
             self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = None
+            self._folder.cleanup()

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from . import lock, resuming, surroundings
+from . import lock, resuming, runs, surroundings
 from .crossval import Member, Outcome
 from .epochs import Checkpoint
 from .errors import InputError, RunError
@@ -44,7 +44,7 @@ class Job:
     teachers: tuple[Teacher, ...]
 
 
-_given: Setup  # of a process that is prepared
+_tables: tuple[LabelledTable, Table]  # of a process that is prepared
 _wrong: Exception | None = None  # in preparing it
 _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 
@@ -52,6 +52,16 @@ _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 def setup(train: LabelledTable, test: Table) -> Setup:
     """What to prepare processes with."""
     return Setup(train, test, surroundings.facts())
+
+
+def write(given: Setup, place: Path) -> tuple[str, str]:
+    """Write the tables, from which processes of this machine are prepared, and return their fingerprints.
+
+    By a pipe a process that dies before it has read them would leave its parent waiting. Raises RunError on failure.
+    """
+    arrays = {"train": given.train.pixels, "labels": given.train.labels, "test": given.test.pixels}
+    runs.write_arrays(place, arrays)
+    return given.train.fingerprint, given.test.fingerprint
 
 
 def check(given: Setup) -> None:
@@ -66,20 +76,22 @@ def check(given: Setup) -> None:
         raise InputError(f"a worker on {surroundings.cpu()} has {told}. Make that the same there.")
 
 
-def prepare(given: Setup, parent: int) -> None:
+def prepare(place: Path, fingerprints: tuple[str, str], parent: int) -> None:
     """Make this process ready to train for its `parent`: with the data, with a GPU of its own if there are several.
 
     Its parent sees to Ctrl-C and closed terminals, and Kaggle's credentials are none of its business. What goes wrong
     is raised when it is to work, as who starts processes is not told.
     """
-    global _given, _wrong
+    global _tables, _wrong
     Thread(target=_end_with, args=[parent], daemon=True).start()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     forget_credentials()
-    _given = given
     try:
+        arrays = runs.read_arrays(place)
+        train_hash, test_hash = fingerprints
+        _tables = LabelledTable(arrays["train"], train_hash, arrays["labels"]), Table(arrays["test"], test_hash)
         _take_gpu()
         with quietly("Loading Keras and its backend"):
             from . import trainee  # noqa: F401
@@ -112,8 +124,7 @@ def work(job: Job, folder: Path) -> Outcome:
 
     begun = resuming.begun(folder, job.identity)
     teachers = [teacher.network() for teacher in job.teachers]
-    tables = _given.train, _given.test
-    return trainee.train_member(job.member, *tables, teachers=teachers, begun=begun, keep=keep)
+    return trainee.train_member(job.member, *_tables, teachers=teachers, begun=begun, keep=keep)
 
 
 def device(threads: int) -> str:
