@@ -33,23 +33,21 @@ def test_a_plan_names_each_network_and_nothing_is_written():
 
 
 @pytest.mark.usefixtures("workplace")
-def test_seconds_follow_from_networks_of_the_ledger_that_are_most_alike():
+def test_seconds_are_the_median_of_the_same_networks_in_the_ledger():
     enter(40, epochs=10)
     enter(1, epochs=10, model="wide-cnn")
     enter(1, epochs=10, threads=99)
+    enter(1, epochs=9)
+    enter(1, epochs=10, train_n=799)
     found = forecast.forecast(RECIPE, SAMPLE, HERE)
     assert [one["seconds"] for one in found["networks"]] == [40, 40, 40]
     assert found["seconds"] == 120
-    enter(20, epochs=5, threads=1)
+    enter(40, epochs=10, threads=1)
     two = forecast.forecast(change(RECIPE, {"threads": 1}), SAMPLE, Places(2))
     assert (two["seconds"], two["at_a_time"]) == (80, 2)  # two of 40 s at once, then the third
-    assert two["bytes"] == 2 * two["networks"][0]["bytes"]
     for _ in range(5):
         enter(30, epochs=10)
-    enter(999, epochs=1000)
     assert forecast.forecast(RECIPE, SAMPLE, HERE)["networks"][0]["seconds"] == 30
-    longer = change(RECIPE, {"epochs": 1000})
-    assert forecast.forecast(longer, SAMPLE, HERE)["networks"][0]["seconds"] == 999
 
 
 @pytest.mark.usefixtures("workplace")

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from contextlib import suppress
 
 import pytest
@@ -67,35 +66,6 @@ def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected)
     with pytest.raises(expected) as caught, remembered():
         within()
     assert isinstance(caught.value.__cause__, SystemError)
-
-
-@ALL
-def test_a_signal_that_comes_where_nothing_can_be_raised_is_raised_a_moment_later_and_nothing_told(
-    number, expected, capfd
-):
-    sent = []
-
-    class Dying:
-        def __del__(self):
-            signal.raise_signal(number)
-
-    def job():
-        with remembered():
-            Dying()
-            sent.append(interrupts._came)
-            interrupts._came = None
-            try:
-                time.sleep(20)
-            finally:
-                sent.append(interrupts._came)
-
-    start = time.monotonic()
-    with pytest.raises(expected):
-        job()
-    assert time.monotonic() - start < 10
-    assert sent == [number, number]
-    assert capfd.readouterr().err == ""
-    time.sleep(2 * interrupts._MOMENT)  # it does not come again
 
 
 def test_other_errors_stay_what_they_are():

@@ -171,9 +171,7 @@ def test_an_upload_that_never_arrived_is_lost_and_its_file_planned_again(kaggle,
         hash = book.run(name)["submission_hash"]
         for made in ("2026-01-01T00:00:00Z", now()):
             number = book.begin_submission(hash=hash, file="", description="", status="CREATING")
-            book._connection.execute(
-                "UPDATE submission_states SET at = ?, crc = -1 WHERE submission_id = ?", (made, number)
-            )
+            book._connection.execute("UPDATE submission_states SET at = ? WHERE submission_id = ?", (made, number))
     [file] = planning.plan()["files"]
     assert file["command"] == f"digits submit {file_of(name)} --again"
     with ledger() as book:

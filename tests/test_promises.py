@@ -31,7 +31,6 @@ BROKEN = {  # and what is then told
     "3:8:0:writer": "damaged",
     "5:3:9:reader": "it was not refused",
     "6:4:1:writer": "damaged",
-    "7:40:0:seals": "was used, though damaged",
     "11:1:4:numbers": "it was not refused",
 }
 

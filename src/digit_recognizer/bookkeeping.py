@@ -123,11 +123,6 @@ def changes_on_the_way(run: Row) -> list[str]:
     return [f"{_RESUMED} {changes}"] if changes else []
 
 
-def is_of_the_machine(change: str) -> bool:
-    """Whether one of `changes_since` is of the CPU, its threads or settings, and not of code or versions."""
-    return change.partition(" ")[0] in ("device", "cpu", "threads", *surroundings.SETTINGS)
-
-
 def backend_of(run: Row) -> str | None:
     """The package by which Keras computed a run; None where it was not written down."""
     name: str | None = json.loads(run["versions"]).get("backend")

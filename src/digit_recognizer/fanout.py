@@ -67,7 +67,7 @@ def train(
             if tries == _TRIES:
                 raise RunError(
                     f"those who train died {_TRIES} times before one had finished an epoch ({type(error).__name__}). "
-                    "Is there memory for so many? --dry-run tells what they need; or use fewer."
+                    "Each needs 1 to 2 GB of memory on Kaggle's data; use fewer workers."
                 ) from error
             time.sleep(_MOMENT)
 

@@ -1,18 +1,16 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command in order, and are not lost.
+"""Ctrl-C, SIGTERM and SIGHUP end a command in order: a handler that raises, and a flag that `check` raises again.
 
-They raise at once, wherever the program is. Who is interrupted may forget that, as numpy does while it waits for JAX,
-or make another error of it, as C code does within TensorFlow; so it is remembered here, and raised again. Where nothing
-can be raised, as in what the garbage collector calls, it is raised a moment later.
+Libraries may swallow the exception, as numpy does while it waits for JAX, or replace it, as C code does within
+TensorFlow. The flag covers both at the next `check`, which follows each batch. An exception raised within a destructor
+is only printed by Python; the command then goes on until the next `check`.
 """
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, NoReturn, cast
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-_MOMENT = 0.5  # seconds, in which the hook that asks for it has returned
 _came: int | None = None  # the number of the last signal that was raised
 
 
@@ -41,8 +39,7 @@ def remembered() -> Iterator[None]:
     for number in ours:
         signal.signal(number, _remember)
     try:
-        with _sent_again() if ours else nullcontext():
-            yield
+        yield
         check()
     except Exception as error:
         if _came:
@@ -59,36 +56,6 @@ def check() -> None:
     """Raise again what a signal raised, if one came: to be called before anything is kept."""
     if _came:
         raise _ERRORS[_came]
-
-
-@contextmanager
-def _sent_again() -> Iterator[None]:
-    """Send a signal once more, a moment after nobody could hear what it raised."""
-    hook, timers = sys.unraisablehook, list[threading.Timer]()
-
-    def hear(unheard: Any) -> None:
-        if _came and isinstance(unheard.exc_value, _ERRORS[_came]):
-            timers.append(threading.Timer(_MOMENT, _send, [_came]))
-            timers[-1].start()
-        else:
-            hook(unheard)
-
-    sys.unraisablehook = hear
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
-        for timer in timers:
-            timer.cancel()
-            timer.join()  # it may be at it
-
-
-def _send(number: int) -> None:
-    """Send the main thread a signal, which wakes it where the system can do that."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(cast(int, threading.main_thread().ident), number)
-    else:
-        signal.raise_signal(number)
 
 
 def _remember(number: int, frame: Any) -> NoReturn:

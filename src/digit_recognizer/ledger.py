@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import seals
 from .errors import InputError, RunError
-from .migrations import migrate, transaction
+from .migrations import NO_CHECKSUM, migrate, transaction
 
 Row = dict[str, Any]
 
@@ -94,10 +93,7 @@ class Ledger:
 
     def runs(self) -> list[Row]:
         """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
-        self._rows("submissions", "SELECT * FROM submissions")  # so that those are checked, too
-        self._rows("scores", "SELECT * FROM scores")
         return self._rows(
-            "runs",
             """
             SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
             FROM runs
@@ -139,23 +135,19 @@ class Ledger:
 
     def members(self, run_id: int) -> list[Row]:
         """The networks of a run, in the order in which they were trained."""
-        return self._rows("members", "SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
+        return self._rows("SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
 
     def submissions(self, hash: str | None = None) -> list[Row]:
         """All submissions, or those of one file, the oldest first."""
-        return self._rows(
-            "submissions", "SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash
-        )
+        return self._rows("SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash)
 
     def submission_states(self, number: int) -> list[Row]:
         """The states of a submission, the oldest first."""
-        return self._rows(
-            "submission_states", "SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid", number
-        )
+        return self._rows("SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid", number)
 
     def scores(self, hash: str) -> list[Row]:
         """The offline scores of a file, the oldest first."""
-        return self._rows("scores", "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+        return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
     def _add_submission(self, values: Mapping[str, Any]) -> int:
         number = self._insert("submissions", {"made": now(), **values})
@@ -171,30 +163,25 @@ class Ledger:
         if values.get("status", before) != before:
             self._add_state(number, values["status"])
 
-    def _rows(self, table: str, query: str, *values: Any) -> list[Row]:
-        """The rows of a query that gives a table's columns, and perhaps more; each is checked."""
+    def _rows(self, query: str, *values: Any) -> list[Row]:
         with _of_text():
             rows = [dict(row) for row in self._connection.execute(query, values)]
-            columns = seals.columns(self._connection, table) if rows else []
         for row in rows:
-            seals.check(table, columns, row)
             del row["crc"]
         return rows
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
+        values = {**values, "crc": NO_CHECKSUM}
         places = ", ".join("?" * len(values))
         command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
         with self._transaction():
-            number = self._connection.execute(command, _plain(values)).lastrowid or 0
-            seals.seal(self._connection, table, number)
-        return number
+            return self._connection.execute(command, _plain(values)).lastrowid or 0
 
     def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
+        values = {**values, "crc": NO_CHECKSUM}
         columns = ", ".join(f"{key} = ?" for key in values)
         with self._transaction():
-            self._rows(table, f"SELECT * FROM {table} WHERE id = ?", number)  # what is damaged is not sealed as it is
             self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
-            seals.seal(self._connection, table, number)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -221,7 +208,7 @@ def opened(path: Path) -> Iterator[Ledger]:
                 connection.execute(f"PRAGMA {setting}")
             with _of_text():
                 migrate(connection, path)
-                seals.check_structure(connection)
+                _check_structure(connection)
             yield Ledger(connection)
     except sqlite3.Error as error:
         is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -241,6 +228,13 @@ def _of_text() -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise sqlite3.DatabaseError(str(error)) from error
+
+
+def _check_structure(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError when SQLite's `integrity_check` finds a fault."""
+    [(first, *_), *_] = connection.execute("PRAGMA integrity_check(1)")
+    if first != "ok":
+        raise sqlite3.DatabaseError(f"its structure is damaged: {' '.join(first.split())}")
 
 
 def now() -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .errors import RunError
 
+NO_CHECKSUM = -1  # in the columns `crc`, which earlier versions check
+
 # Each is run once, in order, on every ledger that has not seen it; never change one, add the next.
 MIGRATIONS = (
     """
@@ -93,7 +95,7 @@ MIGRATIONS = (
     "ALTER TABLE runs ADD COLUMN device TEXT",  # cpu or gpu
     "ALTER TABLE runs ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'",  # JSON: variables that change the bits
     """
-    -- Of the row's other columns; -1: not sealed (`seals`), as a migration that adds a column leaves it
+    -- Once a checksum of the row's other columns; earlier versions accept a row whose crc is -1
     ALTER TABLE runs ADD COLUMN crc INTEGER;
     UPDATE runs SET crc = -1;
     ALTER TABLE members ADD COLUMN crc INTEGER;

@@ -125,14 +125,7 @@ def run(job: Job) -> dict[str, Any]:
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
             if original:
-                result["check"] = repeating.check(
-                    original,
-                    together.rows,
-                    together.log_p,
-                    together.test_log_p,
-                    train_table.labels[together.rows],
-                    where,
-                )
+                result["check"] = repeating.check(original, together.rows, together.log_p, together.test_log_p, where)
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
@@ -149,8 +142,8 @@ def run(job: Job) -> dict[str, Any]:
         show_result(result)
         if original:
             say(result["check"]["verdict"], style="bold")
-            if result["check"]["level"] > result["check"]["expected"]:
-                raise RunError(f"run {result['run']} is not what a repetition of {original.run['name']} had to be.")
+            if result["check"]["expected"] and not result["check"]["same_bits"]:
+                raise RunError(f"run {result['run']} does not reproduce {original.run['name']}.")
         if job.submit:
             file = Path(result["submission"])
             content = read_bytes(file)

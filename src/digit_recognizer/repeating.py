@@ -1,8 +1,6 @@
-"""`digits run --like RUN --check`: how near a repetition comes to the run it repeats, and how near it had to come.
+"""`digits run --like RUN --check`: compares a rerun with its original, bit by bit.
 
-Level 1: the same bits, expected where code, versions, CPU, threads and settings are the same. Level 2: at least 99.9 %
-of the test labels. Level 3: an accuracy no more unlike than by chance, expected where CPU, threads or settings are
-others, or a GPU computes; docs/reliability.md has what was measured. With other code or versions nothing is expected.
+The same bits are expected where code, versions, CPU, threads and settings are the same and no GPU computes.
 """
 
 from collections.abc import Mapping
@@ -14,17 +12,12 @@ import numpy as np
 from . import bookkeeping
 from .errors import InputError
 from .ledger import Row
-from .score import NOISE, chance, compare
 from .versus import check_finished
-
-EQUAL_PART = 0.999  # of the test labels, from which on a repetition is of level 2
-UNLIKE = 4  # the level of what is none
-_CURE = "Without --check the run is repeated all the same."
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """The run that is repeated, and what it said."""
+    """The run that is repeated, and its predictions."""
 
     run: Row
     rows: np.ndarray  # (n,) int: the rows of train.csv that it held out
@@ -33,74 +26,42 @@ class Original:
 
 
 def original(run: Row) -> Original:
-    """What a run of the ledger said.
+    """The predictions of a run of the ledger.
 
-    Raises InputError when it is not finished, or its probabilities are gone, damaged or another's.
+    Raises InputError when it is not finished, or its probabilities are missing, damaged or another run's.
     """
     try:
         check_finished(run)
         return Original(run, *bookkeeping.probabilities(run))
     except InputError as error:
-        raise InputError(f"--check: {error} {_CURE}") from error
+        raise InputError(f"--check: {error} Without --check the run is repeated all the same.") from error
 
 
 def check(
-    first: Original,
-    rows: np.ndarray,
-    log_p: np.ndarray,
-    test_log_p: np.ndarray,
-    labels: np.ndarray,
-    where: Mapping[str, str],
+    first: Original, rows: np.ndarray, log_p: np.ndarray, test_log_p: np.ndarray, where: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Compare a repetition with the original; `where` it was made as for `changes_since`.
+    """Compare a rerun with the original; `where` it was made is that of `changes_since`.
 
-    `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, which have these (n,) labels. Returns {of, level,
-    expected, changes, equal, n, verdict}: levels from 1, the best, to 3, and 4 for what is of none.
+    `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, `test_log_p` (n_test, 10) of test.csv. Returns {of,
+    same_bits, expected, changes, different, n, verdict}: whether all log-probabilities have the same bits, whether that
+    is expected, what differs in the environment, and how many of the `n` test labels differ.
     """
     changes = bookkeeping.changes_since(first.run, where) + bookkeeping.changes_on_the_way(first.run)
-    equal, n = int((first.test_log_p.argmax(axis=1) == test_log_p.argmax(axis=1)).sum()), len(test_log_p)
-    same_rows = np.array_equal(first.rows, rows)
-    expected = _expected(changes, _is_unsteady(where) or _is_unsteady(first.run))
-    words = f"{equal:,} of {n:,} test labels are the same"
-    if same_rows and np.array_equal(first.test_log_p, test_log_p) and np.array_equal(first.log_p, log_p):
-        level, words = 1, "the same bits"
-    elif equal >= EQUAL_PART * n:
-        level = 2
-    elif same_rows and len(rows):
-        found = compare(first.log_p.argmax(axis=1), log_p.argmax(axis=1), labels)
-        level = 3 if found.p_value > NOISE else UNLIKE
-        gain = (found.only_second - found.only_first) / len(rows)
-        words += f"; the accuracy on the held-out rows is {gain:+.4f}, {chance(found.p_value)}"
-    else:
-        level = UNLIKE
-        words += "; no rows were held out by both, on which accuracies could be compared"
-        expected = UNLIKE if expected == 3 else expected
-    why = (
-        f"other than then: {', '.join(changes)}"
-        if changes
-        else "code, versions, CPU, threads and settings are the same"
-    )
+    same_bits = all(map(np.array_equal, (first.rows, first.log_p, first.test_log_p), (rows, log_p, test_log_p)))
+    different, n = int((first.test_log_p.argmax(axis=1) != test_log_p.argmax(axis=1)).sum()), len(test_log_p)
+    outcome = "the same bits" if same_bits else f"{different:,} of {n:,} test labels differ"
+    cause = f"changed: {', '.join(changes)}" if changes else "same code, versions, CPU, threads and settings"
     return {
         "of": first.run["name"],
-        "level": level,
-        "expected": expected,
+        "same_bits": same_bits,
+        "expected": not changes and not _is_nondeterministic(where) and not _is_nondeterministic(first.run),
         "changes": changes,
-        "equal": equal,
+        "different": different,
         "n": n,
-        "verdict": f"Check of {first.run['name']}: {_told(level)}, {words}. Expected: {_told(expected)}; {why}.",
+        "verdict": f"Compared with {first.run['name']}: {outcome} ({cause}).",
     }
 
 
-def _expected(changes: list[str], is_unsteady: bool) -> int:
-    if not all(map(bookkeeping.is_of_the_machine, changes)):
-        return UNLIKE
-    return 3 if changes or is_unsteady else 1
-
-
-def _is_unsteady(where: Mapping[str, Any]) -> bool:
-    """Whether the same training may give other bits there: on a GPU, or on either of several kinds of processors."""
+def _is_nondeterministic(where: Mapping[str, Any]) -> bool:
+    """Whether the same training may give other bits there: on a GPU, or on one of several kinds of CPU."""
     return "gpu" in where["device"] or " and " in where.get("cpu", "")
-
-
-def _told(level: int) -> str:
-    return f"level {level}" if level < UNLIKE else "no level"

@@ -65,14 +65,6 @@ def memory() -> None:
     sending.UNCLEAR = ()
 
 
-def seals() -> None:
-    """The ledger's rows are believed."""
-    from digit_recognizer import seals
-
-    seals.check = lambda table, columns, row: None
-    seals.check_structure = lambda connection: None
-
-
 def numbers() -> None:
     """Nobody looks whether a value is a number."""
     from digit_recognizer import runs
@@ -80,6 +72,4 @@ def numbers() -> None:
     runs._not_finite = lambda arrays: None
 
 
-GUARDS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (writer, reader, gate, look, once, memory, seals, numbers)
-}
+GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, once, memory, numbers)}

@@ -1,4 +1,4 @@
-"""Flipped bits and lost ends of checkpoints, probabilities, and the ledger with its recipes."""
+"""Flipped bits and lost ends of checkpoints and probabilities."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,12 +12,10 @@ import numpy as np
 
 from digit_recognizer import resuming, runs
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.ledger import opened as ledger_at
-from digit_recognizer.recipes import from_record
 
-from .made_up import FACTS, IDENTITY, checkpoint
+from .made_up import IDENTITY, checkpoint
 
-PROMISE = "corrupted state is refused, never used"
+PROMISE = "corrupted checkpoints and arrays are refused, never used"
 CASES = "flipped bits and truncations"
 GOAL = 2_000
 
@@ -74,39 +72,8 @@ def _make_probabilities(path: Path) -> None:
     runs.write_arrays(path, {"held_out_rows": np.arange(30), "held_out_log_p": log_p, "test_log_p": log_p})
 
 
-def _make_ledger(path: Path) -> None:
-    with ledger_at(path) as book:
-        for number in range(4):
-            run = book.start_run(
-                name=f"run-{number}",
-                **FACTS | {"recipe": {"epochs": 3 + number, "model": "lenet5"}},
-                versions={"keras": "3.15"},
-                cpu="some",
-                threads=2,
-            )
-            for seed in range(3):
-                row = {"name": f"lenet5-seed{seed}", "model": "lenet5", "seed": seed, "weights": 61_706, "train_n": 99}
-                book.add_member(run, **row, train_accuracy=0.9, train_loss=0.3, seconds=1.5)
-            hash = str(number) * 64
-            book.finish_run(run, "done", n=100, correct=90 + number, loss=0.2, submission_hash=hash)
-            sent = book.begin_submission(hash=hash, file="a.csv", description="d", status="UPLOADING")
-            book.update_submission(sent, status="COMPLETE", ref=1000 + number, public_score=0.9)
-            book.add_score(hash=hash, file="a.csv", answers_hash="x", n=100, correct=91)
-
-
-def _read_ledger(path: Path) -> Any:
-    with ledger_at(path) as book:
-        rows = book.runs()
-        for row in rows:
-            from_record(json.loads(row["recipe"]))
-        sent = book.submissions()
-        parts = [[book.members(row["id"]), book.scores(row["submission_hash"])] for row in rows]
-        return rows, sent, parts, [book.submission_states(row["id"]) for row in sent]
-
-
-MAKERS = {"checkpoint": _make_checkpoint, "probabilities": _make_probabilities, "ledger": _make_ledger}
+MAKERS = {"checkpoint": _make_checkpoint, "probabilities": _make_probabilities}
 READERS: dict[str, Callable[[Path], Any]] = {
     "checkpoint": _read_checkpoint,
     "probabilities": lambda path: _plain(runs.read_arrays(path)),
-    "ledger": _read_ledger,
 }

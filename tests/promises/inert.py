@@ -102,7 +102,7 @@ def _fill(text: str) -> None:
             values = {column: text for column in columns if column not in KEYS}
             values |= {column: json.dumps({"keras": text, text: text}) for column in columns if column in OBJECTS}
             sets = ", ".join(f"{column} = :{column}" for column in values)
-            connection.execute(f"UPDATE {table} SET {sets}, crc = -1", values)
+            connection.execute(f"UPDATE {table} SET {sets}", values)
 
 
 def _look(driver: Any, content: bytes, text: str) -> None:

@@ -15,8 +15,8 @@ from .recipe_options import must_be_unchanged, recipe_like, recipe_of, recipe_op
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
 @place_options
-@click.option("--dry-run", is_flag=True, help="Only tell which networks, how long by the ledger, and how much memory.")
-@click.option("--check", is_flag=True, help="Say how near a repetition by --like comes to its run, and had to come.")
+@click.option("--dry-run", is_flag=True, help="List the networks and their seconds by the ledger; train nothing.")
+@click.option("--check", is_flag=True, help="With --like: compare the rerun with the original, bit by bit.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
 @click.option("--answers", type=FILE, metavar="CSV", help="The test labels, where you have them, to score with.")
 @click.option("--name", metavar="WORD", help="Name of the run, besides its time. [the recipe's]")
