@@ -25,7 +25,7 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
-from digit_recognizer import predict, train  # noqa: E402
+from digit_recognizer import backend, predict, train  # noqa: E402
 from digit_recognizer.augment import draw  # noqa: E402
 from digit_recognizer.models import MODELS  # noqa: E402
 from digit_recognizer.presented import Presented  # noqa: E402
@@ -75,7 +75,7 @@ def main() -> None:
 
 def alone(job: Callable[..., str], *arguments: Any) -> str:
     """What `job` returns in a process of its own: one that has trained others is slower."""
-    with ProcessPoolExecutor(1, get_context("spawn"), train.start_backend) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), backend.start_backend) as pool:
         return pool.submit(job, *arguments).result()
 
 
@@ -98,7 +98,7 @@ def reading(file: Path) -> dict[str, list[float]]:
 
 def starting() -> dict[str, list[float]]:
     """A process that imports what trains, and ends."""
-    command = [sys.executable, "-c", "from digit_recognizer.train import start_backend; start_backend()"]
+    command = [sys.executable, "-c", "from digit_recognizer.backend import start_backend; start_backend()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     return in_turn({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
 

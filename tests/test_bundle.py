@@ -18,7 +18,9 @@ from digit_recognizer.sample import write_sample
 
 PACKAGE = Path(digit_recognizer.__file__).parent
 RECIPE = recipes.RECIPES["lenet5"]
-COMMITTEE = recipes.change(RECIPE, {"members": ["lenet5", {"model": "lenet-28", "batch_norm": False}]})
+COMMITTEE = recipes.change(
+    RECIPE, recipes.with_named_members({"members": ["lenet5", {"model": "lenet-28", "batch_norm": False}]})
+)
 
 # The first and the last cell of the notebook under test: no name is looked up, no connection is opened ...
 OFFLINE = """

@@ -274,7 +274,7 @@ def test_answers_may_be_a_labelled_kaggle_csv(digits, sample):
     ("output", "message"), [("README.md", "ends in .html"), ("nowhere/report.html", "no folder nowhere")]
 )
 def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, monkeypatch, output, message):
-    monkeypatch.setattr("digit_recognizer.report.records.gather", lambda runs, data: {})
+    monkeypatch.setattr("digit_recognizer.report.records.gather", lambda runs, data, studies: {})
     code, _, err = digits("report", "-o", output)
     assert code == 2
     assert message in err

@@ -8,7 +8,7 @@ import pytest
 from digit_recognizer import crossval
 from digit_recognizer.errors import InputError
 from digit_recognizer.predict import Fitness, average
-from digit_recognizer.recipes import RECIPES, Recipe, change
+from digit_recognizer.recipes import RECIPES, Recipe, change, with_named_members
 from digit_recognizer.tables import LabelledTable, Table
 from digit_recognizer.trainee import train_member
 
@@ -52,7 +52,9 @@ def test_full_folds_are_for_the_estimate_and_one_network_on_all_rows_labels_the_
 
 
 def test_seeds_and_unlike_members_share_the_splits_under_names_of_their_own():
-    recipe = change(RECIPE, {"members": ["lenet5", "plain-lenet-28"], "seeds": 2, "seed": 7, "folds": 2})
+    recipe = change(
+        RECIPE, with_named_members({"members": ["lenet5", "plain-lenet-28"], "seeds": 2, "seed": 7, "folds": 2})
+    )
     members = crossval.plan(recipe, LABELS)
     assert len({member.name for member in members}) == len(members) == 8
     assert members[0].name == "1-lenet5-seed7-fold1"

@@ -1,8 +1,8 @@
 """`digits run --dry-run`: what it would train, and how long by what the ledger knows."""
 
 from dataclasses import asdict
-from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digit_recognizer import bookkeeping, cli, forecast, runs, surroundings
@@ -10,7 +10,7 @@ from digit_recognizer.places import HERE, Places
 from digit_recognizer.recipes import RECIPES, change
 
 RECIPE = change(RECIPES["quick"], {"folds": 3, "epochs": 10})
-SAMPLE = Path("sample")
+LABELS = np.arange(1200) % 10
 
 
 def enter(seconds, epochs, train_n=800, threads=None, model="lenet5"):
@@ -25,7 +25,7 @@ def enter(seconds, epochs, train_n=800, threads=None, model="lenet5"):
 
 @pytest.mark.usefixtures("workplace")
 def test_a_plan_names_each_network_and_nothing_is_written():
-    found = forecast.forecast(RECIPE, SAMPLE, HERE)
+    found = forecast.forecast(RECIPE, LABELS, HERE)
     assert [one["name"] for one in found["networks"]] == [f"lenet5-seed0-fold{fold}" for fold in (1, 2, 3)]
     assert {(one["epochs"], one["fitted"], one["held_out"]) for one in found["networks"]} == {(10, 800, 400)}
     assert (found["seconds"], found["at_a_time"]) == (None, 1)
@@ -39,15 +39,15 @@ def test_seconds_are_the_median_of_the_same_networks_in_the_ledger():
     enter(1, epochs=10, threads=99)
     enter(1, epochs=9)
     enter(1, epochs=10, train_n=799)
-    found = forecast.forecast(RECIPE, SAMPLE, HERE)
+    found = forecast.forecast(RECIPE, LABELS, HERE)
     assert [one["seconds"] for one in found["networks"]] == [40, 40, 40]
     assert found["seconds"] == 120
     enter(40, epochs=10, threads=1)
-    two = forecast.forecast(change(RECIPE, {"threads": 1}), SAMPLE, Places(2))
+    two = forecast.forecast(change(RECIPE, {"threads": 1}), LABELS, Places(2))
     assert (two["seconds"], two["at_a_time"]) == (80, 2)  # two of 40 s at once, then the third
     for _ in range(5):
         enter(30, epochs=10)
-    assert forecast.forecast(RECIPE, SAMPLE, HERE)["networks"][0]["seconds"] == 30
+    assert forecast.forecast(RECIPE, LABELS, HERE)["networks"][0]["seconds"] == 30
 
 
 @pytest.mark.usefixtures("workplace")
@@ -56,15 +56,15 @@ def test_of_a_run_that_goes_on_only_what_is_left_is_planned():
     with bookkeeping.ledger() as book:
         begun = book.run("last")
     alone = change(RECIPE, {"folds": 0})
-    assert len(forecast.forecast(alone, SAMPLE, HERE)["networks"]) == 1
-    assert forecast.forecast(alone, SAMPLE, HERE, begun)["networks"] == []
+    assert len(forecast.forecast(alone, LABELS, HERE)["networks"]) == 1
+    assert forecast.forecast(alone, LABELS, HERE, begun)["networks"] == []
 
 
 @pytest.mark.usefixtures("workplace")
 def test_with_gpus_each_network_has_its_own(monkeypatch):
     enter(40, epochs=10)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    found = forecast.forecast(RECIPE, SAMPLE, Places(3))
+    found = forecast.forecast(RECIPE, LABELS, Places(3))
     assert (found["at_a_time"], found["threads"]) == (1, surroundings.threads())
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipe_text import differences, in_words, load, to_toml
-from digit_recognizer.recipes import RECIPES, Recipe, change, from_record, networks
+from digit_recognizer.recipes import RECIPES, Recipe, change, from_record, networks, with_named_members
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -93,7 +93,9 @@ def test_members_are_named_or_told_by_what_is_other(tmp_path):
 
 
 def test_members_survive_toml_and_json(tmp_path):
-    committee = change(RECIPES["lenet5"], {"members": ["plain-lenet-28", {"shift": 1}], "folds": 5, "full": True})
+    committee = change(
+        RECIPES["lenet5"], with_named_members({"members": ["plain-lenet-28", {"shift": 1}], "folds": 5, "full": True})
+    )
     (tmp_path / "c.toml").write_text(to_toml(committee))
     assert load(tmp_path / "c.toml")[1] == committee
     assert from_record(json.loads(json.dumps(dataclasses.asdict(committee)))) == committee

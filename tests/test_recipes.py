@@ -8,7 +8,7 @@ from digit_recognizer import recipes
 from digit_recognizer.errors import InputError
 from digit_recognizer.models import MODELS
 from digit_recognizer.recipe_text import parse_settings
-from digit_recognizer.recipes import RECIPES, change, choose
+from digit_recognizer.recipes import RECIPES, change, choose, with_named_members
 
 
 def test_every_model_has_its_plain_recipe():
@@ -109,7 +109,7 @@ def test_several_networks_keep_their_models():
 
 
 def test_a_setting_holds_for_all_members():
-    committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"]})
+    committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"]}))
     assert {own.epochs for own in recipes.networks(committee)} == {RECIPES["lenet5"].epochs, 10}
     assert {own.epochs for own in recipes.networks(change(committee, {"epochs": 2}))} == {2}
 
@@ -128,7 +128,7 @@ def test_a_setting_holds_for_all_members():
 )
 def test_wrong_members_are_refused(members, message):
     with pytest.raises(InputError, match=message):
-        change(RECIPES["lenet5"], {"members": members})
+        change(RECIPES["lenet5"], with_named_members({"members": members}))
 
 
 def test_one_fold_is_none():
@@ -137,10 +137,10 @@ def test_one_fold_is_none():
 
 
 def test_what_is_set_beside_members_named_after_recipes_holds_for_them():
-    committee = change(RECIPES["lenet5"], {"members": ["lenet5", "plain-deep-cnn"], "epochs": 3})
+    committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"], "epochs": 3}))
     assert [own.epochs for own in recipes.networks(committee)] == [3, 3]
     assert change(committee, {"members": []}).members == ()
-    told = change(RECIPES["lenet5"], {"members": ["plain-deep-cnn", {"epochs": 7}], "epochs": 3})
+    told = change(RECIPES["lenet5"], with_named_members({"members": ["plain-deep-cnn", {"epochs": 7}], "epochs": 3}))
     assert [own.epochs for own in recipes.networks(told)] == [3, 7]
 
 

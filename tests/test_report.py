@@ -203,7 +203,7 @@ def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkey
     unsigned = optuna.create_study(storage=storage(studies.SWEEPS / "unsigned.journal"), study_name="unsigned")
     unsigned.tell(unsigned.ask(), 0.5)
     (studies.SWEEPS / "broken.journal").write_text("no journal\n")
-    broken, unsigned, found = records.gather()["studies"]
+    broken, unsigned, found = records.gather(studies=studies.summaries())["studies"]
     assert "no study 'unsigned'" in unsigned["reason"]
     assert "no study 'broken'" in broken["reason"]
     assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]

@@ -330,7 +330,7 @@ def test_history_is_read_back_exactly(tmp_path):
     recipe, kept = change(ONE, {"epochs": 2}), []
     images, labels = np.zeros((20, 32, 32, 1), np.float32), np.repeat(np.arange(10), 2)
     history = fit(recipe, images, labels, keep=kept.append).history
-    runs._write_history(tmp_path / "history.csv", history)
+    runs.write_history(tmp_path / "history.csv", history)
     runs.write_arrays(tmp_path / "weights.npz", {"a/b": np.ones(3)})
     runs.write_probabilities(tmp_path, np.arange(2), np.zeros((2, 10)), np.zeros((3, 10)))
     row = {"train_n": 9, "train_accuracy": 0.7, "train_loss": 0.1, "n": None, "seconds": 3.0, "seconds_predict": 1.0}

@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 import made_up_training
-from digit_recognizer import board, bookkeeping, cli, runs, sources, studies, sweep, trainee, training, versus
+from digit_recognizer import board, bookkeeping, cli, fetching, runs, sources, studies, sweep, trainee, training, versus
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes import RECIPES, change
 from finished_runs import write_data
@@ -30,6 +30,13 @@ learning_rate = { low = 0.0001, high = 0.1, log = true }
 shift = { low = 0, high = 2 }
 """
 SAMPLE = Path("sample")
+
+
+def sweep_file(file, n_trials, data=None, hours=None):
+    """What `digits sweep` does."""
+    chosen = sweep.read_space(file)
+    source = fetching.find_data(data)
+    return sweep.sweep(chosen, n_trials, training.Data(source, *sources.read(source)), hours)
 
 
 def write_space(text=SPACE, name="faster.toml"):
@@ -69,7 +76,7 @@ def swept(tmp_path_factory):
         patch.chdir(folder)
         write_data()
         Path("elsewhere/answers.csv").unlink()
-        result = sweep.sweep(write_space(SPACE.replace("epochs = 2", "epochs = 1")), 2)
+        result = sweep_file(write_space(SPACE.replace("epochs = 2", "epochs = 1")), 2)
     return folder, result
 
 
@@ -114,7 +121,7 @@ def test_trials_are_listed_and_compared_as_runs_are(at_swept):
 
 
 def test_the_same_command_again_does_nothing_and_says_the_same(at_swept, capfd):
-    assert sweep.sweep(Path("faster.toml"), 2) == at_swept
+    assert sweep_file(Path("faster.toml"), 2) == at_swept
     assert len(rows()) == 2
     assert at_swept["trials"] == {"complete": 2}
     assert at_swept["again"] == f"digits run --like {at_swept['best']['run']} --seed 1"
@@ -130,7 +137,7 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
     out, err = capfd.readouterr()
     result = json.loads(out)
     assert result["trials"] == {"complete": 3}
-    assert result["again"].startswith("digits run --data sample --like ")
+    assert result["again"].startswith("digits run --like ")
     lines = [line for line in err.splitlines() if line.startswith("trial ")]
     assert len(lines) == 3
     assert lines[0].startswith("trial 0: accuracy 0.")
@@ -139,15 +146,15 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
 
 
 def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(quick):
-    best = sweep.sweep(write_space(), 6, data=SAMPLE)["best"]
+    best = sweep_file(write_space(), 6, data=SAMPLE)["best"]
     assert best["value"] == max(trial["value"] or 0 for trial in studies.findings("faster").trials)
-    lowest = sweep.sweep(write_space('objective = "loss"\n' + SPACE, "surer.toml"), 6, data=SAMPLE)["best"]
+    lowest = sweep_file(write_space('objective = "loss"\n' + SPACE, "surer.toml"), 6, data=SAMPLE)["best"]
     assert lowest["value"] == min(trial["value"] or 9 for trial in studies.findings("surer").trials)
     assert lowest["value"] == next(row["loss"] for row in rows() if row["name"] == lowest["run"])
 
 
 def test_importance_adds_up_to_one_and_knows_what_matters(quick):
-    sweep.sweep(write_space(), 12, data=SAMPLE)
+    sweep_file(write_space(), 12, data=SAMPLE)
     found = studies.importance("faster")
     assert list(found) == ["learning_rate", "shift"]
     assert sum(found.values()) == pytest.approx(1)
@@ -155,7 +162,7 @@ def test_importance_adds_up_to_one_and_knows_what_matters(quick):
 
 
 def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(quick):
-    result = sweep.sweep(write_space(), 15, data=SAMPLE)
+    result = sweep_file(write_space(), 15, data=SAMPLE)
     assert sum(result["trials"].values()) == 15
     pruned = [row for row in rows() if row["status"] == "pruned"]
     assert len(pruned) == result["trials"]["pruned"] > 0
@@ -166,13 +173,13 @@ def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(quick):
 
 def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(quick, monkeypatch):
     monkeypatch.setattr(made_up_training, "DIVERGES", 0.01)
-    result = sweep.sweep(write_space(), 6, data=SAMPLE)
+    result = sweep_file(write_space(), 6, data=SAMPLE)
     assert sum(result["trials"].values()) == 6
     assert result["trials"]["diverged"] == Counter(row["status"] for row in rows())["diverged"] > 0
 
 
 def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -183,7 +190,7 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
             cli.main(["sweep", "faster.toml", "--trials", "2", "--data", "sample"])
     assert leave.value.code == 130
     assert [row["status"] for row in rows()] == ["done", "interrupted"]
-    sweep.sweep(Path("faster.toml"), 2, data=SAMPLE)
+    sweep_file(Path("faster.toml"), 2, data=SAMPLE)
     assert states() == ["complete", "interrupted", "complete"]
     assert not list(studies.SWEEPS.glob("*.worker"))
 
@@ -194,22 +201,22 @@ def test_what_is_wrong_with_the_machine_ends_the_sweep(quick, monkeypatch):
 
     monkeypatch.setattr(trainee, "train_member", full)
     with pytest.raises(OSError, match="no space"):
-        sweep.sweep(write_space(), 3, data=SAMPLE)
+        sweep_file(write_space(), 3, data=SAMPLE)
     assert states() == ["interrupted"]
     assert [row["status"] for row in rows()] == ["failed"]
 
 
 def test_a_study_in_pieces_draws_what_it_would_have_drawn_at_once(quick):
-    sweep.sweep(write_space(), 5, data=SAMPLE)
+    sweep_file(write_space(), 5, data=SAMPLE)
     again = write_space(name="again.toml")
     for n_trials in (1, 3, 5):
-        sweep.sweep(again, n_trials, data=SAMPLE)
+        sweep_file(again, n_trials, data=SAMPLE)
     assert params("again") == params("faster")
     assert len({trial["learning_rate"] for trial in params()}) == 5
 
 
 def test_no_trial_is_begun_after_its_hours(quick):
-    assert sweep.sweep(write_space(), 3, hours=0, data=SAMPLE)["trials"] == {}
+    assert sweep_file(write_space(), 3, hours=0, data=SAMPLE)["trials"] == {}
 
 
 @pytest.mark.parametrize(
@@ -220,18 +227,18 @@ def test_no_trial_is_begun_after_its_hours(quick):
     ],
 )
 def test_a_study_is_not_gone_on_with_when_its_file_says_something_else(quick, before, after, words):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     with pytest.raises(InputError, match=f"{words}.*under another name for a new study"):
-        sweep.sweep(write_space(SPACE.replace(before, after, 1)), 2, data=SAMPLE)
+        sweep_file(write_space(SPACE.replace(before, after, 1)), 2, data=SAMPLE)
     assert len(rows()) == len(states()) == 1
 
 
 def test_a_study_is_not_gone_on_with_on_other_data(quick):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     write_data()
     Path("data/train.csv").write_bytes(b"".join(Path("data/train.csv").read_bytes().splitlines(True)[:-1]))
     with pytest.raises(InputError, match=r"train\.csv: then"):
-        sweep.sweep(Path("faster.toml"), 2, data=Path("data"))
+        sweep_file(Path("faster.toml"), 2, data=Path("data"))
 
 
 def test_what_is_refused_writes_nothing(quick, capfd):
@@ -241,7 +248,7 @@ def test_what_is_refused_writes_nothing(quick, capfd):
     write_data()
     Path("data/train.csv").write_bytes(b"".join(Path("data/train.csv").read_bytes().splitlines(True)[:100]))
     with pytest.raises(InputError, match="30 folds need as many rows of each digit"):
-        sweep.sweep(write_space(SPACE.replace("folds = 2", "folds = 30")), 1)
+        sweep_file(write_space(SPACE.replace("folds = 2", "folds = 30")), 1)
     assert not Path("submissions").exists()
 
 
@@ -256,7 +263,7 @@ def test_without_optuna_one_line_says_how_to_get_it(quick, monkeypatch, capfd):
 
 
 def test_an_unknown_study_is_told_with_those_there(quick):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     assert studies.importance("faster") == {}
     [trial] = studies._load("faster").get_trials()
     same = optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
@@ -267,28 +274,28 @@ def test_an_unknown_study_is_told_with_those_there(quick):
 
 
 def test_half_a_line_at_the_end_of_the_journal_is_cut_off(quick):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     with Path("submissions/sweeps/faster.journal").open("ab") as file:
         file.write(b'{"op_code":4,"work')
-    sweep.sweep(Path("faster.toml"), 2, data=SAMPLE)
+    sweep_file(Path("faster.toml"), 2, data=SAMPLE)
     assert states() == ["complete", "complete"]
 
 
 def test_a_damaged_journal_is_told_as_such(quick):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     journal = Path("submissions/sweeps/faster.journal")
     journal.write_bytes(b"rubbish\n" + journal.read_bytes())
     with pytest.raises(RunError, match=r"faster\.journal: not a journal"):
-        sweep.sweep(Path("faster.toml"), 2, data=SAMPLE)
+        sweep_file(Path("faster.toml"), 2, data=SAMPLE)
 
 
 def test_a_study_begun_before_recipes_had_some_field_goes_on(quick):
-    sweep.sweep(write_space(), 1, data=SAMPLE)
+    sweep_file(write_space(), 1, data=SAMPLE)
     study = studies._load("faster")
     begun = study.user_attrs["begun"]
     begun["recipe"].pop("dropout")
     study.set_user_attr("begun", begun)
-    assert sweep.sweep(Path("faster.toml"), 2, data=SAMPLE)["trials"] == {"complete": 2}
+    assert sweep_file(Path("faster.toml"), 2, data=SAMPLE)["trials"] == {"complete": 2}
 
 
 # Processes
@@ -308,15 +315,15 @@ def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tr
         while not list(Path().glob("*.training")):
             assert process.poll() is None
             time.sleep(0.02)
-        assert sweep.sweep(file, 1, data=SAMPLE)["trials"] == {"running": 1}
+        assert sweep_file(file, 1, data=SAMPLE)["trials"] == {"running": 1}
         process.kill()
     assert [row["status"] for row in rows()] == ["running"]
     [lost] = params()
-    result = sweep.sweep(file, 2, data=SAMPLE)
+    result = sweep_file(file, 2, data=SAMPLE)
     assert states() == ["interrupted", "complete", "complete"]
     assert params()[1] == lost != params()[2]
     assert [row["status"] for row in rows()] == ["interrupted", "done", "done"]
-    assert sweep.sweep(file, 2, data=SAMPLE) == result
+    assert sweep_file(file, 2, data=SAMPLE) == result
     assert not list(studies.SWEEPS.glob("*.worker"))
 
 
@@ -324,8 +331,8 @@ def test_a_trial_that_was_lost_twice_is_given_up(quick, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
         for _ in range(2):
-            sweep.sweep(write_space(), 1, data=SAMPLE)
-    sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
+            sweep_file(write_space(), 1, data=SAMPLE)
+    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
     assert states() == ["interrupted", "interrupted", "complete"]
     assert params()[0] == params()[1] != params()[2]
 
@@ -334,9 +341,9 @@ def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(qui
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_try", sweep._train)  # all but telling
         patch.setattr(studies, "is_alive", lambda path: True)
-        sweep.sweep(write_space(), 1, data=SAMPLE)
+        sweep_file(write_space(), 1, data=SAMPLE)
     assert states() == ["running"]
-    sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
+    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
     [trial] = studies.findings("faster").trials
     [row] = rows()
     assert (trial["state"], trial["value"]) == ("complete", row["correct"] / row["n"])
@@ -346,9 +353,9 @@ def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(qu
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_try", prune)
         patch.setattr(studies, "is_alive", lambda path: True)
-        sweep.sweep(write_space(), 1, data=SAMPLE)
+        sweep_file(write_space(), 1, data=SAMPLE)
     assert states() == ["running"]
-    sweep.sweep(Path("faster.toml"), 1, data=SAMPLE)
+    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
     assert states() == ["pruned"]
 
 
@@ -393,11 +400,11 @@ def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epoc
 def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(quick, capfd):
     axes = "shift = { low = 0, high = 3 }\nlearning_rate = { low = 0.001, high = 0.005, step = 0.001 }\n"
     file = write_space(SPACE.split("[space]")[0] + "[space]\n" + axes)
-    result = sweep.sweep(file, 30, data=SAMPLE)
+    result = sweep_file(file, 30, data=SAMPLE)
     assert len(params()) == len(rows()) == len({str(studies._rounded(own)) for own in params()}) == 20
     assert sum(result["trials"].values()) == 20
     assert "No other values are left" in capfd.readouterr().out
-    assert sweep.sweep(file, 20, data=SAMPLE) == result
+    assert sweep_file(file, 20, data=SAMPLE) == result
     assert "No other" not in capfd.readouterr().out
 
 
@@ -406,15 +413,15 @@ def test_a_value_that_was_lost_twice_is_not_drawn_again(quick, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
         for _ in range(2):
-            sweep.sweep(file, 1, data=SAMPLE)
-    sweep.sweep(file, 2, data=SAMPLE)
+            sweep_file(file, 1, data=SAMPLE)
+    sweep_file(file, 2, data=SAMPLE)
     assert states() == ["interrupted", "interrupted", "complete"]
 
 
 def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(quick):
     file = write_space('base = "lenet5"\n[space]\nmodel = ["lenet5-1998", "lenet5"]\n')
     with pytest.raises(InputError, match="holds model lenet5-1998: batch_norm"):
-        sweep.sweep(file, 1, data=SAMPLE)
+        sweep_file(file, 1, data=SAMPLE)
     assert not studies.SWEEPS.exists()
 
 

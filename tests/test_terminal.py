@@ -1,7 +1,6 @@
 """What a person sees: text as it stands, a bar only on a terminal, silence around noisy libraries."""
 
 import io
-import os
 import re
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from digit_recognizer import terminal
-from digit_recognizer.errors import RunError
 from digit_recognizer.predict import Fitness
 
 
@@ -125,20 +123,3 @@ def test_waiting_tells_each_news_once_without_a_terminal(screen):
         for text in ("[sending]", "[sending]", "scored"):
             tell(text)
     assert out.getvalue() == "[sending]\nscored\n"
-
-
-def test_quietly_hides_what_is_written_past_python_and_then_stops_hiding(capfd):
-    with terminal.quietly("Loading"):
-        os.write(2, b"noise of a native library\n")
-    os.write(2, b"heard\n")
-    assert capfd.readouterr().err == "heard\n"
-
-
-def test_a_library_that_cannot_be_imported_is_told_with_what_it_wrote():
-    @terminal.quietly("Loading")
-    def load():
-        os.write(2, b"its last words\n")
-        raise ImportError("no module")
-
-    with pytest.raises(RunError, match=r"(?s)Loading failed: no module.*digits doctor.*its last words"):
-        load()

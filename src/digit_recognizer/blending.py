@@ -44,7 +44,9 @@ def blend(
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
         with bookkeeping.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
             answer = bookkeeping.write_answer(entry.folder, record, rows, honest, test_log_p, table.labels)
-            runs.write_pictures(entry.folder, table, rows, honest, ())
+            from . import pictures  # matplotlib takes half a second to import
+
+            pictures.write(entry.folder, table, rows, honest, ())
             used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
             result = {
                 "run": entry.name,

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from . import formats, surroundings
+from .backend import hide_native_output, start_backend
 from .errors import InputError, RunError
 from .images import SIDE, to_images
 from .models import MODELS
 from .predict import average, log_probabilities
-from .terminal import quietly
 from .voices import Voice
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities, float32 or float64
@@ -46,11 +46,8 @@ def of_run(voices: Sequence[Voice], name: str) -> Engine:
 
 def by_keras(voices: Sequence[Voice]) -> Engine:
     """The networks as they were trained, one after another. Raises InputError when weights are another network's."""
-    with quietly("Loading Keras and its backend"):
-        from .train import start_backend
-
-        start_backend()
-        networks = [(voice, voice.network()) for voice in voices]
+    start_backend()
+    networks = [(voice, voice.network()) for voice in voices]
 
     def engine(pixels: np.ndarray) -> np.ndarray:
         log_ps = [log_probabilities(network, _images(pixels, voice), voice.recipe.tta) for voice, network in networks]
@@ -64,12 +61,10 @@ def content(voices: Sequence[Voice], format: str, like: np.ndarray | None = None
 
     Raises InputError when weights are another network's.
     """
-    with quietly("Loading Keras and its backend"):
-        from .train import start_backend
-        from .whole import whole
+    start_backend()
+    from .whole import whole
 
-        start_backend()
-        model = whole(voices, widened=format != "keras")
+    model = whole(voices, widened=format != "keras")
     return formats.packed(model, format, like)
 
 
@@ -105,7 +100,7 @@ def of_file(path: Path, content: bytes) -> Engine:
 
 def of_content(content: bytes, format: str) -> Engine:
     """What a file in that format computes. What its library raises is raised; RunError when that cannot be loaded."""
-    with quietly(f"Reading {format}"):
+    with hide_native_output(f"Reading {format}"):
         return {"keras": _by_keras_file, "onnx": _by_onnxruntime, "litert": _by_litert}[format](content)
 
 

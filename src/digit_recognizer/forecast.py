@@ -2,41 +2,42 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import fetching, sources, surroundings
+import numpy as np
+
+from . import surroundings
 from .bookkeeping import ledger
 from .crossval import n_networks, plan
 from .ledger import Ledger, Row
 from .places import Places
-from .recipes import Recipe, from_record
+from .recipes import Recipe, from_record, own_recipe
 from .terminal import say, show_table
-from .voices import own_recipe
 
 Known = dict[tuple[Any, ...], list[float]]  # seconds of networks, by `_key`
 
 
 def forecast(
-    recipe: Recipe, data: Path | None, places: Places, resumed: Row | None = None, as_it_was: bool = False
+    recipe: Recipe, labels: np.ndarray, places: Places, resumed: Row | None = None, as_it_was: bool = False
 ) -> dict[str, Any]:
-    """The networks that a run by this recipe would train: {networks, threads, at_a_time, seconds}.
+    """The networks that a run by this recipe would train on rows with these (n,) labels.
+
+    Returns {networks, threads, at_a_time, seconds}.
 
     The seconds of a network are the median of those of the ledger that this machine trained by as many threads, with
     the same model, epochs, batch size and number of images; None without any, as is the total then. `at_a_time` is
     None on a cluster.
 
     A run that is `resumed` lists the networks that are not done. The recipe of one that is repeated `as_it_was` gets
-    no threads by `places`. Raises InputError as a run does. Enters no run; the data is downloaded as a run does it.
+    no threads by `places`. Raises InputError when there are too few rows of a digit to split. Enters no run.
     """
     places = places.used_by(n_networks(recipe))
-    train = sources.read(fetching.find_data(data))[0]
     recipe = recipe if resumed or as_it_was else places.with_threads(recipe)
     threads = recipe.threads or surroundings.threads()
     with ledger() as book:
         done = {row["name"] for row in book.members(resumed["id"])} if resumed else set()
-        members = [member for member in plan(recipe, train.labels) if member.name not in done]
+        members = [member for member in plan(recipe, labels) if member.name not in done]
         known = _known(book, threads)
     networks: list[dict[str, Any]] = [
         {

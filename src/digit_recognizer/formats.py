@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .backend import hide_native_output
 from .errors import InputError, RunError
 from .surroundings import backend
-from .terminal import quietly
 
 SUFFIXES = {"keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}  # of the files of each format
 _TO_RUN = {"onnx": ("onnxruntime",), "litert": ("ai_edge_litert",)}  # what each imports
@@ -52,7 +52,7 @@ def packed(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
 
 
 def _packed(model: Any, format: str, like: np.ndarray | None) -> bytes:
-    with TemporaryDirectory() as folder, quietly(f"Writing {format}"), warnings.catch_warnings():
+    with TemporaryDirectory() as folder, hide_native_output(f"Writing {format}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own, about one another
         path = Path(folder, f"model{SUFFIXES[format]}")
         if format == "keras":

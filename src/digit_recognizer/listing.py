@@ -4,10 +4,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from . import surroundings
+from .backend import start_backend
 from .models import MODELS
 from .recipe_text import in_words, models_in_words, plain
 from .recipes import RECIPES, Recipe, choose
-from .terminal import quietly, show_table
+from .terminal import show_table
 
 _ALWAYS = ("epochs", "batch_size", "learning_rate")
 
@@ -30,12 +31,10 @@ def layers(name: str) -> list[dict[str, Any]]:
     """A row for each layer of the network `name`, built for the purpose. Raises InputError on an unknown name."""
     _, recipe = choose(None, name)
     surroundings.require_backend()
-    with quietly("Loading Keras and its backend"):
-        from .models.layers import layer_table
-        from .train import start_backend
+    start_backend()
+    from .models.layers import layer_table
 
-        start_backend()
-        table = layer_table(MODELS[name].build(dropout=recipe.dropout))
+    table = layer_table(MODELS[name].build(dropout=recipe.dropout))
     return [
         {
             "layer": layer.name,

@@ -2,14 +2,45 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from .files import write_atomically
+from .images import to_images
+from .score import score
+from .tables import LabelledTable
+
+Histories = Sequence[Sequence[Any]]  # the epochs of each network
+
 COLUMNS = 8  # digits beside each other
 _BESIDE = 4  # pixels between them
+
+
+def write(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
+    """Write the pictures of a run to its folder.
+
+    Sample digits, learning curves where networks were trained, and confusion matrix and most challenging digits where
+    rows were held out. `log_p` is (n, 10), of the held-out `rows` (n,) of train.csv.
+    """
+
+    def pick(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return to_images(table.pixels[rows], side=28), table.labels[rows]
+
+    few = [np.flatnonzero(table.labels == digit)[:COLUMNS] for digit in range(10)]
+    drawn = {"sample-digits": sample_digits(*pick(np.concatenate(few)))}
+    if histories:
+        drawn["learning-curves"] = learning_curves(histories)
+    if len(rows):
+        images, labels = pick(rows)
+        confusion = score(log_p.argmax(axis=1), labels).confusion
+        drawn["confusion-matrix"] = confusion_matrix(confusion)
+        drawn["challenging-digits"] = challenging_digits(images, labels, np.exp(log_p))
+    for name, png in drawn.items():
+        write_atomically(folder / f"{name}.png", png)
 
 
 def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
@@ -24,7 +55,7 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     return _png(figure)
 
 
-def learning_curves(histories: Sequence[Sequence[Any]]) -> bytes:
+def learning_curves(histories: Histories) -> bytes:
     """Log-loss and error rate over the epochs, for each network records with epoch, loss, accuracy, validation_*."""
     curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
     for history in histories:

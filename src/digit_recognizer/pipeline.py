@@ -121,7 +121,9 @@ def run(job: Job) -> dict[str, Any]:
                 say(f"Workers: {used.workers}, as there are no more networks or GPUs.")
             together = _train(entry, members, data, teachers, pool)
             result = training.write(entry, job.recipe_name, recipe, data, together)
-            runs.write_pictures(entry.folder, train_table, together.rows, together.log_p, together.histories)
+            from . import pictures  # matplotlib takes half a second to import
+
+            pictures.write(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
             if original:

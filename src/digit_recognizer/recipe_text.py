@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InputError
 from .files import read_bytes
-from .recipes import Recipe, change, choose, networks, type_of
+from .recipes import Recipe, change, choose, networks, type_of, with_named_members
 
 _MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
 
@@ -42,7 +42,8 @@ def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
     try:
         _check_types(settings)
         _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
-        return change(recipe, {key: value for key, value in settings.items() if key not in ("base", "model")})
+        own = {key: value for key, value in settings.items() if key not in ("base", "model")}
+        return change(recipe, with_named_members(own))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

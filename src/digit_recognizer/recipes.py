@@ -142,17 +142,27 @@ def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """`recipe` with some fields changed, in all its members; values may be text, as typed.
 
-    A member may be given as the name of a recipe. Only a member that is told by its own fields keeps these against
-    `settings` that come with it. Raises InputError on a wrong key or value.
+    `members` are tables of fields; `with_named_members` makes tables of names. Raises InputError on a wrong key or
+    value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
-    if recipe.members and "model" in values and "members" not in values:
-        raise InputError("model: this recipe trains several networks, each of its own model. Leave model out.")
-    given = settings.get("members", [""] * len(recipe.members))
-    told = [isinstance(own, dict) for own in given]
-    members = zip(values.get("members", recipe.members), told, strict=True)
-    values["members"] = tuple(own if is_told else _without(own, values) for own, is_told in members)
+    if "members" not in values:
+        if recipe.members and "model" in values:
+            raise InputError("model: this recipe trains several networks, each of its own model. Leave model out.")
+        values["members"] = tuple(_without(own, values) for own in recipe.members)
     return replace(recipe, **values)
+
+
+def with_named_members(settings: dict[str, Any]) -> dict[str, Any]:
+    """`settings` with members that are names of recipes replaced by tables of these recipes' fields.
+
+    Other fields of `settings` hold for such a member, too. Raises InputError on an unknown name, or one of a recipe
+    that has members itself.
+    """
+    members = settings.get("members")
+    if not isinstance(members, (list, tuple)):
+        return settings
+    return {**settings, "members": [_member(own, settings) if isinstance(own, str) else own for own in members]}
 
 
 def convert(key: str, value: Any) -> Any:
@@ -199,18 +209,23 @@ def networks(recipe: Recipe) -> tuple[Recipe, ...]:
     return tuple(found) or (recipe,)
 
 
+def own_recipe(recipe: Recipe, name: str) -> Recipe:
+    """The recipe of the network of that name, which begins with its position where there are several kinds."""
+    own = networks(recipe)
+    return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]
+
+
 def _members(value: Any) -> tuple[dict[str, Any], ...]:
-    """The members as given, names of recipes replaced by their fields."""
-    if not isinstance(value, (list, tuple)) or not all(isinstance(own, (str, dict)) for own in value):
+    if not isinstance(value, (list, tuple)) or not all(isinstance(own, dict) for own in value):
         raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
-    return tuple(own if isinstance(own, dict) else _member(own) for own in value)
+    return tuple(value)
 
 
-def _member(name: str) -> dict[str, Any]:
+def _member(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     _, recipe = choose(name, None)
     if recipe.members:
         raise InputError(f"members: {name} has several networks itself; name recipes of one.")
-    return _without(asdict(recipe), OF_THE_RUN)
+    return _without(asdict(recipe), OF_THE_RUN | settings.keys())
 
 
 def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:

@@ -136,6 +136,13 @@ def identity(member: Member, train_hash: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def write_outcome(folder: Path, outcome: Outcome, held_out: np.ndarray) -> None:
+    """Write the files of a trained network: weights.npz, probabilities.npz, history.csv. Raises RunError on failure."""
+    runs.write_arrays(folder / "weights.npz", outcome.weights)
+    runs.write_probabilities(folder, held_out, outcome.held_out_log_p, outcome.test_log_p)
+    runs.write_history(folder / "history.csv", outcome.history)
+
+
 def _path(folder: Path, epoch: int) -> Path:
     return folder / runs.CHECKPOINTS.replace("*", str(epoch))
 

@@ -15,24 +15,17 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import Diverged, InputError, RunError
 from .files import read_bytes, write_atomically
-from .images import to_images
 from .ledger import Row
-from .score import score
-from .tables import LabelledTable
 from .zips import most_unpacked
-
-if TYPE_CHECKING:
-    from .crossval import Outcome
 
 SUBMISSIONS = Path("submissions")
 CHECKPOINTS = "checkpoint-*.npz"  # of a network in training, by the number of its last epoch
-Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
 _EPOCH = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds"]  # history.csv's columns
 _TOO_MUCH = 1e12  # for any number of an epoch
@@ -121,13 +114,6 @@ def member_folder(folder: Path, name: str, n_networks: int) -> Path:
     return folder if n_networks == 1 else folder / "members" / _within(name)
 
 
-def write_member(folder: Path, outcome: "Outcome", held_out: np.ndarray) -> None:
-    """Write what a network leaves: weights.npz, probabilities.npz, history.csv. Raises RunError on failure."""
-    write_arrays(folder / "weights.npz", outcome.weights)
-    write_probabilities(folder, held_out, outcome.held_out_log_p, outcome.test_log_p)
-    _write_history(folder / "history.csv", outcome.history)
-
-
 def write_probabilities(folder: Path, rows: np.ndarray, held_out_log_p: np.ndarray, test_log_p: np.ndarray) -> None:
     """Write probabilities.npz: log-probabilities, (n, 10), of the held-out `rows` of train.csv and of test.csv."""
     arrays = {"held_out_rows": rows, "held_out_log_p": held_out_log_p, "test_log_p": test_log_p}
@@ -154,6 +140,15 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path}: not a history of a training ({error}). Repeat that run with --like.") from error
 
 
+def write_history(path: Path, history: Sequence[Any]) -> None:
+    """Records of one dataclass as a CSV with a column per field; None becomes an empty cell."""
+    text = StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(history[0])], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(record) for record in history)
+    write_atomically(path, text.getvalue().encode())
+
+
 def write_submission(folder: Path, submission: bytes) -> Path:
     """Write the run's submission.csv; its path."""
     write_atomically(folder / "submission.csv", submission)
@@ -163,28 +158,6 @@ def write_submission(folder: Path, submission: bytes) -> Path:
 def write_record(folder: Path, name: str, record: dict[str, Any]) -> None:
     """Write recipe.json, or result.json, with which a run is complete."""
     write_atomically(folder / f"{name}.json", (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
-
-
-def write_pictures(
-    folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories
-) -> None:
-    """Write sample digits, learning curves, and what is to be seen of the held-out `rows`, if there are any."""
-    from . import pictures  # matplotlib takes half a second to import
-
-    def digits(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return to_images(table.pixels[rows], side=28), table.labels[rows]
-
-    few = [np.flatnonzero(table.labels == digit)[: pictures.COLUMNS] for digit in range(10)]
-    drawn = {"sample-digits": pictures.sample_digits(*digits(np.concatenate(few)))}
-    if histories:
-        drawn["learning-curves"] = pictures.learning_curves(histories)
-    if len(rows):
-        images, labels = digits(rows)
-        confusion = score(log_p.argmax(axis=1), labels).confusion
-        drawn["confusion-matrix"] = pictures.confusion_matrix(confusion)
-        drawn["challenging-digits"] = pictures.challenging_digits(images, labels, np.exp(log_p))
-    for name, png in drawn.items():
-        write_atomically(folder / f"{name}.png", png)
 
 
 def publish(folder: Path) -> None:
@@ -263,12 +236,3 @@ def _epoch(number: int, row: list[str]) -> dict[str, Any]:
     ):
         raise ValueError(f"line {number + 1}: expected the numbers of epoch {number}, received {','.join(row)[:80]!r}")
     return epoch | {"epoch": number}
-
-
-def _write_history(path: Path, history: Sequence[Any]) -> None:
-    """Records of one dataclass as a CSV with a column per field; None becomes an empty cell."""
-    text = StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(history[0])], lineterminator="\n")
-    table.writeheader()
-    table.writerows(asdict(record) for record in history)
-    write_atomically(path, text.getvalue().encode())

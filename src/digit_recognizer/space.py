@@ -45,6 +45,7 @@ class Space:
     """
 
     name: str  # of the study: the file's, without .toml
+    file: Path
     objective: str  # one of OBJECTIVES
     recipe: Recipe  # for the fields that do not vary
     axes: dict[str, Axis]  # by field
@@ -79,7 +80,7 @@ def load(path: Path) -> Space:
         _check_corners(recipe, axes)
     except InputError as error:
         raise InputError(f"{path}: [space] {error}") from None
-    return Space(name, objective, recipe, axes)
+    return Space(name, path, objective, recipe, axes)
 
 
 def to_record(space: Space) -> dict[str, Any]:

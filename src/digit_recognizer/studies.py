@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from . import runs, space
-from .errors import InputError
+from .errors import InputError, RunError
 from .journal import require_optuna, storage
 from .ledger import Ledger, Row
 from .lock import alive, in_turn, is_alive
@@ -24,6 +24,7 @@ from .space import Range, Space
 SWEEPS = runs.SUBMISSIONS / "sweeps"
 
 COUNTED = ("complete", "pruned", "diverged", "running")  # states of the trials that a study was asked for
+_N_SUMMARISED = 10  # trials of a study: the best
 _DRAWS = 5  # in a row that may repeat what was tried
 _STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
 _STEPS = 10  # of a trial, at which it is compared with others: tenths of its first fold's training
@@ -54,7 +55,7 @@ class Findings:
 
 
 @contextmanager
-def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Iterator[Study]:
+def opened(chosen: Space, data: dict[str, str], book: Ledger) -> Iterator[Study]:
     """The study of a space, made if need be; `data` tells the files its trials are trained on.
 
     Raises InputError when the study was begun with another space or data, RunError when its journal is damaged or
@@ -70,7 +71,7 @@ def opened(chosen: Space, data: dict[str, str], file: Path, book: Ledger) -> Ite
             direction="maximize" if chosen.objective == "accuracy" else "minimize",
             load_if_exists=True,
         )
-        _check_same(study, wanted, f"{file}: the study {chosen.name}")
+        _check_same(study, wanted, f"{chosen.file}: the study {chosen.name}")
     pruners = require_optuna().pruners
     study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED + 1, n_min_trials=_STARTUP)
     worker = uuid4().hex
@@ -175,6 +176,32 @@ def importance(name: str) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {field: float(part) for field, part in found.items()}
+
+
+def summaries() -> list[dict[str, Any]]:
+    """For each study the importance of its fields and its best trials; the reason for one that cannot be read.
+
+    Returns records {name, reason} and, where the reason is empty, {objective, n_trials, n_done, importance, fields,
+    best}.
+    """
+    found: list[dict[str, Any]] = []
+    for journal in sorted(SWEEPS.glob("*.journal")):
+        try:
+            study, parts = findings(journal.stem), importance(journal.stem)
+        except (InputError, RunError) as error:
+            found.append({"name": journal.stem, "reason": str(error)})
+            continue
+        best = study.ranked[:_N_SUMMARISED]
+        fields = sorted({field for trial in best for field in trial["params"]}, key=lambda field: -parts.get(field, 0))
+        record = {
+            "name": journal.stem,
+            "reason": "",
+            "objective": study.objective,
+            "n_trials": len(study.trials),
+            "n_done": len(study.ranked),
+        }
+        found.append(record | {"importance": parts, "fields": fields, "best": best})
+    return found
 
 
 def journal_of(name: str) -> Path:

@@ -5,10 +5,9 @@ Refuses to know answers: a trial is judged by train.csv alone.
 
 import time
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from . import bookkeeping, crossval, fanout, fetching, places, sources, space, studies, training
+from . import bookkeeping, crossval, fanout, places, space, studies, training
 from .bookkeeping import Pruned
 from .crossval import Member
 from .epochs import Epoch
@@ -23,37 +22,43 @@ from .surroundings import require_backend
 from .terminal import progress, say
 
 
-def sweep(
-    file: Path, n_trials: int, hours: float | None = None, data: Path | None = None, where: Places = HERE
-) -> dict[str, Any]:
-    """Add trials to the study of `file` until it has `n_trials`, those of other processes included, or time is up.
+def read_space(file: Path) -> Space:
+    """The space of a sweep's file.
 
-    A trial that finished, was pruned or diverged counts; one that was interrupted or killed does not, and the killed
-    one is tried again. Returns the record that `--json` prints. Raises InputError, before anything is written, when
-    the file or the data is wrong or the study was begun with others; RunError when Optuna is not installed.
+    Raises InputError when the file is wrong or Keras has no backend, RunError when Optuna is not installed.
     """
-    end = time.monotonic() + 3600 * hours if hours is not None else None
     chosen = space.load(file)
     if chosen.recipe.teacher:
         raise InputError(f"{file}: teacher: a sweep trains without one. Leave it out, and have the best recipe taught.")
     require_optuna()
     require_backend()
-    source = fetching.find_data(data)
-    read = training.Data(source, *sources.read(source))
+    return chosen
+
+
+def sweep(
+    chosen: Space, n_trials: int, data: training.Data, hours: float | None = None, where: Places = HERE
+) -> dict[str, Any]:
+    """Add trials to the study of a space until it has `n_trials`, those of other processes included, or time is up.
+
+    A trial that finished, was pruned or diverged counts; one that was interrupted or killed does not, and the killed
+    one is tried again. Returns the record that `--json` prints. Raises InputError, before anything is written, when
+    the data is wrong or the study was begun with others.
+    """
+    end = time.monotonic() + 3600 * hours if hours is not None else None
     if not studies.journal_of(chosen.name).exists():
-        crossval.plan(chosen.recipe, read.train.labels)  # refuses too many folds before anything is written
+        crossval.plan(chosen.recipe, data.train.labels)  # refuses too many folds before anything is written
     where = where.used_by(crossval.n_networks(chosen.recipe))
-    hashes = {"train.csv": read.train.fingerprint, "test.csv": read.test.fingerprint}
+    hashes = {"train.csv": data.train.fingerprint, "test.csv": data.test.fingerprint}
     with (
         bookkeeping.ledger() as book,
-        studies.opened(chosen, hashes, file, book) as study,
-        places.opened(where, read.train, read.test) as pool,
+        studies.opened(chosen, hashes, book) as study,
+        places.opened(where, data.train, data.test) as pool,
     ):
         while in_time := end is None or time.monotonic() < end:
             if (trial := studies.ask(study, n_trials)) is None:
                 break
-            _try(study, read, trial, where, pool)
-    result = _summary(chosen, data)
+            _try(study, data, trial, where, pool)
+    result = _summary(chosen)
     if in_time and sum(n for state, n in result["trials"].items() if state in studies.COUNTED) < n_trials:
         say("No other values are left in the space: all that were drawn have been tried.")
     return result
@@ -118,19 +123,18 @@ def _train(study: Study, data: training.Data, trial: Any, where: Places, pool: f
     return float(result["validation"][objective])
 
 
-def _summary(chosen: Space, data: Path | None) -> dict[str, Any]:
+def _summary(chosen: Space) -> dict[str, Any]:
     found = studies.findings(chosen.name)
     states = [trial["state"] for trial in found.trials]
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     best = found.ranked[0] if found.ranked else None
-    where = f" --data {quote(str(data))}" if data else ""
     return {
         "study": chosen.name,
         "objective": chosen.objective,
         "journal": str(studies.journal_of(chosen.name)),
         "trials": counts,
         "best": best,
-        "again": best and f"digits run{where} --like {best['run']} --seed {chosen.recipe.seed + chosen.recipe.seeds}",
+        "again": best and f"digits run --like {best['run']} --seed {chosen.recipe.seed + chosen.recipe.seeds}",
     }
 
 

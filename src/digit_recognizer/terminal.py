@@ -1,9 +1,7 @@
 """What a person sees: lines, tables, a progress bar on a terminal and plain lines elsewhere."""
 
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +11,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
-
-from .errors import RunError
 
 _NUMBER = re.compile(r"-|[-+]?[\d.,]+%?( ± [\d.]+)?")
 _SHORT = 12  # characters of a word that no line is broken in
@@ -177,27 +173,3 @@ def counting(n_bytes: int) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=n_bytes, rows="")
         yield lambda done, n_rows: bar.update(task, completed=done, rows=f"{n_rows:,} rows")
-
-
-@contextmanager
-def quietly(doing: str) -> Iterator[None]:
-    """Keep off the terminal what native libraries write to stderr past Python, as TensorFlow does at its start.
-
-    Raises RunError, with the end of what they wrote, when a library cannot be imported.
-    """
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        except ImportError as error:
-            sink.seek(0)
-            written = sink.read()[-500:].decode(errors="replace")
-            raise RunError(
-                f"{doing} failed: {error}. `digits doctor` shows the versions.\n{written}".strip()
-            ) from error
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)

@@ -4,8 +4,6 @@ Order and distortions follow from the recipe's seed and the number of the epoch,
 dropout's noise runs on from epoch to epoch, and its state belongs to a checkpoint as the weights do.
 """
 
-import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from keras import ops
 
 from .augment import Distortion, draw
 from .epochs import Checkpoint, Epoch
-from .errors import Diverged, InputError, RunError
+from .errors import Diverged, InputError
 from .models import MODELS, batch_norm
 from .predict import Fitness, fitness, log_probabilities
 from .presented import Presented
@@ -36,49 +34,6 @@ class Trained:
 
     model: Any
     history: tuple[Epoch, ...]  # of all epochs, with those before a checkpoint
-
-
-def start_backend(threads: int = 0) -> None:
-    """Set what a user's Keras configuration may have changed; the first operation then looks for devices.
-
-    With `threads` the CPU computes by so many, else by as many as there are. Raises RunError when this process has
-    begun with others.
-    """
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the compiling that each network needs
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    if threads:
-        _use_threads(threads)
-    ops.zeros(1)
-
-
-def _use_threads(threads: int) -> None:
-    """Only JAX does not tell when it is too late: it looks at NPROC when it first computes."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-            try:
-                tf.config.threading.set_intra_op_parallelism_threads(threads)
-                tf.config.threading.set_inter_op_parallelism_threads(threads)
-            except RuntimeError as error:
-                raise RunError(
-                    f"this process cannot train by {threads} threads, as it has begun with others. Start it anew, or "
-                    "give the recipe the threads it has."
-                ) from error
-    elif keras.backend.backend() == "torch":
-        import torch
-
-        torch.set_num_threads(threads)
-    else:
-        os.environ["NPROC"] = str(threads)
-
-
-def device() -> str:
-    """Where Keras computes: cpu or gpu."""
-    where = str(ops.zeros(1).device).lower()
-    return "gpu" if "gpu" in where or "cuda" in where else "cpu"
 
 
 def fit(

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, crossval, fanout, interrupts, resuming, runs, surroundings
+from . import backend, bookkeeping, crossval, fanout, interrupts, resuming, runs, surroundings
 from .bookkeeping import Entry
 from .crossval import Member, Outcome, Together
 from .epochs import Checkpoint, Epoch
@@ -21,7 +21,6 @@ from .recipes import Recipe
 from .sources import Source
 from .tables import LabelledTable, Table
 from .teaching import Teacher, teachers_of
-from .terminal import quietly
 from .worker import Job
 
 
@@ -57,13 +56,10 @@ def where(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _where(threads: int, pool: Pool | None) -> dict[str, str]:
     """It, of this process or the pool's. Who calls has made sure that Keras and its backend are installed."""
-    with quietly("Loading Keras and its backend"):  # which takes seconds and is not needed before
-        if pool:
-            return fanout.where(pool, threads)
-        from . import train
-
-        train.start_backend(threads)
-        return {"device": train.device(), "cpu": surroundings.cpu()}
+    if pool:
+        return fanout.where(pool, threads)
+    backend.start_backend(threads)  # takes seconds, and is not needed before
+    return {"device": backend.device(), "cpu": surroundings.cpu()}
 
 
 def train(
@@ -181,7 +177,7 @@ def _train_one(
 
 def _enter(entry: Entry, member: Member, outcome: Outcome, folder: Path) -> None:
     """Write what a network leaves, then its row of the ledger, with which it counts as done."""
-    runs.write_member(folder, outcome, member.held_out)
+    resuming.write_outcome(folder, outcome, member.held_out)
     train_fit, fit = outcome.fits["train"], outcome.fits.get("validation")
     entry.book.add_member(
         entry.number,

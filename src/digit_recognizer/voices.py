@@ -11,7 +11,7 @@ from . import runs
 from .errors import InputError
 from .ledger import Ledger, Row
 from .models import restored
-from .recipes import Recipe, from_record, networks
+from .recipes import Recipe, from_record, own_recipe
 from .versus import check_finished
 
 
@@ -51,9 +51,3 @@ def voices(book: Ledger, run: Row, share: float = 1.0) -> list[Voice]:
         weights = runs.read_arrays(folder / "weights.npz")
         found.append(Voice(own_recipe(recipe, row["name"]), folder, weights, share / len(heard)))
     return found
-
-
-def own_recipe(recipe: Recipe, name: str) -> Recipe:
-    """The recipe of the network of that name, which begins with its position where there are several kinds."""
-    own = networks(recipe)
-    return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]

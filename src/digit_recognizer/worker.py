@@ -12,13 +12,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from . import lock, resuming, runs, surroundings
+from . import backend, lock, resuming, runs, surroundings
 from .crossval import Member, Outcome
 from .epochs import Checkpoint
 from .errors import InputError, RunError
 from .tables import LabelledTable, Table
 from .teaching import Teacher
-from .terminal import quietly
 
 _MOMENT = 0.5  # seconds between two looks at the parent
 _SAME = ("digit-recognizer", "backend", "python", "numpy", "keras")  # must be what they are where the run is kept
@@ -93,7 +92,7 @@ def prepare(place: Path, fingerprints: tuple[str, str], parent: int) -> None:
         train_hash, test_hash = fingerprints
         _tables = LabelledTable(arrays["train"], train_hash, arrays["labels"]), Table(arrays["test"], test_hash)
         _take_gpu()
-        with quietly("Loading Keras and its backend"):
+        with backend.hide_native_output("Loading Keras and its backend"):
             from . import trainee  # noqa: F401
     except Exception as error:
         _wrong = error
@@ -130,9 +129,7 @@ def work(job: Job, folder: Path) -> Outcome:
 def device(threads: int) -> str:
     """Where a prepared process computes: cpu or gpu."""
     _start(threads)
-    from . import train
-
-    return train.device()
+    return backend.device()
 
 
 def gpus() -> list[str]:
@@ -153,10 +150,7 @@ def _end_with(parent: int) -> None:
 def _start(threads: int) -> None:
     if _wrong:
         raise _wrong
-    from . import train
-
-    with quietly("Starting Keras's backend"):
-        train.start_backend(threads)
+    backend.start_backend(threads)
 
 
 def _take_gpu() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import made_up_training
-from digit_recognizer import cli, pipeline, resuming, runs, trainee  # noqa: F401  # loaded once, for all runs
+from digit_recognizer import cli, pictures, pipeline, resuming, runs, trainee  # noqa: F401  # loaded once, for all runs
 from digit_recognizer.epochs import Checkpoint, Epoch
 from kaggle_csv import kaggle_test, kaggle_train
 
@@ -66,7 +66,7 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
         return made_up_training.train_member(member, train, test, on_batch, on_epoch)
 
     trainee.train_member = train_member
-    runs.write_pictures = lambda *_: None
+    pictures.write = lambda *_: None
     cli.main(command)
 
 

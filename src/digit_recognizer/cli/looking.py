@@ -77,11 +77,12 @@ def report(runs: tuple[str, ...], output: Path, data: Path | None) -> None:
 
     Without runs, of the whole ledger and its best run. One HTML file that needs nothing else.
     """
+    from .. import studies
     from ..files import check_target, write_atomically
     from ..report import page, records
     from ..terminal import complain, say
 
-    record = records.gather(runs, data)
+    record = records.gather(runs, data, studies.summaries())
     check_target(output, ".html")
     write_atomically(output, page.render(record))
     for part in record["runs"]:

@@ -29,7 +29,7 @@ def run(**options: Any) -> None:
 
     All that belongs to it goes to submissions/<run>/. Without Kaggle's files a small built-in sample is used.
     """
-    from .. import forecast, pipeline
+    from .. import fetching, forecast, pipeline, sources
 
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
@@ -42,7 +42,8 @@ def run(**options: Any) -> None:
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
     data = options["data"] or (Path(origin["data"]) if origin else None)
     if options["dry_run"]:
-        found = forecast.forecast(recipe, data, places, resumed, as_it_was=options["check"])
+        labels = sources.read(fetching.find_data(data))[0].labels
+        found = forecast.forecast(recipe, labels, places, resumed, as_it_was=options["check"])
         return print_json(found) if options["as_json"] else forecast.show(found)
     result = pipeline.run(
         pipeline.Job(
@@ -77,10 +78,15 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
     SPACE.toml is a recipe's file with a table [space] of the fields that vary. Each trial is a run of the ledger,
     judged by cross-validation. The same command again goes on with the study, also in several processes at once.
     """
+    from .. import fetching, sources, training
     from .. import sweep as study
 
     news_to_stderr(as_json)
-    result = study.sweep(file, trials, hours, data, places_of(options))
+    where = places_of(options)
+    chosen = study.read_space(file)
+    source = fetching.find_data(data)
+    read = training.Data(source, *sources.read(source))
+    result = study.sweep(chosen, trials, read, hours, where)
     print_json(result) if as_json else study.show(result)
 
 

@@ -5,10 +5,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from .. import runs, sources, studies
+from .. import runs, sources
 from ..board import board
 from ..bookkeeping import ledger
-from ..errors import InputError, RunError
+from ..errors import InputError
 from ..ledger import Row, now
 from ..score import holm
 from ..surroundings import versions
@@ -16,12 +16,11 @@ from ..versus import compare_runs, verdict
 from .charts import chart
 from .one_run import N_DISTORTED, Record, about
 
-N_TRIALS = 10  # of a sweep: the best
 N_COMPARED = 5  # runs: the best, when none is named
 
 
-def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
-    """All that the page shows: of the runs named, or else of the whole ledger and its best run.
+def gather(words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Record] = ()) -> Record:
+    """All that the page shows: of the runs named, or else of the whole ledger, its best run and the `studies`.
 
     Raises InputError for a run or data that are not there, and when there is no finished run.
     """
@@ -45,7 +44,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None) -> Record:
         "board": rows,
         "public": _public(rows),
         "comparisons": _comparisons(_compared(named, best), data),
-        "studies": [] if named else _studies(),
+        "studies": [] if named else studies,
         "runs": [about(run, members[run["id"]], data) for run in shown],
     }
 
@@ -78,28 +77,6 @@ def _comparisons(compared: Sequence[Row], data: Path | None) -> list[Record]:
 def _corrected(pair: Record, p_value: float) -> Record:
     gain = pair["only_second"] - pair["only_first"]
     return pair | {"p_value": p_value, "verdict": verdict(pair["second"], gain, pair["n"], p_value)}
-
-
-def _studies() -> list[Record]:
-    """Each sweep: what its fields explain, and its best trials; a study that cannot be read is told with the reason."""
-    found: list[Record] = []
-    for journal in sorted(studies.SWEEPS.glob("*.journal")):
-        try:
-            study, parts = studies.findings(journal.stem), studies.importance(journal.stem)
-        except (InputError, RunError) as error:
-            found.append({"name": journal.stem, "reason": str(error)})
-            continue
-        best = study.ranked[:N_TRIALS]
-        fields = sorted({field for trial in best for field in trial["params"]}, key=lambda field: -parts.get(field, 0))
-        record = {
-            "name": journal.stem,
-            "reason": "",
-            "objective": study.objective,
-            "n_trials": len(study.trials),
-            "n_done": len(study.ranked),
-        }
-        found.append(record | {"importance": parts, "fields": fields, "best": best})
-    return found
 
 
 def _public(rows: Sequence[Record]) -> Any:
