@@ -25,12 +25,14 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
-from digit_recognizer import backend, predict, train  # noqa: E402
-from digit_recognizer.augment import draw  # noqa: E402
-from digit_recognizer.models import MODELS  # noqa: E402
-from digit_recognizer.presented import Presented  # noqa: E402
-from digit_recognizer.recipes import RECIPES, Recipe, networks  # noqa: E402
-from digit_recognizer.tables import CsvFile, read_train  # noqa: E402
+from digit_recognizer.data.augmentation import draw  # noqa: E402
+from digit_recognizer.data.csv_reader import CsvFile, read_train  # noqa: E402
+from digit_recognizer.evaluation import prediction  # noqa: E402
+from digit_recognizer.models.registry import MODELS  # noqa: E402
+from digit_recognizer.recipes.recipe import RECIPES, Recipe, networks  # noqa: E402
+from digit_recognizer.training import fit  # noqa: E402
+from digit_recognizer.training.augmented_model import Presented  # noqa: E402
+from digit_recognizer.utils import backend  # noqa: E402
 from figures import (  # noqa: E402
     DOCS,
     ROOT,
@@ -98,7 +100,7 @@ def reading(file: Path) -> dict[str, list[float]]:
 
 def starting() -> dict[str, list[float]]:
     """A process that imports what trains, and ends."""
-    command = [sys.executable, "-c", "from digit_recognizer.backend import start_backend; start_backend()"]
+    command = [sys.executable, "-c", "from digit_recognizer.utils.backend import start_backend; start_backend()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     return in_turn({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
 
@@ -107,7 +109,7 @@ def training_row(name: str, recipe: Recipe, rate: int) -> str:
     model = MODELS[recipe.model]
     images = RNG.random((N_TRAIN, model.side, model.side, 1), np.float32)
     ends: list[float] = []
-    train.fit(
+    fit.fit(
         replace(recipe, epochs=4, clean=0),
         images,
         RNG.integers(0, 10, N_TRAIN),
@@ -143,8 +145,8 @@ def predicting_row(name: str) -> str:
     model = MODELS[name]
     images = RNG.random((N_TEST, model.side, model.side, 1), np.float32)
     network = model.build(dropout=0.0)
-    first = seconds_of(lambda: predict.log_probabilities(network, images))
-    ours = timed(lambda: predict.log_probabilities(network, images))
+    first = seconds_of(lambda: prediction.log_probabilities(network, images))
+    ours = timed(lambda: prediction.log_probabilities(network, images))
     keras = timed(lambda: network.predict(images, batch_size=1000, verbose=0))
     ratio = median(keras) / median(ours)
     print(name, round(N_TEST / median(ours)), flush=True)

@@ -17,14 +17,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from digit_recognizer.data import sources, stream
+from digit_recognizer.inference import engines, export, formats
 from figures import DOCS, digits, head, in_turn, machine, matrix_rate, today, write_between
 
-from digit_recognizer import bookkeeping, chunks, engines, exporting, formats, runs, sources  # isort: skip
-from digit_recognizer.formats import SUFFIXES  # isort: skip
-from digit_recognizer.models import MODELS, stored  # isort: skip
-from digit_recognizer.recipes import Recipe  # isort: skip
-from digit_recognizer.voices import Voice, voices  # isort: skip
-from digit_recognizer.whole import whole  # isort: skip
+from digit_recognizer.tracking import run_dir, run_session  # isort: skip
+from digit_recognizer.inference.formats import SUFFIXES  # isort: skip
+from digit_recognizer.models.registry import MODELS, stored  # isort: skip
+from digit_recognizer.recipes.recipe import Recipe  # isort: skip
+from digit_recognizer.inference.load import Voice, voices  # isort: skip
+from digit_recognizer.inference.merged_model import whole  # isort: skip
 
 N = 9
 FILES = [("keras", False), ("onnx", False), ("litert", False), ("litert", True)]
@@ -52,21 +54,21 @@ def main() -> None:
 
 def of_files(train: sources.LabelledTable, test: np.ndarray) -> list[str]:
     """Rows: the run's network as it was trained, and each file of it."""
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         run = book.run("trained")
         heard = voices(book, run)
-    held_out = runs.read_probabilities(runs.folder_of(run))[0]
+    held_out = run_dir.read_probabilities(run_dir.folder_of(run))[0]
     assert len(held_out) == 4_200, len(held_out)
     files = {"the network, by Keras": ("", "", engines.by_keras(heard))}
     for format, int8 in FILES:
         path = Path(f"{'int8' if int8 else 'float'}{SUFFIXES[format]}")
-        told = exporting.export(exporting.Job("trained", format, path, int8))
+        told = export.export(export.Job("trained", format, path, int8))
         name = f"`--to {format}{' --int8' if int8 else ''}`"
         engine = engines.of_content(path.read_bytes(), format)
         files[name] = f"{told['bytes']:,}", f"{told['largest_difference']:.0e}", engine
     narrow = formats.packed(whole(heard), "onnx")
     files["`--to onnx`, but C1 and S2 as they were"] = f"{len(narrow):,}", "", engines.of_content(narrow, "onnx")
-    parts = [test[start : start + chunks.ROWS] for start in range(0, len(test), chunks.ROWS)]
+    parts = [test[start : start + stream.ROWS] for start in range(0, len(test), stream.ROWS)]
     jobs = {name: partial(_all, engine, parts) for name, (*_, engine) in files.items()}
     rates = rated(jobs, len(test))
     rows = []
@@ -87,7 +89,7 @@ def of_engines(model: str, images: np.ndarray) -> str:
     """A row: the rate of each engine, with the model as it begins."""
     weights = stored(MODELS[model].build(dropout=0.0))
     heard = [Voice(Recipe(model), Path(model), weights, 1.0)]
-    some = images[: chunks.ROWS]
+    some = images[: stream.ROWS]
     jobs = {name: partial(engines.of_run(heard, name), some) for name in ("keras", *engines.FORMATS)}
     row = f"| {model} | {' | '.join(rated(jobs, len(some)).values())} |"
     print(row, flush=True)

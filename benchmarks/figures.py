@@ -17,9 +17,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer import sources, surroundings  # noqa: E402
+from digit_recognizer.data import sources  # noqa: E402
 from digit_recognizer.errors import InputError  # noqa: E402
-from digit_recognizer.files import write_atomically  # noqa: E402
+from digit_recognizer.utils import environment as surroundings  # noqa: E402
+from digit_recognizer.utils.files import write_atomically  # noqa: E402
 
 DOCS = ROOT / "docs"
 DIGITS = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]  # the command, of this code

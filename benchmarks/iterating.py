@@ -22,10 +22,10 @@ from figures import DIGITS, DOCS, OF_THIS_CODE, ROOT
 sys.path.append(str(ROOT / "tests"))
 
 import kaggle_stand_in
-from digit_recognizer import sources
-from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.data import sources
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.data.csv_reader import read_train
 from digit_recognizer.errors import InputError
-from digit_recognizer.tables import read_train
 
 DOC = DOCS / "iterating.md"
 N_TEST = 10_000

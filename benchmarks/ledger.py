@@ -18,8 +18,9 @@ from figures import ROOT, digits, in_turn, spread
 
 sys.path.append(str(ROOT / "tests"))
 
-from digit_recognizer import bookkeeping, runs, sources
+from digit_recognizer.data import sources
 from digit_recognizer.errors import InputError
+from digit_recognizer.tracking import run_dir, run_session
 from finished_runs import finish_run, said
 
 N_RUNS, N_FOLDS = 200, 10
@@ -49,13 +50,13 @@ def build(source: sources.Source) -> None:
     train_table, test_table = sources.read(source)
     rng = np.random.default_rng(0)
     answers = rng.integers(0, 10, len(test_table.pixels))
-    first = runs.SUBMISSIONS / finish_run("first", answers, 6)
+    first = run_dir.SUBMISSIONS / finish_run("first", answers, 6)
     folds = np.array_split(np.arange(len(train_table.labels)), N_FOLDS)
     for fold, rows in enumerate(folds, start=1):
         member = first / "members" / f"lenet5-seed0-fold{fold}"
         labels = train_table.labels[rows]
-        runs.write_probabilities(member, rows, said(labels, 6, rng), said(answers, 6, rng))
-    with bookkeeping.ledger() as book:
+        run_dir.write_probabilities(member, rows, said(labels, 6, rng), said(answers, 6, rng))
+    with run_session.ledger() as book:
         like = {key: value for key, value in book.run("first").items() if key in STORED}
         for number in range(N_RUNS):
             run_id = book.start_run(name=f"run{number:03}", **like)
@@ -63,7 +64,7 @@ def build(source: sources.Source) -> None:
             book.finish_run(
                 run_id, "done", n=42_000, correct=correct, loss=0.1, estimate="out-of-fold", weights=617_060
             )
-            shutil.copytree(first, runs.SUBMISSIONS / f"run{number:03}", copy_function=os.link)
+            shutil.copytree(first, run_dir.SUBMISSIONS / f"run{number:03}", copy_function=os.link)
             for fold in range(N_FOLDS):
                 name = f"lenet5-seed0-fold{fold + 1}"
                 book.add_member(

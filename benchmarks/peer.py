@@ -21,8 +21,8 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer.models.layers import layer_table  # noqa: E402
-from digit_recognizer.predict import average, fitness, log_probabilities  # noqa: E402
+from digit_recognizer.evaluation.prediction import average, fitness, log_probabilities  # noqa: E402
+from digit_recognizer.models.summary import layer_table  # noqa: E402
 from public import PEERS, Images, Peer  # noqa: E402
 
 Said = Callable[[Images], np.ndarray]  # log-probabilities of images

@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
-from digit_recognizer.files import write_atomically  # noqa: E402
-from digit_recognizer.models import MODELS  # noqa: E402
-from digit_recognizer.recipes import RECIPES, networks  # noqa: E402
-from digit_recognizer.surroundings import code  # noqa: E402
+from digit_recognizer.models.registry import MODELS  # noqa: E402
+from digit_recognizer.recipes.recipe import RECIPES, networks  # noqa: E402
+from digit_recognizer.utils.environment import code  # noqa: E402
+from digit_recognizer.utils.files import write_atomically  # noqa: E402
 from figures import DOCS, ROOT, installed, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
 from public import PEERS  # noqa: E402
 from standings import Run, by_machine, full_tables, picture, short_table  # noqa: E402

@@ -28,7 +28,7 @@ class Peer:
 
 def tutorial_lenet5() -> Any:
     """As every builder here, (n, side, side, 1) float32 in [0, 1] -> logits (n, 10)."""
-    from digit_recognizer.models import MODELS
+    from digit_recognizer.models.registry import MODELS
 
     return MODELS["lenet5"].build()
 
@@ -114,8 +114,8 @@ def distorted(images: Images, seed: int, epoch: int) -> Images:
 
     By our gather, which is faster than what notebooks call.
     """
-    from digit_recognizer.augment import Distortion, draw
-    from digit_recognizer.presented import framed, warp
+    from digit_recognizer.data.augmentation import Distortion, draw
+    from digit_recognizer.training.augmented_model import framed, warp
 
     coefficients = draw(Distortion(rotate=10, zoom=0.1, shift=3), len(images), seed, epoch)
     parts = np.array_split(np.arange(len(images), dtype=np.int32), 40)

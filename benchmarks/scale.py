@@ -18,14 +18,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from digit_recognizer.data import sources, stream
 from figures import DIGITS, DOCS, OF_THIS_CODE, head, machine, seconds_of, today, write_between
 
-from digit_recognizer import chunks, engines, sources  # isort: skip
-from digit_recognizer.augment import Distortion, distorted, draw  # isort: skip
-from digit_recognizer.careful import TEST_COLUMNS  # isort: skip
-from digit_recognizer.images import to_images  # isort: skip
-from digit_recognizer.ledger import opened  # isort: skip
-from digit_recognizer.voices import voices  # isort: skip
+from digit_recognizer.inference import engines  # isort: skip
+from digit_recognizer.data.augmentation import Distortion, distorted, draw  # isort: skip
+from digit_recognizer.data.csv_format import TEST_COLUMNS  # isort: skip
+from digit_recognizer.data.images import to_images  # isort: skip
+from digit_recognizer.tracking.ledger import opened  # isort: skip
+from digit_recognizer.inference.load import voices  # isort: skip
 
 N_DISTINCT = 20_000
 ENGINES = ("keras", "onnxruntime")
@@ -91,7 +92,7 @@ def table(rows: list[Row], inference: dict[str, float]) -> str:
     alone = ", ".join(f"{rate:,.0f} by {engine}" for engine, rate in inference.items())
     told = (
         f"LeNet-5, CSVs of {N_DISTINCT:,} distinct images, n = 1 command each. Alone, the best of {N}: inference from "
-        f"memory, images/s, {alone}; parsing; pandas' `read_csv(dtype=uint8, chunksize={chunks.ROWS})`. {machine()}; "
+        f"memory, images/s, {alone}; parsing; pandas' `read_csv(dtype=uint8, chunksize={stream.ROWS})`. {machine()}; "
         f"{today()}.\n"
     )
     found = " ".join(costs(engine, [row for row in rows if row.engine == engine]) for engine in ENGINES)
@@ -126,18 +127,18 @@ def write(file: Path, text: list[bytes], size: int) -> None:
 
 
 def parse(file: Path) -> int:
-    return sum(len(chunk.ids) for chunk in chunks.read(file))
+    return sum(len(chunk.ids) for chunk in stream.read(file))
 
 
 def parse_by_pandas(file: Path) -> int:
-    return sum(len(part) for part in pd.read_csv(file, dtype=np.uint8, chunksize=chunks.ROWS))
+    return sum(len(part) for part in pd.read_csv(file, dtype=np.uint8, chunksize=stream.ROWS))
 
 
 def inference_alone(folder: Path, pixels: np.ndarray) -> dict[str, float]:
     os.chdir(folder)
     with opened(folder / "submissions/ledger.sqlite") as book:
         heard = voices(book, book.run("last"))
-    parts = [pixels[start : start + chunks.ROWS] for start in range(0, len(pixels), chunks.ROWS)]
+    parts = [pixels[start : start + stream.ROWS] for start in range(0, len(pixels), stream.ROWS)]
     rates = {}
     for engine in ENGINES:
         label = engines.of_run(heard, engine)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from digit_recognizer.recipe_text import models_in_words
-from digit_recognizer.recipes import RECIPES
+from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.recipes.toml import models_in_words
 from figures import gflops, head
 from public import PEERS
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from digit_recognizer.models import MODELS
-from digit_recognizer.terminal import console
+from digit_recognizer.models.registry import MODELS
+from digit_recognizer.utils.console import console
 from promises.warm_client import warm
 from tiny import tiny
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer import bookkeeping, runs, sources, submission
-from digit_recognizer.predict import average
-from digit_recognizer.recipes import RECIPES
-from digit_recognizer.sample import write_sample
+from digit_recognizer.data import sources, submission
+from digit_recognizer.data.sample import write_sample
+from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.tracking import run_dir, run_session
 
 
 def write_data(folder="data"):
@@ -47,10 +48,10 @@ def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["l
         "train_hash": train_table.fingerprint,
         "test_hash": test_table.fingerprint,
     }
-    with bookkeeping.ledger() as book, bookkeeping.entered(book, name, **facts) as entry:
+    with run_session.ledger() as book, run_session.entered(book, name, **facts) as entry:
         content = submission.render(test_log_p.argmax(axis=1))
-        file = runs.write_submission(entry.folder, content)
-        runs.write_probabilities(entry.folder, rows, log_p, test_log_p)
+        file = run_dir.write_submission(entry.folder, content)
+        run_dir.write_probabilities(entry.folder, rows, log_p, test_log_p)
         book.add_member(
             entry.number,
             name=f"lenet5-seed{seed}",
@@ -64,10 +65,10 @@ def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["l
         )
         result = {
             "weights": 61_706,
-            **bookkeeping.judge(log_p, train_table.labels[rows]),
+            **run_session.judge(log_p, train_table.labels[rows]),
             "submission": str(file),
             "submission_sha256": sha256(content).hexdigest(),
             "seconds": {"train": 2.0, "total": 3.0},
         }
-        bookkeeping.finish(entry, result, "out-of-fold" if len(rows) == len(train_table.labels) else "holdout")
+        run_session.finish(entry, result, "out-of-fold" if len(rows) == len(train_table.labels) else "holdout")
     return entry.name

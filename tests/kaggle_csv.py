@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.tables import CsvFile
+from digit_recognizer.data.csv_reader import CsvFile
 
 PIXELS = [f"pixel{i}" for i in range(784)]
 

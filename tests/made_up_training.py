@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from digit_recognizer.errors import Diverged
-from digit_recognizer.predict import average, fitness
+from digit_recognizer.evaluation.prediction import average, fitness
 
 DIVERGES = 1.0  # the learning rate from which on
 
 
 def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(), begun=None, keep=None):
     """Stands in for trainee.train_member."""
-    from digit_recognizer.crossval import Outcome
-    from digit_recognizer.epochs import Epoch
+    from digit_recognizer.training.cross_validation import Outcome
+    from digit_recognizer.training.state import Epoch
 
     recipe = member.recipe
     if recipe.learning_rate >= DIVERGES:
@@ -54,7 +54,8 @@ def together(n_processes):
 
 
 if __name__ == "__main__":
-    from digit_recognizer import cli, trainee
+    from digit_recognizer import cli
+    from digit_recognizer.training import network
 
-    trainee.train_member = together(int(sys.argv[1]))
+    network.train_member = together(int(sys.argv[1]))
     cli.main(sys.argv[2:])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.models import MODELS, stored
-from digit_recognizer.recipes import Recipe, change
-from digit_recognizer.voices import Voice
+from digit_recognizer.inference.load import Voice
+from digit_recognizer.models.registry import MODELS, stored
+from digit_recognizer.recipes.recipe import Recipe, change
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two whole batches and a part of one

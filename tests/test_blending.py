@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from digit_recognizer import blending, board, committee, runs, submission
-from digit_recognizer.bookkeeping import ledger
+from digit_recognizer import blending
+from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
-from digit_recognizer.predict import average
+from digit_recognizer.evaluation import blend_weights
+from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.report import leaderboard
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.run_session import ledger
 from finished_runs import finish_run, write_data
 
 
@@ -23,25 +27,25 @@ def test_a_greedy_blend_beats_its_runs_and_leaves_the_guesser_out(three):
     answers, names = three
     result = blending.blend(names)
     assert result["runs"][names[2]] < 0.1
-    best = max(row["accuracy"] for row in board.board() if row["run"] in names)
+    best = max(row["accuracy"] for row in leaderboard.board() if row["run"] in names)
     assert result["validation"]["accuracy"] > best + 0.02
     assert result["validation"]["n"] == 1200
     with ledger() as book:
         entered = book.run("last")
     assert (entered["name"], entered["kind"], entered["estimate"]) == (result["run"], "blend", "out-of-fold")
-    labels = submission.parse((runs.SUBMISSIONS / "submission.csv").read_bytes(), "submission.csv")
+    labels = submission.parse((run_dir.SUBMISSIONS / "submission.csv").read_bytes(), "submission.csv")
     assert (labels == answers).mean() > best
 
 
 def test_the_estimate_is_the_nested_one_and_the_test_labels_are_by_all_rows(three):
     _, names = three
     result = blending.blend(names)
-    kept = [runs.read_probabilities(runs.SUBMISSIONS / name) for name in names]
+    kept = [run_dir.read_probabilities(run_dir.SUBMISSIONS / name) for name in names]
     labels = blending.train_table_of([ledger_row(names[0])], None).labels
-    honest = committee.nested(committee.greedy, [log_p for _, log_p, _ in kept], labels)
+    honest = blend_weights.nested(blend_weights.greedy, [log_p for _, log_p, _ in kept], labels)
     assert result["validation"]["accuracy"] == (honest.argmax(axis=1) == labels).mean()
-    weights = committee.greedy([log_p for _, log_p, _ in kept], labels)
-    _, _, test_log_p = runs.read_probabilities(runs.SUBMISSIONS / result["run"])
+    weights = blend_weights.greedy([log_p for _, log_p, _ in kept], labels)
+    _, _, test_log_p = run_dir.read_probabilities(run_dir.SUBMISSIONS / result["run"])
     np.testing.assert_allclose(test_log_p, average([test for _, _, test in kept], weights), rtol=1e-5)
 
 
@@ -66,7 +70,7 @@ def test_of_a_blend_in_a_blend_the_runs_are_weighed_anew(three):
     outer = blending.blend([inner["run"], names[2]], name="outer")
     assert list(outer["runs"]) == names  # whose probabilities know no label of the rows they are judged by
     assert outer["submission_sha256"] == blending.blend(names)["submission_sha256"]
-    rows = {runs.short_name(row["run"]): row for row in board.board()}
+    rows = {run_dir.short_name(row["run"]): row for row in leaderboard.board()}
     assert rows["inner"]["differences"] == "equal blend of 0.50 a + 0.50 b"
 
 
@@ -84,7 +88,7 @@ def test_a_blend_of_one_run_or_of_unfinished_ones_is_refused(three):
 
 def test_the_probabilities_of_another_run_are_refused(three):
     _, names = three
-    first, second = (runs.SUBMISSIONS / name / "probabilities.npz" for name in names[:2])
+    first, second = (run_dir.SUBMISSIONS / name / "probabilities.npz" for name in names[:2])
     second.write_bytes(first.read_bytes())
     with pytest.raises(InputError, match=rf"{names[1]}.*not what run {names[1]} wrote"):
         blending.blend(names)

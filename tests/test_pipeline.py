@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping, cli, competition, pipeline, sending, submission
+from digit_recognizer import cli, pipeline
+from digit_recognizer.competition import api, submit
+from digit_recognizer.data import submission
+from digit_recognizer.data.sample import write_sample
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.recipes import RECIPES, change
-from digit_recognizer.sample import write_sample
-from digit_recognizer.score import score
+from digit_recognizer.evaluation.metrics import score
+from digit_recognizer.recipes.recipe import RECIPES, change
+from digit_recognizer.tracking import run_session
 
 FACTS = {
     "kind": "run",
@@ -93,7 +96,7 @@ def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(fini
 def test_the_ledger_holds_the_run_whole(finished, monkeypatch):
     folder, result = finished
     monkeypatch.chdir(folder)
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         run = book.run(result["run"])
         [member] = book.members(run["id"])
         [scored] = book.scores(result["submission_sha256"])
@@ -114,7 +117,7 @@ def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace,
     assert result["networks"] == 4
     folders = {file.parent.name for file in Path("submissions", result["run"]).glob("members/*/weights.npz")}
     assert folders == {f"lenet5-seed{seed}-fold{fold}" for seed in (0, 1) for fold in (1, 2)}
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         run = book.run("last")
         assert run["estimate"] == "out-of-fold"
         assert {member["name"] for member in book.members(run["id"])} == folders
@@ -124,7 +127,7 @@ def test_a_run_that_diverges_is_entered_as_diverged_and_not_resumed(workplace, c
     wild = {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0, "epochs": 20}
     with pytest.raises(RunError, match="diverged"):
         pipeline.run(pipeline.Job("lenet5", change(RECIPE, wild | {"batch_size": 32}), Path("sample")))
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         run = book.run("last")
     assert run["status"] == "diverged"
     left = {file.name.split("-")[0] for file in Path("submissions").rglob("*") if file.is_file()}
@@ -138,7 +141,7 @@ def test_a_run_that_diverges_is_entered_as_diverged_and_not_resumed(workplace, c
 def test_what_cannot_be_split_is_refused_before_a_run_is_made(workplace):
     with pytest.raises(InputError, match="does not hold each digit"):
         pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         assert not book.runs()
 
 
@@ -212,7 +215,7 @@ def kaggle(workplace, monkeypatch, warm_client):
     with kaggle_stand_in.kaggle_stand_in(answers) as stand_in:
         for name, value in {**stand_in.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(competition, "LOOKUP_PAUSES", (0.1, 0.1))
+        monkeypatch.setattr(api, "LOOKUP_PAUSES", (0.1, 0.1))
         stand_in.right = answers
         yield stand_in
 
@@ -234,22 +237,22 @@ def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle):
     for data in bad.values():
         Path("bad.csv").write_bytes(data)
         with pytest.raises(InputError):
-            sending.submit(Path("bad.csv"))
+            submit.submit(Path("bad.csv"))
     assert kaggle.requests == []
 
 
 def test_a_good_file_without_credentials_is_told_where_to_get_them(kaggle, monkeypatch):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     with pytest.raises(InputError, match="No Kaggle credentials"):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
 
 
 def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle):
     file = write(kaggle.right)
-    with bookkeeping.ledger() as book, bookkeeping.entered(book, "tried", **FACTS) as entry:
-        book.finish_run(entry.number, "done", submission_hash=bookkeeping.hash_of(file))
+    with run_session.ledger() as book, run_session.entered(book, "tried", **FACTS) as entry:
+        book.finish_run(entry.number, "done", submission_hash=run_session.hash_of(file))
     with pytest.raises(InputError, match="tried made it for the built-in sample"):
-        sending.submit(file)
+        submit.submit(file)
     assert kaggle.requests == []
 
 
@@ -263,7 +266,7 @@ def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle):
     Path("data/test.csv").unlink()
     Path("data/train.csv").unlink()
     with pytest.raises(InputError, match="28,000"):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
     assert kaggle.requests == []
 
 
@@ -272,7 +275,7 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, tiny_lenet5)
     assert result["kaggle"]["status"] == "COMPLETE"
     assert 0 < result["kaggle"]["public_score"] <= 1
     assert json.loads(Path("submissions", result["run"], "result.json").read_text()) == result
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         [kept] = book.submissions()
         assert [row["status"] for row in book.submission_states(kept["id"])] == [
             *("UPLOADING", "CREATING", "PENDING", "COMPLETE")
@@ -282,55 +285,55 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, tiny_lenet5)
     [entry] = kaggle.entries
     assert entry.description.startswith(f"mine run {result['run']} sha ")
     with pytest.raises(RunError, match=rf"as entry {entry.ref}, public score 0\.\d+\. A copy .* --again"):
-        sending.submit(Path("submissions/submission.csv"))
+        submit.submit(Path("submissions/submission.csv"))
     assert len(kaggle.entries) == 1
-    assert sending.submit(Path("submissions/submission.csv"), again=True)["ref"] != entry.ref
+    assert submit.submit(Path("submissions/submission.csv"), again=True)["ref"] != entry.ref
     assert len(kaggle.entries) == 2
 
 
 def test_a_day_without_allowance_is_noticed_before_the_training(kaggle):
     kaggle.allowance = 1
-    sending.submit(write(kaggle.right))
+    submit.submit(write(kaggle.right))
     with pytest.raises(RunError, match=r"allowance is used up \(1 sent\).*run without --submit"):
         pipeline.run(pipeline.Job("lenet5", RECIPE, submit=True))
     assert not Path("submissions/submission.csv").exists()
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         assert book.runs() == []
 
 
 def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle):
     kaggle.fail("CreateSubmission", 429)
     with pytest.raises(RunError, match=r"too many requests.*digits submit mine\.csv"):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
 
 
 def states(kaggle):
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         return [[state["status"] for state in book.submission_states(row["id"])] for row in book.submissions()]
 
 
 def test_a_file_of_unclear_fate_is_not_sent_again_unless_told_so(kaggle):
     kaggle.fail("CreateSubmission", 500, None)
     with pytest.raises(RunError, match=r"not known.*--again sends it"):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
     for _ in range(2):
         with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
-            sending.submit(Path("mine.csv"))
+            submit.submit(Path("mine.csv"))
     assert kaggle.entries == []
-    assert sending.submit(Path("mine.csv"), again=True)["public_score"] == 1.0
+    assert submit.submit(Path("mine.csv"), again=True)["public_score"] == 1.0
     assert len(kaggle.entries) == 1
     assert states(kaggle) == [["UPLOADING", "CREATING", "UNKNOWN"], ["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
     with pytest.raises(RunError, match="Kaggle has this file already"):
-        sending.submit(Path("mine.csv"))
+        submit.submit(Path("mine.csv"))
 
 
 def test_who_stops_an_upload_is_told_how_to_go_on(kaggle, monkeypatch, capfd):
     def stop(*arguments, **values):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bookkeeping.Ledger, "update_submission", stop)
+    monkeypatch.setattr(run_session.Ledger, "update_submission", stop)
     with pytest.raises(KeyboardInterrupt):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
     assert "To go on from here: `digits submit mine.csv`." in capfd.readouterr().out
 
 
@@ -341,34 +344,34 @@ def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_co
         raise RunError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bookkeeping.Ledger, "update_submission", full)
+        patch.setattr(run_session.Ledger, "update_submission", full)
         with pytest.raises(RunError, match="the disk is full"):
-            sending.submit(write(kaggle.right))
+            submit.submit(write(kaggle.right))
     assert "PUT" in kaggle.requests
     assert "CreateSubmission" not in kaggle.requests
     assert states(kaggle) == [["UPLOADING"]]
-    assert sending.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert submit.submit(Path("mine.csv"))["public_score"] == 1.0
     assert states(kaggle) == [["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
 
 
 def test_a_file_that_the_ledger_knows_is_not_sent_again_though_kaggles_list_lags(kaggle):
     kaggle.list_lag = 1
-    first = sending.submit(write(kaggle.right))
+    first = submit.submit(write(kaggle.right))
     with pytest.raises(RunError, match="Kaggle has this file already"):
-        sending.submit(Path("mine.csv"))
+        submit.submit(Path("mine.csv"))
     assert [entry.ref for entry in kaggle.entries] == [first["ref"]]
 
 
 def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kaggle):
-    with bookkeeping.ledger() as book, bookkeeping.entered(book, "mine", **FACTS | {"source": "folder"}) as entry:
+    with run_session.ledger() as book, run_session.entered(book, "mine", **FACTS | {"source": "folder"}) as entry:
         file = write(kaggle.right, entry.folder / "submission.csv")
-        book.finish_run(entry.number, "done", submission_hash=bookkeeping.hash_of(file))
+        book.finish_run(entry.number, "done", submission_hash=run_session.hash_of(file))
     write([*kaggle.right[:-1], (kaggle.right[-1] + 1) % 10], file)
     with pytest.raises(InputError, match=r"not what run .* wrote, so it is damaged"):
-        sending.submit(file)
+        submit.submit(file)
     assert kaggle.requests == []
     file.rename("elsewhere.csv")
-    assert sending.submit(Path("elsewhere.csv"))["ref"] == 1001
+    assert submit.submit(Path("elsewhere.csv"))["ref"] == 1001
 
 
 def test_the_command_that_goes_on_names_what_is_no_part_of_the_run():
@@ -379,19 +382,19 @@ def test_the_command_that_goes_on_names_what_is_no_part_of_the_run():
 
 def test_a_second_process_is_kept_out_while_the_first_sends(kaggle):
     file = write(kaggle.right)
-    with bookkeeping.ledger():
-        first = sending._nobody_else_sends(bookkeeping.hash_of(file), "mine.csv")
+    with run_session.ledger():
+        first = submit._nobody_else_sends(run_session.hash_of(file), "mine.csv")
     with first, pytest.raises(RunError, match="another process"):
-        sending.submit(file)
+        submit.submit(file)
     assert kaggle.requests == []
-    sending.submit(file)
+    submit.submit(file)
     assert not list(Path("submissions").glob(".*"))
 
 
 def test_a_score_that_is_lost_on_the_way_is_asked_for_by_the_same_command(kaggle):
     kaggle.fail("GetSubmission", 401)
     with pytest.raises(RunError, match="digits submit"):
-        sending.submit(write(kaggle.right))
+        submit.submit(write(kaggle.right))
     kaggle.fail("GetSubmission", None)
-    assert sending.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert submit.submit(Path("mine.csv"))["public_score"] == 1.0
     assert len(kaggle.entries) == 1

@@ -19,22 +19,25 @@ CALLS = {
     *("to_csv", "to_pickle", "save_weights", "dump", "copyfile", "copy2", "copytree", "move"),
 }
 ALLOWED = {
-    ("competition.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
-    ("engines.py", "keras.saving.load_model"),  # of what was made a moment before, to check it
-    ("engines.py", "path.write_bytes"),  # for that, in a folder that is removed
-    ("fanout.py", "joblib.externals.loky.ProcessPoolExecutor"),  # objects go through the pipes of our own processes
-    ("formats.py", "model.save"),  # in a folder that is removed
-    ("group.py", "os.open"),  # of os.devnull
-    ("kaggle_child.py", "os.fdopen"),  # stdout
-    ("kaggle_child.py", "os.open"),  # of os.devnull
-    ("growing.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
-    ("lock.py", "path.open"),  # of a lock, which stays empty
-    ("recipe_options.py", "load"),  # ours, of TOML
-    ("surroundings.py", "joblib"),  # for the number of cores
-    ("sweep.py", "space.load"),  # ours, of TOML
-    ("looking.py", "board.to_csv"),  # our own, which makes text
-    ("pictures.py", "figure.savefig"),  # into memory
-    ("runs.py", "np.savez_compressed"),  # into memory
+    ("competition/api.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
+    ("inference/engines.py", "keras.saving.load_model"),  # of what was made a moment before, to check it
+    ("inference/engines.py", "path.write_bytes"),  # for that, in a folder that is removed
+    (
+        "training/parallel/process_pool.py",
+        "joblib.externals.loky.ProcessPoolExecutor",
+    ),  # objects go through the pipes of our own processes
+    ("inference/formats.py", "model.save"),  # in a folder that is removed
+    ("cli/app.py", "os.open"),  # of os.devnull
+    ("competition/client_process.py", "os.fdopen"),  # stdout
+    ("competition/client_process.py", "os.open"),  # of os.devnull
+    ("utils/partial_files.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
+    ("utils/locks.py", "path.open"),  # of a lock, which stays empty
+    ("cli/recipe_options.py", "load"),  # ours, of TOML
+    ("utils/environment.py", "joblib"),  # for the number of cores
+    ("training/tuning/sweep.py", "search_space.load"),  # ours, of TOML
+    ("cli/runs.py", "board.to_csv"),  # our own, which makes text
+    ("report/plots.py", "figure.savefig"),  # into memory
+    ("tracking/run_dir.py", "np.savez_compressed"),  # into memory
 }
 
 
@@ -78,7 +81,7 @@ def _writes(word, arguments, mode):
 
 @pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(SOURCE)) for file in FILES])
 def test_the_source_keeps_to_its_reader_and_its_writer(file):
-    assert not faults(file.read_text(encoding="utf-8"), file.name)
+    assert not faults(file.read_text(encoding="utf-8"), file.relative_to(SOURCE).as_posix())
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from digit_recognizer import pipeline
-from digit_recognizer.models import MODELS
-from digit_recognizer.recipes import RECIPES, change
+from digit_recognizer.models.registry import MODELS
+from digit_recognizer.recipes.recipe import RECIPES, change
 
 
 def tiny(model):

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from . import bookkeeping, committee, runs
-from .errors import InputError
-from .ledger import Ledger, Row
-from .predict import average
-from .summaries import show_result
-from .terminal import say, show_table
-from .versus import check_finished, held_out_together, train_table_of
+from digit_recognizer.cli.render import show_result
+from digit_recognizer.errors import InputError
+from digit_recognizer.evaluation import blend_weights
+from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.tracking.compare import check_finished, held_out_together, train_table_of
+from digit_recognizer.tracking.ledger import Ledger, Row
+from digit_recognizer.utils.console import say, show_table
 
 _ALONE = 0.999  # of the weight
-WEIGH = {"greedy": committee.greedy, "equal": committee.equal}
+WEIGH = {"greedy": blend_weights.greedy, "equal": blend_weights.equal}
 
 
 def blend(
@@ -30,23 +31,23 @@ def blend(
     are asked for runs that held nothing out. A blend among them stands for the runs it is made of.
     """
     start = time.perf_counter()
-    runs.check_name(name)
+    run_dir.check_name(name)
     if weights not in WEIGH:
         raise InputError(f"--weights {weights}: expected {' or '.join(WEIGH)}.")
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         chosen = list({run["id"]: run for word in words for run in _trained(book, book.run(word))}.values())
         _check(chosen)
         table = train_table_of(chosen, data)
         rows, shares, honest = _weigh(chosen, weights, table.labels)
-        test_log_p = average([bookkeeping.probabilities(run)[2] for run in chosen], shares)
+        test_log_p = average([run_session.probabilities(run)[2] for run in chosen], shares)
         record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
         first = chosen[0]
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
-        with bookkeeping.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
-            answer = bookkeeping.write_answer(entry.folder, record, rows, honest, test_log_p, table.labels)
-            from . import pictures  # matplotlib takes half a second to import
+        with run_session.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
+            answer = run_session.write_answer(entry.folder, record, rows, honest, test_log_p, table.labels)
+            from digit_recognizer.report import plots  # matplotlib takes half a second to import
 
-            pictures.write(entry.folder, table, rows, honest, ())
+            plots.write(entry.folder, table, rows, honest, ())
             used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
             result = {
                 "run": entry.name,
@@ -60,7 +61,7 @@ def blend(
                 },
             }
             folds = all(run["estimate"] == "out-of-fold" for run in chosen)
-            bookkeeping.finish(entry, result, "out-of-fold" if folds else "holdout")
+            run_session.finish(entry, result, "out-of-fold" if folds else "holdout")
     return result
 
 
@@ -82,12 +83,12 @@ def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.
         return np.empty(0, int), weigh([none] * len(chosen), none), none
     rows, log_ps = held_out_together(chosen)
     fewest, least = int(np.bincount(labels[rows], minlength=10).min()), min(run["n"] for run in chosen)
-    if fewest < committee.N_FOLDS or len(rows) < least / 2:
+    if fewest < blend_weights.N_FOLDS or len(rows) < least / 2:
         raise InputError(
             f"the runs share only {len(rows):,} held-out rows of {least:,}, too few to judge a blend. Repeat them with "
             "--folds 5, or with one --seed, by which the rows are held out."
         )
-    return rows, weigh(log_ps, labels[rows]), committee.nested(weigh, log_ps, labels[rows])
+    return rows, weigh(log_ps, labels[rows]), blend_weights.nested(weigh, log_ps, labels[rows])
 
 
 def _trained(book: Ledger, run: Row) -> list[Row]:

@@ -16,38 +16,29 @@ from typing import Any
 
 import numpy as np
 
-from . import (
-    bookkeeping,
-    crossval,
-    fanout,
-    fetching,
-    places,
-    repeating,
-    resuming,
-    runs,
-    sending,
-    sources,
-    submission,
-    teaching,
-    training,
-)
-from .augment import Distortion
-from .bookkeeping import Entry
-from .crossval import Member, Together
-from .errors import Diverged, InputError, RunError
-from .files import read_bytes
-from .inspection import inspect
-from .interrupts import Terminated, remembered
-from .kaggle_call import require_credentials
-from .ledger import Ledger, Row
-from .places import HERE, Places
-from .predict import fitness
-from .recipes import Recipe, networks
-from .score import score
-from .scorecard import read_answers
-from .summaries import show_input, show_result
-from .surroundings import backend, require_backend
-from .terminal import agrees, progress, say
+from digit_recognizer.cli.render import show_input, show_result
+from digit_recognizer.competition import download
+from digit_recognizer.competition import submit as sending
+from digit_recognizer.competition.client import require_credentials
+from digit_recognizer.data import sources, submission
+from digit_recognizer.data.augmentation import Distortion
+from digit_recognizer.data.inspection import inspect
+from digit_recognizer.errors import Diverged, InputError, RunError
+from digit_recognizer.evaluation.grading import read_answers
+from digit_recognizer.evaluation.metrics import score
+from digit_recognizer.evaluation.prediction import fitness
+from digit_recognizer.recipes.recipe import Recipe, networks
+from digit_recognizer.tracking import reproducibility, run_dir, run_session
+from digit_recognizer.tracking.ledger import Ledger, Row
+from digit_recognizer.tracking.run_session import Entry
+from digit_recognizer.training import checkpoints, cross_validation, distillation, ensemble
+from digit_recognizer.training.cross_validation import Member, Together
+from digit_recognizer.training.parallel import config, process_pool
+from digit_recognizer.training.parallel.config import HERE, Places
+from digit_recognizer.utils.console import agrees, progress, say
+from digit_recognizer.utils.environment import backend, require_backend
+from digit_recognizer.utils.files import read_bytes
+from digit_recognizer.utils.signals import Terminated, remembered
 
 
 @dataclass(frozen=True)
@@ -78,11 +69,11 @@ def run(job: Job) -> dict[str, Any]:
     require_backend()
     if job.origin:
         _compare_backend(job.origin, job.resumes)
-    original = repeating.original(job.origin) if job.origin and job.check else None
-    run_name = runs.name_from(job.recipe_name) if job.run_name is None else runs.check_name(job.run_name)
+    original = reproducibility.original(job.origin) if job.origin and job.check else None
+    run_name = run_dir.name_from(job.recipe_name) if job.run_name is None else run_dir.check_name(job.run_name)
     if job.submit:
         require_credentials()
-    source = fetching.find_data(job.data)
+    source = download.find_data(job.data)
     if job.submit:
         sending.check_is_real(source)
         sending.check_is_welcome()
@@ -91,54 +82,56 @@ def run(job: Job) -> dict[str, Any]:
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
     seconds = {"read": time.perf_counter() - reading}
     show_input(inspect(train_table, test_table))
-    data = training.Data(source, train_table, test_table)
+    data = ensemble.Data(source, train_table, test_table)
     if job.origin:
         _compare_files(job.origin, job.resumes or job.check, data)
 
-    used = job.places.used_by(crossval.n_networks(job.recipe))
-    with bookkeeping.ledger() as book, places.opened(used, train_table, test_table) as pool:
+    used = job.places.used_by(cross_validation.n_networks(job.recipe))
+    with run_session.ledger() as book, config.opened(used, train_table, test_table) as pool:
         is_as_it_was = job.resumes or job.check
         recipe = job.recipe if is_as_it_was else used.with_threads(job.recipe)
-        recipe, teachers = teaching.hired(book, recipe, train_table.fingerprint)
-        members = crossval.plan(recipe, train_table.labels)
-        teaching.check(members, teachers)
+        recipe, teachers = distillation.hired(book, recipe, train_table.fingerprint)
+        members = cross_validation.plan(recipe, train_table.labels)
+        distillation.check(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
-        facts = training.facts("run", job.recipe_name, recipe, data, pool)
-        where = training.where(facts)
+        facts = ensemble.facts("run", job.recipe_name, recipe, data, pool)
+        where = ensemble.where(facts)
         if job.origin is None:
             resumed = _left_behind(book, facts, run_name, members, data)
         if resumed:
-            seconds_before = resuming.seconds_before(book, resumed, members, data.train.fingerprint, _warn)
-            if changes := bookkeeping.changes_since(resumed, where):
+            seconds_before = checkpoints.seconds_before(book, resumed, members, data.train.fingerprint, _warn)
+            if changes := run_session.changes_since(resumed, where):
                 _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
-            opened = bookkeeping.entered_again(book, resumed, changes)
+            opened = run_session.entered_again(book, resumed, changes)
         else:
-            opened = bookkeeping.entered(book, run_name, **facts)
+            opened = run_session.entered(book, run_name, **facts)
         with opened as entry, _told_how_to_go_on(entry, job), remembered():
             _announce(recipe, members, teachers, seconds_before, used)
             if used != job.places:
                 say(f"Workers: {used.workers}, as there are no more networks or GPUs.")
             together = _train(entry, members, data, teachers, pool)
-            result = training.write(entry, job.recipe_name, recipe, data, together)
-            from . import pictures  # matplotlib takes half a second to import
+            result = ensemble.write(entry, job.recipe_name, recipe, data, together)
+            from digit_recognizer.report import plots  # matplotlib takes half a second to import
 
-            pictures.write(entry.folder, train_table, together.rows, together.log_p, together.histories)
+            plots.write(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
             if original:
-                result["check"] = repeating.check(original, together.rows, together.log_p, together.test_log_p, where)
+                result["check"] = reproducibility.check(
+                    original, together.rows, together.log_p, together.test_log_p, where
+                )
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
                 entry.book.add_score(
                     hash=result["submission_sha256"],
                     file=result["submission"],
-                    answers_hash=bookkeeping.hash_of(job.answers),
+                    answers_hash=run_session.hash_of(job.answers),
                     n=result["score"]["n"],
                     correct=result["score"]["correct"],
                 )
-            bookkeeping.finish(entry, result, "out-of-fold" if recipe.folds else "holdout")
+            run_session.finish(entry, result, "out-of-fold" if recipe.folds else "holdout")
         if together.n_networks == 1 and (changes := _after_the_last_epoch(recipe)):
             say(f"Then {', '.join(changes)}:")
         show_result(result)
@@ -153,12 +146,12 @@ def run(job: Job) -> dict[str, Any]:
                 raise RunError(f"{file}: damaged since it was written, and not sent. Check the disk.")
             submission.check_upload(content, str(file), len(test_table.pixels))
             result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
-            runs.write_record(entry.folder, "result", result)
+            run_dir.write_record(entry.folder, "result", result)
     return result
 
 
 def _left_behind(
-    book: Ledger, facts: dict[str, Any], name: str, members: Sequence[Member], data: training.Data
+    book: Ledger, facts: dict[str, Any], name: str, members: Sequence[Member], data: ensemble.Data
 ) -> Row | None:
     """The newest run of these facts and this name, if it was stopped and the user wants to go on with it."""
     recipe = json.loads(json.dumps(facts["recipe"]))
@@ -167,19 +160,19 @@ def _left_behind(
         for run in book.runs()
         if all(run[key] == facts[key] for key in ("kind", "train_hash", "test_hash"))
         and json.loads(run["recipe"]) == recipe
-        and runs.short_name(run["name"]) == name
-        and bookkeeping.backend_of(run) == backend()
+        and run_dir.short_name(run["name"]) == name
+        and run_session.backend_of(run) == backend()
     )
     run = next(same, None)
-    if run is None or bookkeeping.status(run) not in ("interrupted", "failed"):
+    if run is None or run_session.status(run) not in ("interrupted", "failed"):
         return None
     try:
-        seconds = resuming.seconds_before(book, run, members, data.train.fingerprint)
+        seconds = checkpoints.seconds_before(book, run, members, data.train.fingerprint)
     except InputError as error:
         _warn(f"run {run['name']} of this recipe and data was stopped, and cannot go on. {error} This is a new one.")
         return None
     stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
-    if changes := bookkeeping.changes_since(run, training.where(facts)):
+    if changes := run_session.changes_since(run, ensemble.where(facts)):
         stopped += f" Other than then: {', '.join(changes)}."
     go_on = f"{stopped} This is a new one; to go on with that: digits run --resume {run['name']}"
     return run if seconds and agrees(f"{stopped} Go on with it?", otherwise=go_on) else None
@@ -187,7 +180,7 @@ def _left_behind(
 
 def _compare_backend(origin: Row, resumes: bool) -> None:
     """Raise InputError when a run would go on with another backend than it began with; warn when it is repeated so."""
-    then, now = bookkeeping.backend_of(origin), backend()
+    then, now = run_session.backend_of(origin), backend()
     if then in (None, now):
         return
     text = f"run {origin['name']} was trained by Keras with {then}, and Keras now has {now}. Set KERAS_BACKEND={then}"
@@ -196,7 +189,7 @@ def _compare_backend(origin: Row, resumes: bool) -> None:
     _warn(f"{text} to repeat it with that.")
 
 
-def _compare_files(origin: Row, must_be_same: bool, data: training.Data) -> None:
+def _compare_files(origin: Row, must_be_same: bool, data: ensemble.Data) -> None:
     """Raise InputError when the files must be those that a run was made of, and are not; else warn of that."""
     if (origin["train_hash"], origin["test_hash"]) == (data.train.fingerprint, data.test.fingerprint):
         return
@@ -228,7 +221,7 @@ def _after_the_last_epoch(recipe: Recipe) -> list[str]:
 def _announce(
     recipe: Recipe,
     members: Sequence[Member],
-    teachers: Sequence[teaching.Teacher],
+    teachers: Sequence[distillation.Teacher],
     seconds_before: float | None,
     places: Places,
 ) -> None:
@@ -267,14 +260,14 @@ def _announce(
 def _train(
     entry: Entry,
     members: Sequence[Member],
-    data: training.Data,
-    teachers: Sequence[teaching.Teacher],
-    pool: fanout.Pool | None,
+    data: ensemble.Data,
+    teachers: Sequence[distillation.Teacher],
+    pool: process_pool.Pool | None,
 ) -> Together:
     """Train all networks, and tell of each."""
     epochs = {member.name: member.recipe.epochs for member in members}
     with progress(epochs, side_by_side=pool is not None and len(members) > 1) as lines:
-        return training.train(
+        return ensemble.train(
             entry,
             members,
             data,

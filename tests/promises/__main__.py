@@ -21,7 +21,7 @@ def main() -> None:
     warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads; ours only wait
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if len(arguments.runs) > 1:
-        from digit_recognizer import cli, pipeline, trainee  # noqa: F401  # Keras is loaded once, for all runs
+        from digit_recognizer.training import network  # noqa: F401  # Keras is loaded once, for all runs
     failures = 0
     for run in arguments.runs:
         number, cases, first, guard = [*run.split(":"), *[""] * 4][:4]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from digit_recognizer import bookkeeping
+from digit_recognizer.tracking import run_session
 
 from .actors import begun, ended, forked
 from .made_up import FACTS
@@ -25,7 +25,7 @@ def trial(number: int) -> None:
         assert ended(other) == 0
     for log in logs:
         os.close(log)
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         runs = {run["name"]: run for run in book.runs()}
         members = {(name, row["name"]): row for name, run in runs.items() for row in book.members(run["id"])}
         sent = {row["description"]: row for row in book.submissions()}
@@ -47,7 +47,7 @@ def _write(writer: int, log: int, n: int) -> None:
         os.write(log, (json.dumps(what) + "\n").encode())
 
     surroundings = {"versions": {}, "cpu": "", "threads": 1}
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         for number in range(n):
             name = f"{writer}-{number}"
             run = book.start_run(name=name, **FACTS, **surroundings)

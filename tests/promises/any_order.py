@@ -11,9 +11,12 @@ from time import sleep
 
 import numpy as np
 
-from digit_recognizer import bookkeeping, crossval, places, sources, training
-from digit_recognizer.places import Places
-from digit_recognizer.recipes import RECIPES, Recipe, change
+from digit_recognizer.data import sources
+from digit_recognizer.recipes.recipe import RECIPES, Recipe, change
+from digit_recognizer.tracking import run_session
+from digit_recognizer.training import cross_validation, ensemble
+from digit_recognizer.training.parallel import config
+from digit_recognizer.training.parallel.config import Places
 from seen_from_outside import children_of
 
 from .actors import begun, ended, forked, has_ended
@@ -54,13 +57,13 @@ def _train(recipe: Recipe, order: Sequence[int], workers: int, name: str) -> Non
     """Train the networks of a run, and write what they say together."""
     source = sources.sample_source()
     train, test = sources.read(source)
-    data = training.Data(source, train, test)
-    members = crossval.plan(recipe, train.labels)
-    with bookkeeping.ledger() as book, places.opened(Places(workers), train, test) as pool:
+    data = ensemble.Data(source, train, test)
+    members = cross_validation.plan(recipe, train.labels)
+    with run_session.ledger() as book, config.opened(Places(workers), train, test) as pool:
         rows = [run for run in book.runs() if run["recipe_name"] == name]
-        facts = training.facts("run", name, recipe, data, pool)
-        opened = bookkeeping.entered_again(book, rows[0]) if rows else bookkeeping.entered(book, name, **facts)
+        facts = ensemble.facts("run", name, recipe, data, pool)
+        opened = run_session.entered_again(book, rows[0]) if rows else run_session.entered(book, name, **facts)
         with opened as entry:
             some = [members[place] for place in order]
-            together = training.train(entry, some, data, resumable=True, pool=pool)
+            together = ensemble.train(entry, some, data, resumable=True, pool=pool)
             np.save(name, together.test_log_p)

@@ -9,9 +9,9 @@ from random import Random
 import numpy as np
 
 from csv_faults import HARMFUL, HARMFUL_TO_TEST, HARMFUL_TO_TRAIN, HARMLESS, TEST, TRAIN
-from digit_recognizer.careful import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS
+from digit_recognizer.data.csv_reader import CsvFile, read_test, read_train
 from digit_recognizer.errors import InputError
-from digit_recognizer.tables import CsvFile, read_test, read_train
 from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, with_cell, written
 
 from .actors import refusal

@@ -7,7 +7,7 @@ from typing import Any
 
 def writer() -> None:
     """Files are opened and written, as anybody does."""
-    from digit_recognizer import runs
+    from digit_recognizer.tracking import run_dir
 
     def write_plainly(path: Path, *parts: bytes, durable: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -16,7 +16,7 @@ def writer() -> None:
             for start in range(0, len(data), 512):
                 file.write(data[start : start + 512])
 
-    runs.write_atomically = write_plainly
+    run_dir.write_atomically = write_plainly
 
 
 def reader() -> None:
@@ -25,51 +25,51 @@ def reader() -> None:
 
     import pandas as pd
 
-    from digit_recognizer import tables
+    from digit_recognizer.data import csv_reader
 
     def read_plainly(content: Any, columns: tuple[str, ...], source: Path | None = None) -> Any:
         return pd.read_csv(io.BytesIO(content), dtype="uint8").to_numpy()
 
-    tables.parse_plain = read_plainly
+    csv_reader.parse_plain = read_plainly
 
 
 def gate() -> None:
     """Every file is sent."""
-    from digit_recognizer import submission
+    from digit_recognizer.data import submission
 
     submission.check_upload = lambda data, name, n_rows: None
 
 
 def look() -> None:
     """A file is sent without a look at what Kaggle has."""
-    from digit_recognizer import competition
+    from digit_recognizer.competition import api
 
-    competition._find = lambda sha256, pace, tell: []
+    api._find = lambda sha256, pace, tell: []
 
 
 def once() -> None:
     """What came to no clear answer is done again, the call that makes the entry, too."""
-    from digit_recognizer import competition
+    from digit_recognizer.competition import api
 
     def impatiently(attempt: Any, pace: float, tell: Any) -> Any:
         answer = attempt()
         return answer if answer.value else attempt()
 
-    competition._patiently = impatiently
+    api._patiently = impatiently
 
 
 def memory() -> None:
     """What the ledger knows of an upload whose fate is not clear is forgotten."""
-    from digit_recognizer import sending
+    from digit_recognizer.competition import submit
 
-    sending.UNCLEAR = ()
+    submit.UNCLEAR = ()
 
 
 def numbers() -> None:
     """Nobody looks whether a value is a number."""
-    from digit_recognizer import runs
+    from digit_recognizer.tracking import run_dir
 
-    runs._not_finite = lambda arrays: None
+    run_dir._not_finite = lambda arrays: None
 
 
 GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, once, memory, numbers)}

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import kaggle_stand_in
-from digit_recognizer import cli, submission
+from digit_recognizer import cli
+from digit_recognizer.data import submission
 from kaggle_csv import kaggle_test, kaggle_train
 from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from digit_recognizer import resuming, runs
 from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.training import checkpoints
 
 from .made_up import IDENTITY, checkpoint
 
@@ -55,13 +56,13 @@ def _plain(arrays: Any) -> str:
 
 
 def _make_checkpoint(path: Path) -> None:
-    resuming.keep(path.parent, IDENTITY, checkpoint(1))
+    checkpoints.keep(path.parent, IDENTITY, checkpoint(1))
     (path.parent / "checkpoint-1.npz").rename(path)
 
 
 def _read_checkpoint(path: Path) -> Any:
     path.rename(path.parent / "checkpoint-1.npz")
-    found = resuming.begun(path.parent, IDENTITY)
+    found = checkpoints.begun(path.parent, IDENTITY)
     (path.parent / "checkpoint-1.npz").rename(path)
     assert found
     return found.history, [variable.tobytes() for variable in found.variables]
@@ -69,11 +70,11 @@ def _read_checkpoint(path: Path) -> Any:
 
 def _make_probabilities(path: Path) -> None:
     log_p = np.log(np.full((30, 10), 0.1)) + np.arange(10) / 100
-    runs.write_arrays(path, {"held_out_rows": np.arange(30), "held_out_log_p": log_p, "test_log_p": log_p})
+    run_dir.write_arrays(path, {"held_out_rows": np.arange(30), "held_out_log_p": log_p, "test_log_p": log_p})
 
 
 MAKERS = {"checkpoint": _make_checkpoint, "probabilities": _make_probabilities}
 READERS: dict[str, Callable[[Path], Any]] = {
     "checkpoint": _read_checkpoint,
-    "probabilities": lambda path: _plain(runs.read_arrays(path)),
+    "probabilities": lambda path: _plain(run_dir.read_arrays(path)),
 }

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer import bookkeeping, recipe_text, resuming, runs, sources, submission, tables, zips
 from digit_recognizer.cli.recipe_options import recipe_like, run_like
-from digit_recognizer.competition import _unpack
+from digit_recognizer.competition.api import _unpack
+from digit_recognizer.data import archives, csv_reader, sources, submission
+from digit_recognizer.recipes import toml
+from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.training import checkpoints
 from kaggle_csv import kaggle_test
 
 from .actors import begun, ended, refusal
@@ -100,7 +103,7 @@ def zip_that_lies_about_its_size() -> None:
     path = _zip(CSV_FILES | {"test.csv": bytes(50_000_000)})
     content = path.read_bytes().replace(struct.pack("<I", 50_000_000), struct.pack("<I", 10))
     path.write_bytes(content)
-    zips.read(path, "test.csv")
+    archives.read(path, "test.csv")
 
 
 def zip_that_is_encrypted() -> None:
@@ -109,13 +112,13 @@ def zip_that_is_encrypted() -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 1
     content[6] |= 1
     path.write_bytes(content)
-    zips.read(path, "train.csv")
+    archives.read(path, "train.csv")
 
 
 def zip_in_an_unusual_packing() -> None:
     with zipfile.ZipFile("x.zip", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("train.csv", b"label\n")
-    zips.read(Path("x.zip"), "train.csv")
+    archives.read(Path("x.zip"), "train.csv")
 
 
 def zip_whose_member_is_a_link() -> None:
@@ -132,66 +135,66 @@ def zip_with_a_wrong_checksum() -> None:
     content[14] ^= 1
     content[content.index(b"PK\x01\x02") + 16] ^= 1
     path.write_bytes(content)
-    zips.read(path, "train.csv")
+    archives.read(path, "train.csv")
 
 
 def gzip_bomb() -> None:
     Path("train.csv").write_bytes(gzip.compress(bytes(1_500_000_000), 1))
-    tables.read_train(tables.CsvFile(Path("train.csv")))
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
 def gzip_bomb_in_many_parts() -> None:
     Path("train.csv").write_bytes(gzip.compress(bytes(10_000_000)) * 200)
-    tables.read_train(tables.CsvFile(Path("train.csv")))
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
 def gzip_of_one_endless_row() -> None:
     Path("train.csv").write_bytes(gzip.compress(b"," * 90_000_000))
-    tables.read_train(tables.CsvFile(Path("train.csv")))
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
 def csv_of_a_row_over_endless_lines() -> None:
     Path("train.csv").write_bytes(b'"\n",' * 20_000_000)
-    tables.read_train(tables.CsvFile(Path("train.csv")))
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
 def npz_with_a_pickle() -> None:
     np.savez("weights.npz", weights=np.array([_Code()], dtype=object))
-    runs.read_arrays(Path("weights.npz"))
+    run_dir.read_arrays(Path("weights.npz"))
 
 
 def npz_that_is_a_pickle() -> None:
     Path("weights.npz").write_bytes(pickle.dumps(_Code()))
-    runs.read_arrays(Path("weights.npz"))
+    run_dir.read_arrays(Path("weights.npz"))
 
 
 def npz_with_code_in_its_header() -> None:
     header = b"{'descr': __import__('os').system('touch ../harmed'), 'fortran_order': False, 'shape': (1,)}\n"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     _zip({"weights.npy": npy}).rename("weights.npz")
-    runs.read_arrays(Path("weights.npz"))
+    run_dir.read_arrays(Path("weights.npz"))
 
 
 def npz_of_endless_arrays() -> None:
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}\n"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     _zip({"weights.npy": npy}).rename("weights.npz")
-    runs.read_arrays(Path("weights.npz"))
+    run_dir.read_arrays(Path("weights.npz"))
 
 
 def npz_bomb() -> None:
     np.savez_compressed("weights.npz", weights=np.zeros(500_000_000, np.uint8))
-    runs.read_arrays(Path("weights.npz"))
+    run_dir.read_arrays(Path("weights.npz"))
 
 
 def gzip_bomb_of_empty_parts() -> None:
     Path("train.csv").write_bytes(gzip.compress(b"") * 200_000)
-    tables.read_train(tables.CsvFile(Path("train.csv")))
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
 def checkpoint_with_a_pickle() -> None:
     np.savez("checkpoint-3.npz", training=np.array(IDENTITY), history=np.array([_Code()], dtype=object))
-    resuming.begun(Path(), IDENTITY)
+    checkpoints.begun(Path(), IDENTITY)
 
 
 def cache_with_a_pickle() -> None:
@@ -200,53 +203,53 @@ def cache_with_a_pickle() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.array([_Code()], dtype=object), allow_pickle=True)
     crc, own = zlib.crc32(b"label\n1\n"), zlib.crc32(buffer.getvalue())
-    Path(f"train-{tables.CACHE_FORM}-8-{crc:08x}-{own:08x}.npy").write_bytes(buffer.getvalue())
-    tables.read_train(tables.CsvFile(Path("train.csv")), Path())
+    Path(f"train-{csv_reader.CACHE_FORM}-8-{crc:08x}-{own:08x}.npy").write_bytes(buffer.getvalue())
+    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")), Path())
 
 
 def _foreign_run(name: str) -> None:
     """A ledger whose run has a name of its author's choice."""
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         book.start_run(name=name, **FACTS, versions={}, cpu="", threads=1)
 
 
 def ledger_whose_run_lies_elsewhere() -> None:
     _foreign_run("../../harmed")
-    with bookkeeping.ledger() as book, bookkeeping.entered_again(book, book.run("last")):
+    with run_session.ledger() as book, run_session.entered_again(book, book.run("last")):
         pass
 
 
 def ledger_whose_run_has_an_absolute_path() -> None:
     _foreign_run("/tmp/harmed")
-    with bookkeeping.ledger() as book:
-        runs.write_submission(runs.folder_of(book.run("last")), b"harm")
+    with run_session.ledger() as book:
+        run_dir.write_submission(run_dir.folder_of(book.run("last")), b"harm")
 
 
 def ledger_whose_network_lies_elsewhere() -> None:
-    runs.write_submission(runs.member_folder(Path("submissions/x"), "../../../harmed", 2), b"harm")
+    run_dir.write_submission(run_dir.member_folder(Path("submissions/x"), "../../../harmed", 2), b"harm")
 
 
 def ledger_with_a_recipe_of_code() -> None:
     _foreign_run("20260101-000000-mine")
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         book.update_run(1, recipe={"model": "__import__('os').system('touch ../harmed')"})
     recipe_like(run_like("last"))
 
 
 def recipe_with_a_file_as_base() -> None:
     Path("mine.toml").write_text('base = "../../etc/passwd"\n')
-    recipe_text.load(Path("mine.toml"))
+    toml.load(Path("mine.toml"))
 
 
 def recipe_of_endless_depth() -> None:
     Path("mine.toml").write_text("a = " + "[" * 100_000)
-    recipe_text.load(Path("mine.toml"))
+    toml.load(Path("mine.toml"))
 
 
 def recipe_of_a_gigabyte() -> None:
     with Path("mine.toml").open("wb") as file:
         file.truncate(2**31)
-    recipe_text.load(Path("mine.toml"))
+    toml.load(Path("mine.toml"))
 
 
 def data_that_is_a_device() -> None:
@@ -269,7 +272,7 @@ def client_beside_the_user() -> None:
     os.environ |= {"KAGGLE_API_TOKEN": "none", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
     os.environ |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HOME": os.getcwd()}
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    from digit_recognizer.competition import entries
+    from digit_recognizer.competition.api import entries
 
     entries()
 

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from digit_recognizer import bookkeeping, cli
+from digit_recognizer import cli
+from digit_recognizer.tracking import run_session
 
 from .actors import forked
 from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, write_data
@@ -52,7 +53,7 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     code = forked(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, digits, ON), output=output)
     check_end(code, output)
     check_files(expected)
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         [run] = book.runs()
     assert (run["status"] == "done") == (code == 0), run["status"]
     if code:

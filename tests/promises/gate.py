@@ -10,8 +10,8 @@ from random import Random
 import numpy as np
 
 import kaggle_stand_in
-from digit_recognizer import sending
-from digit_recognizer.submission import check_upload, render
+from digit_recognizer.competition import submit
+from digit_recognizer.data.submission import check_upload, render
 
 from . import sent_once
 from .actors import refusal
@@ -41,7 +41,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         bad = random.choice(FAULTS)(good, random) if random.random() < 0.7 else mutated(good, random)
     sent_once.write_data()
     Path("bad.csv").write_bytes(bad)
-    message = refusal(lambda: sending.submit(Path("bad.csv")))
+    message = refusal(lambda: submit.submit(Path("bad.csv")))
     assert message.startswith("bad.csv"), message
     assert not kaggle.requests, kaggle.requests
 

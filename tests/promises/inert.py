@@ -14,8 +14,9 @@ from random import Random
 from typing import Any
 
 from browser import BROWSER, DRIVER, asked, chromium
-from digit_recognizer import board, bookkeeping, cli
-from digit_recognizer.report import page, records
+from digit_recognizer import cli
+from digit_recognizer.report import gather, leaderboard, page
+from digit_recognizer.tracking import run_session
 from finished_runs import finish_run, write_data
 
 from .actors import forked
@@ -77,9 +78,9 @@ def trial(whole: Path, driver: Any, number: int) -> None:
     os.chdir("work")
     _fill(text)
     for named in ((), ("last",)):
-        _look(driver, page.render(records.gather(named)), text)
+        _look(driver, page.render(gather.gather(named)), text)
 
-    cells = [cell for row in csv.reader(io.StringIO(board.to_csv(board.board(every=True)))) for cell in row]
+    cells = [cell for row in csv.reader(io.StringIO(leaderboard.to_csv(leaderboard.board(every=True)))) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r", "-")) and not _is_number(cell)]
     output = Path("output")
     for command in (["leaderboard"], ["show", "last"], ["plan"]):
@@ -91,12 +92,12 @@ def trial(whole: Path, driver: Any, number: int) -> None:
 
 def _fill(text: str) -> None:
     """Write a text into each column of the ledger that holds one, but those by which its rows are found and read."""
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         for run in book.runs():
             sent = book.begin_submission(hash=run["submission_hash"], file="", description="", status="UPLOADING")
             book.update_submission(sent, status="COMPLETE", public_score=0.9)
             book.add_score(hash=run["submission_hash"], file="", answers_hash="", n=10, correct=9)
-    with closing(sqlite3.connect(bookkeeping.LEDGER)) as connection, connection:
+    with closing(sqlite3.connect(run_session.LEDGER)) as connection, connection:
         for table in ("runs", "members", "submissions", "submission_states", "scores"):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[2] == "TEXT"]
             values = {column: text for column in columns if column not in KEYS}

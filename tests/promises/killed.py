@@ -11,7 +11,8 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from digit_recognizer import bookkeeping, files
+from digit_recognizer.tracking import run_session
+from digit_recognizer.utils import files
 
 from . import faults
 from .actors import forked
@@ -58,8 +59,8 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
         check_end(forked(lambda: stumble(faults.fail), output=output), output)
     lines = Path("log").read_text().splitlines() if Path("log").exists() else []
     check_files(expected)
-    with bookkeeping.ledger() as book:
-        found = [(row["name"], bookkeeping.status(row)) for row in book.runs()]
+    with run_session.ledger() as book:
+        found = [(row["name"], run_session.status(row)) for row in book.runs()]
     if not found:
         assert not lines, lines
         return

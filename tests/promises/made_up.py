@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 import made_up_training
-from digit_recognizer import cli, pictures, pipeline, resuming, runs, trainee  # noqa: F401  # loaded once, for all runs
-from digit_recognizer.epochs import Checkpoint, Epoch
+from digit_recognizer import cli
+from digit_recognizer.report import plots
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.training import checkpoints, network  # noqa: F401  # loaded once, for all runs
+from digit_recognizer.training.state import Checkpoint, Epoch
 from kaggle_csv import kaggle_test, kaggle_train
 
 from .actors import forked
@@ -65,8 +68,8 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
             raise KeyboardInterrupt
         return made_up_training.train_member(member, train, test, on_batch, on_epoch)
 
-    trainee.train_member = train_member
-    pictures.write = lambda *_: None
+    network.train_member = train_member
+    plots.write = lambda *_: None
     cli.main(command)
 
 
@@ -81,7 +84,7 @@ def check_files(expected: bytes) -> None:
     assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
     for path in PUBLISHED.parent.glob("*/**/*"):
         if path.suffix == ".npz":
-            runs.read_arrays(path)
+            run_dir.read_arrays(path)
         elif path.suffix == ".json":
             json.loads(path.read_text())
         elif path.name == "submission.csv":

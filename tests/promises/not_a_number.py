@@ -7,12 +7,16 @@ from random import Random
 
 import numpy as np
 
-from digit_recognizer import blending, bookkeeping, crossval, resuming, runs, submission, train, trainee
-from digit_recognizer.epochs import Checkpoint
+from digit_recognizer import blending
+from digit_recognizer.data import submission
+from digit_recognizer.data.csv_reader import LabelledTable, Table
 from digit_recognizer.errors import Diverged
-from digit_recognizer.recipes import RECIPES, change
-from digit_recognizer.tables import LabelledTable, Table
-from digit_recognizer.train import fit
+from digit_recognizer.recipes.recipe import RECIPES, change
+from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.training import checkpoints, cross_validation, network
+from digit_recognizer.training import fit as train
+from digit_recognizer.training.fit import fit
+from digit_recognizer.training.state import Checkpoint
 from finished_runs import finish_run, write_data
 
 from .actors import refusal
@@ -40,7 +44,7 @@ def _images() -> np.ndarray:
 
 
 def _keep(checkpoint: Checkpoint) -> None:
-    resuming.keep(Path(), "me", checkpoint)
+    checkpoints.keep(Path(), "me", checkpoint)
 
 
 def _weights(random: Random, value: float) -> None:
@@ -55,7 +59,7 @@ def _weights(random: Random, value: float) -> None:
         lambda: fit(RECIPE, _images(), LABELS, begun=replace(kept[0], variables=tuple(wrong)), keep=_keep)
     )
     assert "diverged" in message, message
-    assert resuming.begun(Path(), "me").history == kept[0].history
+    assert checkpoints.begun(Path(), "me").history == kept[0].history
 
 
 def _loss(random: Random, value: float) -> None:
@@ -81,8 +85,8 @@ def _probabilities(random: Random, value: float) -> None:
     """In what a network says of the rows it is judged by, or of test.csv."""
     pixels = np.random.default_rng(0).integers(0, 256, (120, 784), dtype=np.uint8)
     tables = LabelledTable(pixels[:100], "train", LABELS), Table(pixels[100:], "test")
-    [member] = crossval.plan(replace(RECIPE, epochs=1, validation=0.2), LABELS)
-    honest, calls = trainee.log_probabilities, []
+    [member] = cross_validation.plan(replace(RECIPE, epochs=1, validation=0.2), LABELS)
+    honest, calls = network.log_probabilities, []
 
     def dishonest(*arguments):
         log_p = np.array(honest(*arguments))
@@ -91,11 +95,11 @@ def _probabilities(random: Random, value: float) -> None:
             log_p.flat[random.randrange(log_p.size)] = value
         return log_p
 
-    trainee.log_probabilities = dishonest
+    network.log_probabilities = dishonest
     try:
-        message = refusal(lambda: trainee.train_member(member, *tables))
+        message = refusal(lambda: network.train_member(member, *tables))
     finally:
-        trainee.log_probabilities = honest
+        network.log_probabilities = honest
     assert "no numbers" in message, message
 
 
@@ -104,14 +108,14 @@ def _a_foreign_run(random: Random, value: float) -> None:
     answers = write_data()
     names = [finish_run(name, answers, 3, seed) for seed, name in enumerate(("good", "foreign"))]
     folder = Path("submissions", names[1])
-    rows, log_p, test_log_p = runs.read_probabilities(folder)
+    rows, log_p, test_log_p = run_dir.read_probabilities(folder)
     (log_p if random.random() < 0.5 else test_log_p).flat[random.randrange(1000)] = value
     arrays = {"held_out_rows": rows, "held_out_log_p": log_p, "test_log_p": test_log_p}
-    assert "no numbers" in refusal(lambda: runs.write_arrays(folder / "probabilities.npz", arrays))
+    assert "no numbers" in refusal(lambda: run_dir.write_arrays(folder / "probabilities.npz", arrays))
     np.savez(folder / "probabilities.npz", **arrays)
     assert "no numbers" in refusal(lambda: blending.blend(tuple(names), "equal", "blend", None))
     (folder / "probabilities.npz").unlink()
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         assert len([run for run in book.runs() if run["status"] == "done"]) == 2
     published = Path("submissions/submission.csv").read_bytes()
     submission.check_upload(published, "submission.csv", len(answers))

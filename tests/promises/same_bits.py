@@ -10,9 +10,9 @@ from random import Random
 
 import numpy as np
 
-from digit_recognizer import resuming
-from digit_recognizer.recipes import RECIPES, Recipe, change
-from digit_recognizer.train import fit
+from digit_recognizer.recipes.recipe import RECIPES, Recipe, change
+from digit_recognizer.training import checkpoints
+from digit_recognizer.training.fit import fit
 
 from .actors import forked
 
@@ -68,14 +68,14 @@ def _train(recipe: Recipe, folder: Path, begun: Path | None = None) -> None:
     rng = np.random.default_rng(recipe.seed)
     images, labels = rng.random((200, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 20)
     identity = str(asdict(recipe))
-    checkpoint = resuming.begun(begun, identity) if begun else None
+    checkpoint = checkpoints.begun(begun, identity) if begun else None
     assert bool(checkpoint) == bool(begun)
     trained = fit(
         recipe,
         images,
         labels,
         begun=checkpoint,
-        keep=lambda kept: resuming.keep(folder / str(len(kept.history)), identity, kept),
+        keep=lambda kept: checkpoints.keep(folder / str(len(kept.history)), identity, kept),
     )
     losses = [(epoch.loss, epoch.accuracy) for epoch in trained.history]
     np.savez(folder / "end.npz", *trained.model.get_weights(), losses=losses)

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd  # noqa: F401  # once, instead of in each process that reads a CSV
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping, competition, sending, submission
+from digit_recognizer.competition import api, submit
+from digit_recognizer.data import submission
 from digit_recognizer.errors import RunError
+from digit_recognizer.tracking import run_session
 from kaggle_csv import kaggle_test, kaggle_train
 
 from .actors import begun, ended, forget_account, forked
@@ -41,7 +43,7 @@ def flaky_kaggle(home: str) -> Iterator[kaggle_stand_in.StandIn]:
         forget_account()
         account = {"KAGGLE_USERNAME": kaggle_stand_in.USERNAME, "KAGGLE_KEY": kaggle_stand_in.KEY}
         os.environ |= kaggle.environment | account | {"HOME": home}
-        competition.LOOKUP_PAUSES = competition.RETRY_PAUSES = competition.POLL_PAUSES = (0.0, 0.0)
+        api.LOOKUP_PAUSES = api.RETRY_PAUSES = api.POLL_PAUSES = (0.0, 0.0)
         with warm():
             yield kaggle
 
@@ -63,7 +65,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
 
     def send() -> None:
         with suppress(RunError):
-            sending.submit(file)
+            submit.submit(file)
 
     for _ in range(random.randint(1, 3)):
         kaggle.faults.clear()
@@ -85,11 +87,11 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
     sleep(0.05)  # a child whose parent was killed may be at its last call
     refused = ""
     try:
-        sending.submit(file)
+        submit.submit(file)
     except RunError as error:
         refused = str(error)
-    with bookkeeping.ledger() as book:
-        rows = book.submissions(bookkeeping.hash_of(file))
+    with run_session.ledger() as book:
+        rows = book.submissions(run_session.hash_of(file))
     assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
     if kaggle.entries:
         [entry] = kaggle.entries

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from digit_recognizer import board, cli, pipeline, trainee  # noqa: F401  # loaded once, for all commands
+from digit_recognizer import cli
+from digit_recognizer.training import network  # noqa: F401  # loaded once, for all commands
 from finished_runs import finish_run, write_data
 
 from .actors import begun, ended, forget_account

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from digit_recognizer import bookkeeping, cli, pipeline, trainee  # noqa: F401  # Keras is loaded once, for all runs
+from digit_recognizer import cli
+from digit_recognizer.tracking import run_session
+from digit_recognizer.training import network  # noqa: F401  # Keras is loaded once, for all runs
 
 from .actors import forked
 
@@ -42,7 +44,7 @@ def trial(expected: str, whole: float, number: int) -> None:
         assert _hash() == expected
         return
     assert told.rstrip().endswith("Terminated."), told
-    with bookkeeping.ledger() as book:
+    with run_session.ledger() as book:
         rows = book.runs()
     again = COMMAND
     if rows:
@@ -59,4 +61,4 @@ def trial(expected: str, whole: float, number: int) -> None:
 
 
 def _hash() -> str:
-    return bookkeeping.hash_of(Path("submissions/submission.csv"))
+    return run_session.hash_of(Path("submissions/submission.csv"))

@@ -21,8 +21,10 @@ from hypothesis.stateful import (
 )
 
 import kaggle_stand_in
-from digit_recognizer import bookkeeping, sending, submission
+from digit_recognizer.competition import submit
+from digit_recognizer.data import submission
 from digit_recognizer.errors import RunError
+from digit_recognizer.tracking import run_session
 
 from . import sent_once
 from .actors import begun, ended, forked
@@ -79,7 +81,7 @@ class Uploads(RuleBasedStateMachine):
             return
         made = [entry.data for entry in self.kaggle.entries]
         assert len(made) == len(set(made)), "two entries of one file"
-        with bookkeeping.ledger() as book:
+        with run_session.ledger() as book:
             rows = book.submissions()
         for entry in self.kaggle.entries:
             own = [row for row in rows if row["hash"] == _hash(entry.data)]
@@ -91,11 +93,11 @@ class Uploads(RuleBasedStateMachine):
         """Then the file has its entry, or it is said that nobody knows."""
         told = ""
         try:
-            sending.submit(Path(f"{name}.csv"))
+            submit.submit(Path(f"{name}.csv"))
         except RunError as error:
             told = str(error)
         made = [entry.ref for entry in self.kaggle.entries if entry.data == FILES[name]]
-        with bookkeeping.ledger() as book:
+        with run_session.ledger() as book:
             known = [row["ref"] for row in book.submissions(_hash(FILES[name])) if row["status"] == "COMPLETE"]
         assert made == known, f"{made} on Kaggle, {known} in the ledger"
         assert made or "not known" in told, told
@@ -108,7 +110,7 @@ class Uploads(RuleBasedStateMachine):
 
 def _send(name: str) -> None:
     with suppress(RunError):
-        sending.submit(Path(f"{name}.csv"))
+        submit.submit(Path(f"{name}.csv"))
 
 
 def _hash(data: bytes) -> str:

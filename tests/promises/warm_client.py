@@ -1,6 +1,6 @@
-"""The child process of `kaggle_call`, started in a tenth of the time: the same code, forked from a warm process.
+"""The child process of `competition.client`, started in a tenth of the time: the same code, forked from a warm process.
 
-`kaggle_child` is run whole, with the real client; only the packages that this imports are loaded before.
+`client_process` is run whole, with the real client; only the packages that this imports are loaded before.
 """
 
 import io
@@ -17,7 +17,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from digit_recognizer import kaggle_call, kaggle_child
+from digit_recognizer.competition import client, client_process
 
 from .actors import forget_account
 
@@ -34,12 +34,12 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def warm() -> Iterator[None]:
-    """Let `kaggle_call` start its children so while the body runs."""
+    """Let the client start its children so while the body runs."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"{folder}/socket"
         stub = Path(folder, "stub.py")
         stub.write_text(STUB.format(address=address))
-        cold = kaggle_call.CHILD
+        cold = client.CHILD
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(address)
             server.listen(16)
@@ -49,10 +49,10 @@ def warm() -> Iterator[None]:
                 [sys.executable, "-c", code], env=os.environ | places, pass_fds=[server.fileno()]
             )
         try:
-            kaggle_call.CHILD = stub
+            client.CHILD = stub
             yield
         finally:
-            kaggle_call.CHILD = cold
+            client.CHILD = cold
             process.kill()
             process.wait()
 
@@ -85,7 +85,7 @@ def _answer(connection: socket.socket) -> None:
     sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
     threading.Thread(target=_die_with, args=(connection,), daemon=True).start()
     try:
-        kaggle_child.main()
+        client_process.main()
     finally:
         os._exit(0)
 

@@ -1,7 +1,7 @@
 """The commands. Each is a thin skin over a function; it imports what it needs when it is called."""
 
-from . import kaggle, looking, predicting  # their commands join the group
-from .group import digits, main
-from .making import run
+from digit_recognizer.cli import competition, inference, runs
+from digit_recognizer.cli.app import digits, main
+from digit_recognizer.cli.train import run
 
-__all__ = ["digits", "kaggle", "looking", "main", "predicting", "run"]
+__all__ = ["competition", "digits", "inference", "main", "run", "runs"]

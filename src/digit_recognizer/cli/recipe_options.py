@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
-from .group import FILE
+from digit_recognizer.cli.app import FILE
+from digit_recognizer.errors import InputError
 
 if TYPE_CHECKING:
-    from ..ledger import Row
-    from ..recipes import Recipe
+    from digit_recognizer.recipes.recipe import Recipe
+    from digit_recognizer.tracking.ledger import Row
 
 _SHORT = ("epochs", "validation", "folds", "full", "seeds", "seed", "fit", "tta")  # options that are recipe fields
 _CHANGING = ("recipe", "recipe_file", "model", *_SHORT, "settings")
@@ -41,8 +41,8 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     """The recipe that the options mean, the later of them winning: recipe, model, --set, the short-hands."""
-    from ..recipe_text import load, parse_settings
-    from ..recipes import change, choose
+    from digit_recognizer.recipes.recipe import change, choose
+    from digit_recognizer.recipes.toml import load, parse_settings
 
     given = [key for key in ("recipe", "recipe_file", "like") if options[key] is not None]
     if len(given) > 1:
@@ -68,7 +68,7 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
 
 def run_like(word: str) -> "Row":
     """The ledger's row of the run that is to be repeated. Raises InputError when there is none, or a blend."""
-    from ..bookkeeping import ledger
+    from digit_recognizer.tracking.run_session import ledger
 
     with ledger() as book:
         run = book.run(word)
@@ -91,7 +91,7 @@ def run_to_resume(options: dict[str, Any]) -> "Row":
 
     Raises InputError when there is none, when it is finished or no run of its own, or when an option would change it.
     """
-    from ..bookkeeping import ledger, status
+    from digit_recognizer.tracking.run_session import ledger, status
 
     if given := [key for key in (*_CHANGING, "like", "name") if options[key]]:
         raise InputError(f"--resume goes on with the run as it was begun; leave out {_option(given[0])}.")
@@ -117,6 +117,6 @@ def _option(key: str) -> str:
 
 def recipe_like(run: "Row") -> "tuple[str, Recipe]":
     """Name and recipe of a run of the ledger."""
-    from ..recipes import from_record
+    from digit_recognizer.recipes.recipe import from_record
 
     return run["recipe_name"], from_record(json.loads(run["recipe"]))

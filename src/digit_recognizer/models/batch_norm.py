@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..errors import InputError
+from digit_recognizer.errors import InputError
 
 _SUFFIX = "_norm"
 _MOMENTUM = 0.9  # Keras's 0.99 remembers 100 batches: longer than a short training lasts

@@ -13,7 +13,13 @@ def lenet5_1998(dropout: float = 0.0) -> Any:
     """
     from keras import Sequential, layers
 
-    from .layers_1998 import SparseConvolution, Subsampling, SymbolDistance, squash, uniform
+    from digit_recognizer.models.lenet5_1998_layers import (
+        SparseConvolution,
+        Subsampling,
+        SymbolDistance,
+        squash,
+        uniform,
+    )
 
     return Sequential(
         [

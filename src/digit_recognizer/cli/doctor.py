@@ -1,0 +1,197 @@
+"""`digits doctor`: look at everything a run relies on and say what is wrong, with the cure."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from digit_recognizer.competition import api, client
+from digit_recognizer.data import sources
+from digit_recognizer.data.inspection import inspect
+from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.utils import environment
+from digit_recognizer.utils.console import show_table
+from digit_recognizer.utils.files import nearest_folder
+
+_FAR_MORE = 1.02  # times the competition's rows
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: right, wrong, or (None) neither but worth knowing."""
+
+    what: str
+    ok: bool | None
+    found: str
+    cure: str = ""
+
+
+def examine(path: Path | None = None) -> list[Finding]:
+    """Look at versions, the data at `path` or that a run would use, folders and credentials.
+
+    Reads the data whole; asks Kaggle only when there are credentials.
+    """
+    return [*_versions(), _data(path), *_folders(), *_ledger(), *_kaggle()]
+
+
+def examine_leaks(path: Path | None = None) -> list[Finding]:
+    """Look whether train.csv holds what it must not: rows of test.csv, or far more rows than the competition gives.
+
+    Raises InputError when the data at `path`, or that a run would use, is not there or is damaged.
+    """
+    source = sources.find(path)
+    if source is None:
+        raise InputError(
+            "no data found to look at. Name it with --data (`--data sample` is the built-in one), or get it with "
+            "`digits download`."
+        )
+    found = inspect(*sources.read(source))
+    most = round(api.TRAIN_ROWS * _FAR_MORE)
+    return [
+        Finding("data", True, source.describe()),
+        Finding(
+            "test.csv in train.csv",
+            not found.n_overlap,
+            f"{found.n_overlap:,} of {found.n_test:,} test images are also in train.csv",
+            "Take train.csv as Kaggle gives it: a network that learnt the test images has no honest score."
+            if found.n_overlap
+            else "",
+        ),
+        Finding(
+            "rows of train.csv",
+            found.n_train <= most and (found.n_train == api.TRAIN_ROWS or None),
+            f"{found.n_train:,}; the competition gives {api.TRAIN_ROWS:,}",
+            "Rows from elsewhere are most likely MNIST's, and Kaggle's test images are among those. Leave them out."
+            if found.n_train > most
+            else "",
+        ),
+        Finding(
+            "copies in train.csv",
+            None if found.n_duplicates else True,
+            f"{found.n_duplicates:,} rows are copies of others",
+        ),
+    ]
+
+
+def show(findings: list[Finding]) -> None:
+    """A row for each finding, and its cure below it."""
+    signs = {True: "ok", False: "!!", None: "--"}
+    rows = []
+    for finding in findings:
+        rows.append([signs[finding.ok], finding.what, finding.found])
+        if finding.cure:
+            rows.append(["", "", f"-> {finding.cure}"])
+    show_table(["", "", ""], rows)
+
+
+def _versions() -> list[Finding]:
+    python = f"{platform.python_version()} on {platform.platform(terse=True)}"
+    try:
+        found = environment.versions()
+    except InputError as error:
+        return [Finding("python", True, python), Finding("packages", False, str(error))]
+    wrong = [needed for needed in _needed() if not needed.specifier.contains(found.get(needed.name) or "0")]
+    installed = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items() if name != "python")
+    findings = [Finding("python", True, python), Finding("packages", True, installed)]
+    try:
+        environment.require_backend()
+    except InputError as error:
+        findings.append(Finding("packages", False, str(error)))
+        return findings
+    if wrong:
+        names = ", ".join(needed.name for needed in wrong)
+        cure = "pip install " + " ".join(f'"{needed}"' for needed in wrong)
+        findings.append(Finding("packages", False, f"missing or too old: {names}", cure))
+    return findings
+
+
+def _needed() -> list[Requirement]:
+    """What pyproject.toml asks for, TensorFlow only where Keras computes by it; nothing of a package not installed."""
+    try:
+        found = [Requirement(line) for line in requires("digit-recognizer") or [] if "extra ==" not in line]
+    except PackageNotFoundError:
+        return []
+    return [needed for needed in found if needed.name != "tensorflow" or environment.backend() == "tensorflow"]
+
+
+def _data(path: Path | None) -> Finding:
+    try:
+        source = sources.find(path)
+        rows = [len(table.pixels) for table in sources.read(source)] if source else []
+    except ImportError as error:  # the finding "packages" has the cure
+        return Finding("data", None, f"not read: {error}")
+    except (InputError, RunError) as error:
+        return Finding("data", False, str(error))
+    if source is None:
+        cure = "`digits download`, or put train.csv and test.csv from Kaggle's data page into data/."
+        return Finding("data", None, "Kaggle's files are not here; a run would use the built-in sample", cure)
+    return Finding("data", True, f"{source.describe()}: {rows[0]:,} labelled and {rows[1]:,} test images")
+
+
+def _folders() -> list[Finding]:
+    findings = []
+    for folder in (sources.DATA, run_dir.SUBMISSIONS):
+        existing, writable = nearest_folder(folder)
+        cure = "" if writable else f"Make {existing} writable, or run from a folder of your own."
+        findings.append(Finding(f"folder {folder}{os.sep}", writable, "writable" if writable else "not writable", cure))
+    return findings
+
+
+def _ledger() -> list[Finding]:
+    if lost := run_session.lost_ledger():
+        return [Finding("ledger", False, lost, "Put a copy of it back, if there is one.")]
+    if not run_session.LEDGER.exists():
+        return []
+    try:
+        with run_session.ledger() as book:
+            known = book.runs()
+    except RunError as error:
+        return [Finding("ledger", False, str(error))]
+    findings = [Finding("ledger", True, f"runs in {run_session.LEDGER}: {len(known):,}")]
+    if strangers := run_dir.folders() - {run["name"] for run in known}:
+        cure = "Another ledger knows them; without it, only Kaggle's list tells what was sent of them."
+        findings.append(
+            Finding("runs", None, f"folders of runs that the ledger does not know: {len(strangers):,}", cure)
+        )
+    return findings
+
+
+def _kaggle() -> list[Finding]:
+    found = client.all_credentials()
+    if not found:
+        cure = (
+            f"Only --submit and download need them: make a token at {client.SETTINGS} "
+            "and save it as ~/.kaggle/access_token."
+        )
+        broken = client.unusable_credentials()
+        told = f"none: {', '.join(broken)} without username and key" if broken else "none"
+        return [Finding("credentials", False if broken else None, told, cure)]
+    findings = [Finding("credentials", True, found[0])]
+    if len(found) > 1:
+        findings.append(Finding("credentials", None, f"also there, not used: {', '.join(found[1:])}"))
+    try:
+        access = api.check_access()
+    except RunError as error:
+        return [*findings, Finding("Kaggle", False, str(error))]
+    if not access.allowed:
+        cure = f"Accept the rules at {client.SITE}/rules, and verify your phone number at {client.SETTINGS}."
+        return [*findings, Finding("Kaggle", False, "the account answers, but may not enter", cure)]
+    findings.append(
+        Finding("Kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")
+    )
+    allowance = access.allowance
+    if allowance is None:
+        findings.append(Finding("allowance", None, "Kaggle does not say how many entries are left today"))
+    elif allowance.exhausted:
+        findings.append(
+            Finding("allowance", False, f"used up, {allowance.num_today} today", "New entries from 00:00 UTC.")
+        )
+    else:
+        findings.append(
+            Finding("allowance", True, f"{allowance.num_allowed_now} entries left, {allowance.num_today} made today")
+        )
+    return findings

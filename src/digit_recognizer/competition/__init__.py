@@ -1,0 +1,1 @@
+"""Kaggle: the client in its child process, downloads, submissions, the plan, notebooks."""

@@ -1,0 +1,1 @@
+"""From CSV files to images, and from labels to a submission."""

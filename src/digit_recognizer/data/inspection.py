@@ -1,0 +1,92 @@
+"""What the data looks like: train and test Table -> counts, ranges, and warnings of what is likely wrong.
+
+The files' form is in order when they come here; what is looked for are faults of the right form, such as
+images on their side. Nothing is corrected.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from digit_recognizer.data.csv_reader import LabelledTable, Table
+
+ENOUGH_IMAGES = 100  # to judge by their mean; MNIST's was upright in each of 500 random hundreds
+ON_ITS_SIDE = 0.9  # height to width of the ink: MNIST 1.34, any hundred of it above 1.2; transposed below 0.83
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found; ink is the value of a pixel, 0 to 255."""
+
+    n_train: int
+    n_test: int
+    images_per_digit: tuple[int, ...]
+    value_range: tuple[int, int]
+    mean_ink_train: float
+    mean_ink_test: float
+    n_duplicates: int  # train images that stand in train before
+    n_overlap: int  # test images that stand in train
+    warnings: tuple[str, ...]
+
+
+def inspect(train: LabelledTable, test: Table) -> Inspection:
+    """Count both tables, compare them and judge their images."""
+    train_images, test_images = _as_bytes(train), _as_bytes(test)
+    known = set(train_images)
+    n_duplicates = len(train_images) - len(known)
+    n_overlap = sum(image in known for image in test_images)
+    train_mean, test_mean = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
+    warnings = [*_warnings("train", train, train_mean), *_warnings("test", test, test_mean)]
+    if n_duplicates:
+        warnings.append(f"train: {n_duplicates:,} images are copies of earlier ones and may be held out as well")
+    if n_overlap:
+        warnings.append(f"test: {n_overlap:,} images also occur in train.csv, so the test score will look too good")
+    return Inspection(
+        n_train=len(train_images),
+        n_test=len(test_images),
+        images_per_digit=tuple(np.bincount(train.labels, minlength=10).tolist()),
+        value_range=(
+            int(min(train.pixels.min(), test.pixels.min())),
+            int(max(train.pixels.max(), test.pixels.max())),
+        ),
+        mean_ink_train=float(train_mean.mean()),
+        mean_ink_test=float(test_mean.mean()),
+        n_duplicates=n_duplicates,
+        n_overlap=n_overlap,
+        warnings=tuple(warnings),
+    )
+
+
+def _as_bytes(table: Table) -> list[bytes]:
+    """Each image as one bytes object, to be counted and looked up exactly."""
+    n_pixels = table.pixels.shape[1]
+    images: list[bytes] = table.pixels.view(f"V{n_pixels}").ravel().tolist()
+    return images
+
+
+def _warnings(name: str, table: Table, mean: npt.NDArray[np.float64]) -> list[str]:
+    """What is odd about the images of one table; `mean` (784,) is their mean image."""
+    warnings = []
+    highest = int(table.pixels.max())
+    if highest <= 16:
+        scale = "0 to 1" if highest <= 1 else "0 to 16"
+        warnings.append(f"{name}: expected pixels up to 255, received {highest} at most: scaled {scale}?")
+    if n_empty := int(np.count_nonzero(~table.pixels.any(axis=1))):
+        warnings.append(f"{name}: {n_empty:,} images are empty, all their pixels are 0")
+    if len(table.pixels) < ENOUGH_IMAGES or not highest:
+        return warnings
+    picture = mean.reshape(28, 28)
+    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    if edge.mean() > picture.mean():
+        warnings.append(f"{name}: expected bright ink on black, received dark ink on white: inverted?")
+        picture = picture.max() - picture
+    if _spread(picture.sum(axis=1)) < ON_ITS_SIDE * _spread(picture.sum(axis=0)):
+        warnings.append(f"{name}: expected digits taller than wide, received wider ones: transposed or turned?")
+    return warnings
+
+
+def _spread(ink: npt.NDArray[np.float64]) -> float:
+    """The standard deviation of the ink's position: (28,) ink by row or by column -> pixels."""
+    position, share = np.arange(len(ink)), ink / ink.sum()
+    return float(np.sqrt(share @ (position - share @ position) ** 2))

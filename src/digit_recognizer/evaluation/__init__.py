@@ -1,0 +1,1 @@
+"""Pure functions of predictions and labels: metrics, significance, blending, diagnostics."""

@@ -1,0 +1,68 @@
+"""What out-of-fold probabilities tell beyond the accuracy: calibration, likely label errors, disagreement.
+
+Pure: arrays in, records out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from digit_recognizer.evaluation.blend_weights import log_loss, temperature
+
+N_BINS = 15  # of confidence, equally wide: the customary number
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far confidence can be believed."""
+
+    bins: tuple[tuple[float, float, int], ...]  # mean confidence, accuracy, images; only bins with images
+    ece: float  # expected calibration error: mean distance of confidence and accuracy, weighted by images
+    temperature: float  # dividing log-probabilities by it calibrates best; above 1: over-confident
+    loss: float  # log-loss, nats
+    loss_calibrated: float  # after that division
+
+
+def calibration(log_p: np.ndarray, labels: np.ndarray) -> Calibration:
+    """The calibration of (n, 10) log-probabilities on (n,) labels (Guo, Pleiss, Sun, Weinberger 2017)."""
+    confidence = np.exp(log_p.max(axis=1).astype(np.float64))
+    right = log_p.argmax(axis=1) == labels
+    place = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bins = [(confidence[here].mean(), right[here].mean(), int(here.sum())) for here in _where(place)]
+    ece = sum(n * abs(sure - true) for sure, true, n in bins) / len(labels)
+    t = temperature(log_p, labels)
+    told = tuple((float(sure), float(true), n) for sure, true, n in bins)
+    return Calibration(told, float(ece), t, log_loss(log_p, labels), log_loss(log_p / t, labels))
+
+
+def label_errors(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rows whose (n,) labels are likely wrong, the likeliest first, from (n, 10) out-of-fold log-probabilities.
+
+    Confident learning (Northcutt, Jiang, Chuang 2021): a row is a candidate when it is confidently of another digit,
+    that is with at least the mean probability that rows of that digit get for it.
+    """
+    p = np.exp(log_p.astype(np.float64))
+    own = p[np.arange(len(labels)), labels]
+    usual = np.array([own[labels == digit].mean() if (labels == digit).any() else np.inf for digit in range(10)])
+    confident = np.where(p >= usual, p, -1.0)
+    candidates = np.flatnonzero((confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels))
+    margin = own[candidates] - p[candidates].max(axis=1)
+    return candidates[np.argsort(margin, kind="stable")]
+
+
+def disagreement(log_ps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows on which networks do not give the same label, the most disputed first, and how many dissent on each.
+
+    Takes for each network (n, 10) log-probabilities; the dissenters are those not of the largest party.
+    """
+    said = np.stack([log_p.argmax(axis=1) for log_p in log_ps], axis=1)
+    parties = np.stack([(said == digit).sum(axis=1) for digit in range(10)], axis=1)
+    dissent = len(log_ps) - parties.max(axis=1)
+    confidence = np.mean(log_ps, axis=0).max(axis=1)
+    order = np.lexsort((confidence, -dissent))
+    return order[: int((dissent > 0).sum())], dissent
+
+
+def _where(place: np.ndarray) -> list[np.ndarray]:
+    return [here for value in range(N_BINS) if (here := place == value).any()]

@@ -1,0 +1,52 @@
+"""Images to probabilities, and how good they are. Refuses to know files and how the model came about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from digit_recognizer.data.augmentation import variants
+
+_BATCH = 1000  # images; 4000 are 5 % faster and take 0.5 GB more for 32 maps of 26x26
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """How well probabilities fit labels: rows, part right, log-loss (nats), part wrong."""
+
+    n: int
+    accuracy: float
+    loss: float
+    error: float
+
+
+def log_probabilities(model: Any, images: np.ndarray, tta: str = "none") -> np.ndarray:
+    """(n, side, side, 1) -> (n, 10) float32, the logarithms of the softmax of the model's logits.
+
+    With test-time augmentation, the average over `augment.variants(images, tta)`.
+    """
+    return average([_logits(model, variant) for variant in variants(images, tta)])
+
+
+def average(log_ps: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
+    """Average (n, 10) log-probabilities or logits, and make them log-probabilities, float32, again.
+
+    That is the normalised geometric mean of the probabilities. Equal `weights` by default; they need not sum to 1.
+    """
+    share = np.ones(len(log_ps)) if weights is None else np.asarray(weights, float)
+    mean = np.tensordot(share / share.sum(), np.stack(log_ps), axes=1)
+    mean = mean - mean.max(axis=1, keepdims=True, initial=-np.inf)
+    return (mean - np.log(np.exp(mean).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def fitness(log_p: np.ndarray, labels: np.ndarray) -> Fitness:
+    """The fitness of (n, 10) log-probabilities to (n,) labels 0..9."""
+    right = log_p.argmax(axis=1) == labels
+    loss = -log_p[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    return Fitness(len(labels), float(right.mean()), float(loss), float(1 - right.mean()))
+
+
+def _logits(model: Any, images: np.ndarray) -> np.ndarray:
+    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+    return np.concatenate([np.empty((0, 10), np.float32), *(np.asarray(model.predict_on_batch(b)) for b in batches)])

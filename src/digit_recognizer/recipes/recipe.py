@@ -1,0 +1,303 @@
+"""Recipes: every setting of a training in one frozen record, RECIPES by name, and how to change a field.
+
+Comes in: names and values, maybe as text. Goes out: a checked Recipe. Refuses to know Keras, files and data.
+"""
+
+from collections.abc import Container
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, get_type_hints
+
+from digit_recognizer.data.augmentation import Distortion
+from digit_recognizer.errors import InputError
+from digit_recognizer.models.registry import MODELS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training but the data. Raises InputError when a value is out of its range."""
+
+    model: str  # a name in MODELS
+    epochs: int = 10
+    batch_size: int = 128  # at most: all batches of an epoch are equal
+    learning_rate: float = 1e-3  # the highest of the schedule
+    schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0 (after Smith 2017)
+    warm_up: float = 0.0  # part of all steps, in [0, 1)
+    weight_decay: float = 0.0  # AdamW's (Loshchilov, Hutter 2019); 0 is plain Adam
+    loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
+    label_smoothing: float = 0.0  # probability shared out among all digits (Szegedy et al. 2016), in [0, 1)
+    batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
+    dropout: float = 0.0  # (Srivastava et al. 2014), in [0, 1)
+    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see `augment`
+    rotate: float = 0.0  # and turns by up to so many degrees
+    zoom: float = 0.0  # and grows or shrinks by up to this part
+    shear: float = 0.0  # and slants by up to so many columns for each row
+    elastic: float = 0.0  # and is bent by a smooth field of so many pixels
+    clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
+    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) that is kept; 0 keeps the last
+    teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
+    teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's
+    fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
+    validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
+    folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
+    full: bool = False  # label test.csv by networks trained on all of train.csv
+    seeds: int = 1  # how many networks: of seed, seed + 1, ...
+    seed: int = 0  # of the split, the first weights, the order and the augmentation
+    tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" 2 angles more
+    threads: int = 0  # of the CPU that train a network; the bits depend on it; 0: as many as there are
+    members: tuple[dict[str, Any], ...] = ()  # of a committee: for each the fields in which it is not as this recipe
+
+    def __post_init__(self) -> None:
+        for name in (*_CHOICES, *_RANGES):
+            _check(name, getattr(self, name))
+        if self.folds == 1:
+            raise InputError("folds must be 0 (none) or at least 2; received 1.")
+        if self.fit == "resize" and MODELS[self.model].side == 28:
+            raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
+        if self.batch_norm and not MODELS[self.model].relu:
+            raise InputError(f"batch_norm stands before ReLUs, of which {self.model} has none; set it to false.")
+        if self.loss == "map" and self.label_smoothing:
+            raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
+        if self.schedule == "constant" and self.warm_up:
+            raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
+        if self.seed + self.seeds - 1 > _RANGES["seed"][1]:
+            highest = _RANGES["seed"][1] + 1
+            raise InputError(f"seed + seeds must be at most {highest}: each further network's seed is one higher.")
+        if self.members:
+            networks(self)
+
+    @property
+    def distortion(self) -> Distortion:
+        """How each image is distorted, anew in each epoch."""
+        return Distortion(self.rotate, self.zoom, self.shear, self.shift, self.elastic)
+
+
+_CHOICES = {
+    "model": tuple(MODELS),
+    "schedule": ("constant", "triangle"),
+    "loss": ("cross-entropy", "map"),
+    "fit": ("pad", "resize"),
+    "tta": ("none", "shift", "rotate"),
+}
+OF_THE_RUN = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "threads", "members"}
+_ALMOST_1 = 0.999
+_RANGES = {
+    "epochs": (1, 100_000),
+    "batch_size": (1, 65_536),
+    "learning_rate": (1e-9, 10),
+    "warm_up": (0, _ALMOST_1),
+    "weight_decay": (0, 1),
+    "label_smoothing": (0, _ALMOST_1),
+    "dropout": (0, _ALMOST_1),
+    "shift": (0, 8),
+    "rotate": (0, 45),
+    "zoom": (0, 0.5),
+    "shear": (0, 0.5),
+    "elastic": (0, 4),
+    "clean": (0, 100_000),
+    "ema": (0, _ALMOST_1),
+    "teacher_weight": (0, 1000),
+    "validation": (0, 0.9),
+    "folds": (0, 50),
+    "seeds": (1, 1000),
+    "seed": (0, 2**32 - 1),
+    "threads": (0, 1024),
+}
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise InputError when the field, by itself, may not have this value."""
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise InputError(
+            f"{name} must be one of {', '.join(_CHOICES[name])}; received {value!r}."
+            f"{_nearest(str(value), _CHOICES[name])}"
+        )
+    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        low, high = _RANGES[name]
+        percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
+        raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
+
+
+def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
+    """The (name, recipe) that the options --recipe and --model mean, each None where not given.
+
+    A model alone means the recipe of its name, or else its plain one; `plain` is the model's plain one;
+    both together train that model by that recipe. Raises InputError on an unknown name.
+    """
+    if model is not None and model not in MODELS:
+        raise InputError(f"there is no model {model!r}.{_nearest(model, MODELS)} `digits models` lists them.")
+    if recipe == "plain":
+        recipe, model = f"plain-{model or RECIPES[DEFAULT].model}", None
+    if recipe is None and model is not None:
+        recipe = model if model in RECIPES else f"plain-{model}"
+    if recipe is None:
+        recipe = DEFAULT
+    if recipe not in RECIPES:
+        raise InputError(f"there is no recipe {recipe!r}.{_nearest(recipe, RECIPES)} `digits recipes` lists them.")
+    chosen = RECIPES[recipe]
+    return recipe, chosen if model is None else change(chosen, {"model": model})
+
+
+def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """`recipe` with some fields changed, in all its members; values may be text, as typed.
+
+    `members` are tables of fields; `with_named_members` makes tables of names. Raises InputError on a wrong key or
+    value.
+    """
+    values = {key: convert(key, value) for key, value in settings.items()}
+    if "members" not in values:
+        if recipe.members and "model" in values:
+            raise InputError("model: this recipe trains several networks, each of its own model. Leave model out.")
+        values["members"] = tuple(_without(own, values) for own in recipe.members)
+    return replace(recipe, **values)
+
+
+def with_named_members(settings: dict[str, Any]) -> dict[str, Any]:
+    """`settings` with members that are names of recipes replaced by tables of these recipes' fields.
+
+    Other fields of `settings` hold for such a member, too. Raises InputError on an unknown name, or one of a recipe
+    that has members itself.
+    """
+    members = settings.get("members")
+    if not isinstance(members, (list, tuple)):
+        return settings
+    return {**settings, "members": [_member(own, settings) if isinstance(own, str) else own for own in members]}
+
+
+def convert(key: str, value: Any) -> Any:
+    """`value`, maybe text as typed, as the field `key` holds it.
+
+    Raises InputError on an unknown key and on a value of another type or out of the field's range.
+    """
+    kind = type_of(key)
+    if key == "members":
+        return _members(value)
+    converted = _convert(key, value, kind)
+    _check(key, converted)
+    return converted
+
+
+@cache
+def type_of(key: str) -> type:
+    """The type of a field's values. Raises InputError when a recipe has no such field."""
+    types = get_type_hints(Recipe)
+    if key not in types:
+        raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
+    kind: type = types[key]
+    return kind
+
+
+def from_record(record: dict[str, Any]) -> Recipe:
+    """The recipe of `asdict(recipe)`, read back from JSON. Raises InputError when it does not fit this version."""
+    return change(Recipe(record["model"]), record)
+
+
+def networks(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe of each network that one seed and one split train: the members, or the recipe itself.
+
+    Raises InputError when a member sets what belongs to the whole run, or what a recipe refuses.
+    """
+    found = []
+    for position, settings in enumerate(recipe.members, start=1):
+        try:
+            if shared := OF_THE_RUN & set(settings):
+                raise InputError(f"{min(shared)} holds for the whole run; set it outside the members.")
+            found.append(change(replace(recipe, members=()), settings))
+        except InputError as error:
+            raise InputError(f"member {position}: {error}") from None
+    return tuple(found) or (recipe,)
+
+
+def own_recipe(recipe: Recipe, name: str) -> Recipe:
+    """The recipe of the network of that name, which begins with its position where there are several kinds."""
+    own = networks(recipe)
+    return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]
+
+
+def _members(value: Any) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(own, dict) for own in value):
+        raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
+    return tuple(value)
+
+
+def _member(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    _, recipe = choose(name, None)
+    if recipe.members:
+        raise InputError(f"members: {name} has several networks itself; name recipes of one.")
+    return _without(asdict(recipe), OF_THE_RUN | settings.keys())
+
+
+def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+def _convert(key: str, value: Any, kind: type) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind is str and not isinstance(value, str):
+            raise ValueError
+        if kind is int and isinstance(value, (bool, float)):
+            raise ValueError
+        if kind is float and isinstance(value, bool):
+            raise ValueError
+        return kind(value)
+    except (KeyError, ValueError, TypeError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
+        raise InputError(f"{key} must be {expected}; received {value!r}.") from None
+
+
+def _nearest(word: str, known: Any) -> str:
+    """A hint for a mistyped name, or nothing."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+# At the end, because a recipe checks its members by what stands above.
+_FAST = Recipe(
+    "lenet5",
+    batch_size=256,
+    learning_rate=1e-2,
+    schedule="triangle",
+    warm_up=0.2,
+    label_smoothing=0.1,
+    batch_norm=True,
+)
+_LONG = replace(_FAST, weight_decay=0.01, rotate=12.0, zoom=0.12, shear=0.12, shift=2, elastic=0.5, clean=1)
+_LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, label_smoothing=0.0, dropout=0.2)
+# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
+RECIPES = {
+    "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
+    "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
+    "lenet5-best": replace(_LONG, epochs=60, tta="shift"),
+    "strong": replace(_LARGE, model="wide-cnn", epochs=40, tta="shift"),
+    "committee": replace(
+        _LARGE,
+        model="wide-cnn",
+        epochs=40,
+        seeds=5,
+        tta="shift",
+        members=(
+            {},
+            {"model": "strided-cnn", "epochs": 20, "label_smoothing": 0.1},
+            {
+                "model": "lenet5",
+                "epochs": 26,
+                "batch_size": 256,
+                "learning_rate": 1e-2,
+                "label_smoothing": 0.1,
+                "dropout": 0.0,
+            },
+        ),
+    ),
+    "plain-lenet5": Recipe("lenet5"),
+    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
+    "plain-lenet-28": Recipe("lenet-28"),
+    "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
+    "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
+    "plain-strided-cnn": Recipe("strided-cnn", dropout=0.4),
+    "plain-vgg-small": Recipe("vgg-small"),
+    "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
+}
+DEFAULT = "lenet5"

@@ -1,0 +1,267 @@
+"""The ledger, submissions/ledger.sqlite: every run, network, submission and score, written as it happens.
+
+Values in, rows out. Refuses to know how they came about; what a recipe, a run folder or Kaggle is, is known elsewhere.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.tracking.schema import NO_CHECKSUM, migrate, transaction
+
+Row = dict[str, Any]
+
+# States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
+UNCLEAR = ("CREATING", "UNKNOWN", "LOST")
+
+_PATIENCE = 30  # seconds to wait for another process that writes
+
+
+class Ledger:
+    """An open ledger. Each method is one transaction; several processes may write at once, one after another."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def start_run(self, **values: Any) -> int:
+        """Enter a run that begins now; its number. Values are columns of `runs`; dicts are kept as JSON."""
+        return self._insert("runs", {"status": "running", "started": now(), **values})
+
+    def update_run(self, run_id: int, **values: Any) -> None:
+        """Set columns of a run."""
+        self._update("runs", run_id, values)
+
+    def finish_run(self, run_id: int, status: str, **values: Any) -> None:
+        """Close a run as done, failed, diverged, interrupted or pruned."""
+        self._update("runs", run_id, {"status": status, "finished": now(), **values})
+
+    def add_member(self, run_id: int, **values: Any) -> None:
+        """Enter a network that is trained."""
+        self._insert("members", {"run_id": run_id, "finished": now(), **values})
+
+    def begin_submission(self, **values: Any) -> int:
+        """Enter a submission in its first state; its number.
+
+        Takes the row of one of the same file, if any, whose upload was stopped before an entry was created.
+        """
+        with self._transaction():
+            stopped = self._connection.execute(
+                "SELECT id FROM submissions WHERE hash = ? AND status = 'UPLOADING'", [values["hash"]]
+            ).fetchone()
+            if stopped is None:
+                return self._add_submission(values)
+            self._set_submission(stopped["id"], values)
+            return int(stopped["id"])
+
+    def update_submission(self, number: int, **values: Any) -> None:
+        """Set columns of a submission; a new status is kept beside the old ones."""
+        with self._transaction():
+            self._set_submission(number, values)
+
+    def keep_submission(self, number: int | None = None, **values: Any) -> int:
+        """Set what Kaggle says of an entry, in one transaction; its row's number.
+
+        Its row is that of the same `ref`, else `number`, else the newest one of the same file whose fate was not known,
+        else new. Only a new row takes the `file`: Kaggle does not know its path.
+        """
+        with self._transaction():
+            unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR}"
+            same = self._connection.execute(
+                f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
+                "ORDER BY ref IS NULL, id DESC LIMIT 1",
+                {**values, "number": number},
+            ).fetchone()
+            if same is None:
+                number = self._add_submission(values)
+            else:
+                number = int(same["id"])
+                self._set_submission(number, {key: value for key, value in values.items() if key != "file"})
+        return number
+
+    def add_score(self, **values: Any) -> None:
+        """Enter an offline score, unless the newest of the file is the same."""
+        with self._transaction():
+            newest = self.scores(values["hash"])[-1:]
+            if not any(all(row[key] == values[key] for key in ("answers_hash", "n", "correct")) for row in newest):
+                self._insert("scores", {"at": now(), **values})
+
+    def runs(self) -> list[Row]:
+        """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
+        return self._rows(
+            """
+            SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
+            FROM runs
+            LEFT JOIN (
+                SELECT hash, max(public_score) AS public_score
+                FROM submissions WHERE status != 'REFUSED' GROUP BY hash
+            ) AS sent ON sent.hash = submission_hash
+            LEFT JOIN (
+                SELECT hash, correct, n, max(id) FROM scores GROUP BY hash
+            ) AS scored ON scored.hash = submission_hash
+            ORDER BY runs.id DESC
+            """,
+        )
+
+    def run(self, word: str) -> Row:
+        """The run of that name, number, or part of a name that no other has; `last` is the newest.
+
+        Digits alone are a number. Raises InputError when there is none or more than one.
+        """
+        rows = self.runs()
+        part = "" if word.isdecimal() else word  # a number is not looked for within a name, which begins with a time
+        exact = [row for row in rows if word in (row["name"], str(row["id"]))]
+        named = [row for row in rows if row["name"].endswith(f"-{word}") and row["name"][: -len(word)].count("-") == 2]
+        found = exact or (
+            rows[:1] if word == "last" else named or [row for row in rows if part and part in row["name"]]
+        )
+        if len(found) == 1:
+            return found[0]
+        if not rows:
+            raise InputError(f"there is no run {word!r}: the ledger is empty. `digits run` makes one.")
+        if not found:
+            raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard --all` lists them.")
+        some = ", ".join(f"{row['id']} ({row['name']})" for row in found[:4]) + (", ..." if len(found) > 4 else "")
+        raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the number of one.")
+
+    def has_run(self, name: str) -> bool:
+        """Whether a run has this very name, be its folder there or not."""
+        return self._connection.execute("SELECT 1 FROM runs WHERE name = ?", [name]).fetchone() is not None
+
+    def members(self, run_id: int) -> list[Row]:
+        """The networks of a run, in the order in which they were trained."""
+        return self._rows("SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
+
+    def submissions(self, hash: str | None = None) -> list[Row]:
+        """All submissions, or those of one file, the oldest first."""
+        return self._rows("SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash)
+
+    def submission_states(self, number: int) -> list[Row]:
+        """The states of a submission, the oldest first."""
+        return self._rows("SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid", number)
+
+    def scores(self, hash: str) -> list[Row]:
+        """The offline scores of a file, the oldest first."""
+        return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+
+    def _add_submission(self, values: Mapping[str, Any]) -> int:
+        number = self._insert("submissions", {"made": now(), **values})
+        self._add_state(number, values["status"])
+        return number
+
+    def _add_state(self, number: int, status: str) -> None:
+        self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
+
+    def _set_submission(self, number: int, values: Mapping[str, Any]) -> None:
+        [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
+        self._update("submissions", number, values)
+        if values.get("status", before) != before:
+            self._add_state(number, values["status"])
+
+    def _rows(self, query: str, *values: Any) -> list[Row]:
+        with _of_text():
+            rows = [dict(row) for row in self._connection.execute(query, values)]
+        for row in rows:
+            del row["crc"]
+        return rows
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> int:
+        values = {**values, "crc": NO_CHECKSUM}
+        places = ", ".join("?" * len(values))
+        command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
+        with self._transaction():
+            return self._connection.execute(command, _plain(values)).lastrowid or 0
+
+    def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
+        values = {**values, "crc": NO_CHECKSUM}
+        columns = ", ".join(f"{key} = ?" for key in values)
+        with self._transaction():
+            self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if self._connection.in_transaction:
+            yield
+            return
+        with transaction(self._connection):
+            yield
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger]:
+    """The ledger at `path`, made if need be and brought up to date.
+
+    Raises RunError when it cannot be opened, is damaged, was written by a newer version, or is locked for long.
+    """
+    try:
+        with suppress(OSError):  # sqlite3 says what is wrong with the folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            _use_wal(connection)
+            for setting in ("synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {setting}")
+            with _of_text():
+                migrate(connection, path)
+                _check_structure(connection)
+            yield Ledger(connection)
+    except sqlite3.Error as error:
+        is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        cure = (
+            "Put a copy of it back, or move it away: a new one is begun, and the run folders are untouched, but of "
+            "what was sent only Kaggle's list then knows."
+            if is_damaged
+            else "Check the free space, and that you may write there; copy what is read-only."
+        )
+        raise RunError(f"{path}: the ledger cannot be used ({error}). {cure}") from error
+
+
+@contextmanager
+def _of_text() -> Iterator[None]:
+    """Raise sqlite3.DatabaseError for a name in the file that is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(str(error)) from error
+
+
+def _check_structure(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError when SQLite's `integrity_check` finds a fault."""
+    [(first, *_), *_] = connection.execute("PRAGMA integrity_check(1)")
+    if first != "ok":
+        raise sqlite3.DatabaseError(f"its structure is damaged: {' '.join(first.split())}")
+
+
+def now() -> str:
+    """The time, UTC, to the second: 2026-11-21T05:30:00Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Readers and a writer side by side. SQLite does not wait for this, so that several first openers must."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def _plain(values: Mapping[str, Any]) -> list[Any]:
+    """Dicts as JSON, and texts without what names of files may hold but SQLite may not."""
+    return [
+        json.dumps(value)
+        if isinstance(value, dict)
+        else value.encode(errors="backslashreplace").decode()
+        if isinstance(value, str)
+        else value
+        for value in values.values()
+    ]

@@ -1,0 +1,1 @@
+"""From a recipe and images to trained networks and their predictions."""

@@ -1,0 +1,98 @@
+"""A network with its training images on the device: told rows and distortions, it looks them up in its own program.
+
+Comes in: a network, images, coefficients of `augment.draw`, maybe teachers. Pure Keras: every backend sees the same
+images.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from digit_recognizer.data.augmentation import sources
+
+_BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
+# TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
+_FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
+
+
+class Presented(keras.Model):  # type: ignore[misc]
+    """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
+
+    Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
+    learns what the `teachers`, networks for the same digits that are not trainable, say of the same distorted images
+    (Hinton, Vinyals, Dean 2015): their cross-entropy counts `teacher_weight` times as much as the label's.
+    """
+
+    def __init__(
+        self, network: Any, images: np.ndarray, teachers: Sequence[Any] = (), teacher_weight: float = 0.0
+    ) -> None:
+        super().__init__(name="presented")
+        self.network, self.teachers, self.teacher_weight = network, list(teachers), teacher_weight
+        frames = framed(images)
+        self.frames = self.add_weight(
+            frames.shape, lambda shape, dtype: frames, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
+        )
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        images = warp(self.frames, inputs["rows"], inputs["distortions"])
+        logits = self.network(images, training=training)
+        if training and self.teachers:
+            targets = opinion(self.teachers, images)
+            losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+            self.add_loss(self.teacher_weight * ops.mean(losses))
+        return logits
+
+
+def opinion(networks: Sequence[Any], images: Any) -> Any:
+    """Their probabilities, (n, 10), of (n, side, side, 1) images: the normalised geometric mean.
+
+    A network for smaller images sees the middle, one for larger ones paper around.
+    """
+    logits = [network(_cut(images, network.input_shape[1]), training=False) for network in networks]
+    return ops.softmax(sum(ops.log_softmax(own) for own in logits) / len(logits))
+
+
+def _cut(images: Any, side: int) -> Any:
+    edge = (side - images.shape[1]) // 2
+    if edge < 0:
+        return images[:, -edge:edge, -edge:edge]
+    return ops.pad(images, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+
+
+def framed(images: np.ndarray) -> np.ndarray:
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, paper around: what `warp` reads.
+
+    Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
+    all that lies around a point. 256 levels, as the CSV has them; a resized image is rounded to them.
+    """
+    around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
+    pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
+    four = [pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:]]
+    return np.stack(four, axis=-1).view(_FOUR_BYTES)[..., 0]
+
+
+def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
+    """The images `rows`, (n,) int, of `frames`, distorted: (n, side, side, 1) float32 in [0, 1].
+
+    As `augment.distorted`, in one bilinear gather.
+    """
+    width = frames.shape[-1]
+    side = width - 2 * _BORDER
+    source = ops.matmul(coefficients, sources(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
+    source = ops.clip(source, 0, width - 1)
+    corner = ops.cast(source, "int32")  # rounded down
+    part = source - ops.cast(corner, "float32")
+    down, right = part[:, 0], part[:, 1]
+    place = rows[:, None] * width**2 + corner[:, 0] * width + corner[:, 1]
+    four = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
+    upper = _ink(four, 0) + right * (_ink(four, 1) - _ink(four, 0))
+    lower = _ink(four, 2) + right * (_ink(four, 3) - _ink(four, 2))
+    return ops.reshape(upper + down * (lower - upper), (-1, side, side, 1)) / 255
+
+
+def _ink(four: Any, which: int) -> Any:
+    """One of the four pixels in four bytes, 0 to 255, as float32."""
+    return ops.cast(ops.bitwise_and(ops.right_shift(four, 8 * which), 255), "float32")

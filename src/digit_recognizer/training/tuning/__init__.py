@@ -1,0 +1,1 @@
+"""Sweeps: recipes drawn by Optuna, each trained as a run."""

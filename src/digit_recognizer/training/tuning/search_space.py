@@ -1,0 +1,178 @@
+"""The file of a sweep: a recipe, what is to be found out about it, and the table [space] of the fields that vary.
+
+Comes in: a TOML file. Goes out: a checked Space. Refuses to know Optuna, data and how values are drawn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from digit_recognizer.errors import InputError
+from digit_recognizer.recipes.recipe import OF_THE_RUN, Recipe, change, convert, type_of
+from digit_recognizer.recipes.toml import from_settings, plain, read_settings
+from digit_recognizer.tracking.run_dir import name_from
+
+OBJECTIVES = ("accuracy", "loss")
+_MOST = 10_000  # combinations that are listed
+_FOLDS = 3  # where the file names none: each row is judged once, at thrice the price of a holdout
+_EXAMPLE = "[space]\nlearning_rate = { low = 0.003, high = 0.03, log = true }\nbatch_size = [128, 256]"
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from `low` to `high`, both included; a whole one when they are."""
+
+    low: float
+    high: float
+    step: float | None = None  # None: any, or 1 for a whole number
+    log: bool = False  # drawn evenly on a logarithmic scale
+
+
+Axis = Range | tuple[Any, ...]  # or one of these values
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep tries. The objective is cross-validated: accuracy, to be raised, or log-loss, to be lowered.
+
+    Accuracy is the competition's measure. Log-loss tells small gains sooner, but only between recipes of the same
+    label smoothing: a network trained with it is made less certain of what it knows, and pays for that in log-loss
+    while its labels are the better ones.
+    """
+
+    name: str  # of the study: the file's, without .toml
+    file: Path
+    objective: str  # one of OBJECTIVES
+    recipe: Recipe  # for the fields that do not vary
+    axes: dict[str, Axis]  # by field
+
+
+def load(path: Path) -> Space:
+    """The space of a TOML file: a recipe's file with `objective` and a table [space] in it.
+
+    Raises InputError when the file is missing or not TOML, when a field is unknown or may not vary, and when any
+    combination in the space is no recipe.
+    """
+    settings = read_settings(path)
+    objective, table = settings.pop("objective", OBJECTIVES[0]), settings.pop("space", None)
+    name = name_from(path.stem)
+    if name != path.stem:
+        raise InputError(
+            f"{path}: expected a name of up to 60 letters, digits, '.', '_' or '-', which names the study. "
+            f"Rename it, perhaps to {name}.toml."
+        )
+    if objective not in OBJECTIVES:
+        raise InputError(f"{path}: objective: expected {' or '.join(OBJECTIVES)}, received {objective!r}.")
+    recipe = from_settings({"folds": _FOLDS, **settings}, path)
+    if not recipe.folds:
+        raise InputError(f"{path}: folds: expected 2 or more, received 0. A sweep is judged by cross-validation.")
+    if not isinstance(table, dict) or not table:
+        received = "nothing" if table is None or table == {} else repr(table)
+        raise InputError(
+            f"{path}: expected a table [space] of the fields to vary, received {received}. Such as\n{_EXAMPLE}"
+        )
+    try:
+        axes = {field: _axis(field, value) for field, value in table.items()}
+        _check_corners(recipe, axes)
+    except InputError as error:
+        raise InputError(f"{path}: [space] {error}") from None
+    return Space(name, path, objective, recipe, axes)
+
+
+def to_record(space: Space) -> dict[str, Any]:
+    """The space as values that JSON holds; two spaces are the same when their records are."""
+    axes = {field: asdict(axis) if isinstance(axis, Range) else list(axis) for field, axis in space.axes.items()}
+    return {"objective": space.objective, "recipe": recipe_record(space.recipe), "space": axes}
+
+
+def recipe_record(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as values that JSON holds and gives back the same."""
+    return {**asdict(recipe), "members": list(recipe.members)}
+
+
+def combinations(space: Space) -> list[dict[str, Any]] | None:
+    """Every combination of the space's values; None when there are more than can be listed."""
+    values = [_values(axis) for axis in space.axes.values()]
+    if prod(len(own) or _MOST + 1 for own in values) > _MOST:
+        return None
+    return [dict(zip(space.axes, own, strict=True)) for own in product(*values)]
+
+
+def _values(axis: Axis) -> Sequence[Any]:
+    """All values of an axis, none when there are more than can be listed."""
+    if not isinstance(axis, Range):
+        return axis
+    step = axis.step or (1 if isinstance(axis.low, int) else 0)
+    n = round((axis.high - axis.low) / step) + 1 if step else 0
+    return [axis.low + number * step for number in range(n)] if n <= _MOST else []
+
+
+def _axis(field: str, value: Any) -> Axis:
+    kind = type_of(field)
+    if field in OF_THE_RUN:
+        raise InputError(
+            f"{field}: expected a field of the training, received one that all trials share, so that they can be "
+            "compared. Set it outside [space]."
+        )
+    if isinstance(value, list):
+        choices = tuple(convert(field, choice) for choice in value)
+        if len(set(choices)) < max(2, len(choices)):
+            raise InputError(f"{field}: expected two different values or more, received {value!r}.")
+        return choices
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{field}: expected a list of values or {{ low = ..., high = ... }}, received {value!r}. "
+            "A value that does not vary stands outside [space]."
+        )
+    if kind not in (int, float):
+        raise InputError(f"{field}: expected a list of values, received a range. There is nothing between its values.")
+    return _range(field, value)
+
+
+def _range(field: str, given: dict[str, Any]) -> Range:
+    if not {"low", "high"} <= set(given) <= {"low", "high", "step", "log"}:
+        raise InputError(f"{field}: expected low and high, perhaps step or log, received {', '.join(given) or 'none'}.")
+    low, high = convert(field, given["low"]), convert(field, given["high"])
+    if not low < high:
+        raise InputError(f"{field}: expected low < high, received low = {low}, high = {high}.")
+    log, step = given.get("log", False), given.get("step")
+    if not isinstance(log, bool):
+        raise InputError(f"{field}: log: expected true or false, received {log!r}.")
+    if log and low <= 0:
+        raise InputError(f"{field}: expected low > 0 for log = true, received {low}. Raise it, or leave log out.")
+    if step is None:
+        return Range(low, high, None, log)
+    if log:
+        raise InputError(f"{field}: expected step or log, received both. Leave one out.")
+    if isinstance(step, bool) or not isinstance(step, type(low) if isinstance(low, int) else (int, float)) or step <= 0:
+        kind = "whole number" if isinstance(low, int) else "number"
+        raise InputError(f"{field}: step: expected a {kind} above 0, received {step!r}.")
+    if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
+        raise InputError(f"{field}: expected high = low + a multiple of step, received {low}, {high} and step {step}.")
+    return Range(low, high, step, False)
+
+
+def _check_corners(recipe: Recipe, axes: dict[str, Axis]) -> None:
+    """Raise InputError when some combination is no recipe.
+
+    What a recipe refuses besides a field's own range is a pair of values of which numbers count as zero or more: the
+    ends of each axis of numbers stand for all of it.
+    """
+    for values in product(*(_ends(axis) for axis in axes.values())):
+        settings = dict(zip(axes, values, strict=True))
+        try:
+            change(recipe, settings)
+        except InputError as error:
+            words = ", ".join(f"{field} {plain(value)}" for field, value in settings.items())
+            raise InputError(f"holds {words}: {error}") from None
+
+
+def _ends(axis: Axis) -> tuple[Any, ...]:
+    if isinstance(axis, Range):
+        return axis.low, axis.high
+    numbers = all(isinstance(choice, (int, float)) for choice in axis)
+    return (min(axis), max(axis)) if numbers else axis

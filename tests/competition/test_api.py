@@ -1,0 +1,489 @@
+"""The real kaggle client, in its real child process, against a stand-in for Kaggle on this machine."""
+
+import io
+import os
+import re
+import sys
+import traceback
+import zipfile
+
+import pytest
+
+import kaggle_stand_in
+from digit_recognizer.competition import api, client
+from digit_recognizer.competition.api import allowance, check_access, download, wait_for_score
+from digit_recognizer.errors import InputError, RunError
+from kaggle_stand_in import ALLOWANCE_USED, KEY, SIGNATURE, STORE, TOKEN, USERNAME, Entry
+
+ANSWERS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6]
+CONTENTS = {
+    "train.csv": b"label,pixel0\n7,0\n",
+    "test.csv": b"pixel0\n0\n",
+    "sample_submission.csv": b"ImageId,Label\n",
+}
+COLD = client.CHILD  # the real child process, before any is warm
+CANARIES = (KEY, TOKEN, SIGNATURE, "canary-expired")
+
+
+def zipped(contents, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home without credentials, and an environment without Kaggle."""
+    for name in list(os.environ):
+        if name.upper().startswith(("KAGGLE", "XDG_CONFIG")):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def kaggle(home, tmp_path, monkeypatch, capfd, warm_client):
+    """A stand-in that knows the account set in the environment; afterwards no secret may lie anywhere."""
+    with kaggle_stand_in.kaggle_stand_in(ANSWERS, zipped(CONTENTS)) as stand_in:
+        for name, value in {**stand_in.environment, "KAGGLE_USERNAME": USERNAME, "KAGGLE_KEY": KEY}.items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and home not in path.parents]
+    out, err = capfd.readouterr()
+    assert not any(canary in out + err for canary in CANARIES)
+    assert not any(canary.encode() in data for canary in CANARIES for data in files)
+    assert "kaggle" not in sys.modules  # the client never was in this process
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Eleven of twelve labels right."""
+    return submission(tmp_path, [*ANSWERS[:-1], 5])
+
+
+def submission(folder, labels):
+    folder.mkdir(exist_ok=True)
+    path = folder / "submission.csv"
+    path.write_bytes(b"ImageId,Label\n" + b"".join(b"%d,%d\n" % row for row in enumerate(labels, start=1)))
+    return path
+
+
+def submit(file, *arguments, **options):
+    return api.submit(file.read_bytes(), file.name, *arguments, **options)
+
+
+def entry(labels_sha, ref=900):
+    return Entry(ref, f"from elsewhere run r0 sha {labels_sha[:12]}", "x.csv", b"", 0, ("COMPLETE", "0.50000", ""))
+
+
+def failure(function, *arguments, **options) -> str:
+    """The message of the RunError that must come: one line without a secret, the traceback included."""
+    with pytest.raises(RunError) as caught:
+        function(*arguments, **options)
+    everything = "".join(traceback.format_exception(caught.value))
+    assert not any(canary in everything for canary in CANARIES)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 1200
+    return message
+
+
+# Sending
+
+
+def test_a_file_is_sent_and_scored(kaggle, file):
+    told = []
+    upload = submit(file, "first try", "r1", told.append)
+    assert (upload.ref, upload.status, upload.public_score, upload.already_sent) == (1001, "PENDING", None, False)
+    assert upload.description == f"first try run r1 sha {upload.sha256[:12]}" == kaggle.entries[0].description
+    assert kaggle.entries[0].data == file.read_bytes()
+    assert kaggle.entries[0].file_name == "submission.csv"
+    scored = wait_for_score(upload, told.append, pace=0)
+    assert (scored.ref, scored.status) == (1001, "COMPLETE")
+    assert f"{scored.public_score:.5f}" == kaggle.entries[0].result[1]
+    assert len(told) == 2
+
+
+def test_a_file_is_sent_once_however_often_it_is_submitted(kaggle, file):
+    first = submit(file, "first", "r1")
+    second = submit(file, "second", "r2")
+    assert second.already_sent
+    assert (second.ref, second.sha256, second.description) == (first.ref, first.sha256, first.description)
+    assert len(kaggle.entries) == 1
+    third = submit(file, "third", "r3", again=True)
+    assert (third.ref, third.already_sent) == (1002, False)
+
+
+def test_a_file_sent_long_ago_is_found_on_a_later_page(kaggle, file):
+    first = submit(file, "first", "r1")
+    kaggle.entries += [entry("0" * 64, ref) for ref in range(2000, 2005)]
+    kaggle.page_size = 2
+    assert submit(file, "again", "r2").ref == first.ref
+
+
+@pytest.mark.parametrize("run", ["x-basic", "bearer", "0123456789abcdef0123456789abcdef0"])
+def test_a_run_whose_name_looks_like_a_secret_is_found_again(kaggle, file, run):
+    first = submit(file, "https://example.org/?a=b", run)
+    assert submit(file, "", run).ref == first.ref
+    assert len(kaggle.entries) == 1
+
+
+def test_another_files_mark_inside_a_message_is_not_this_files(kaggle, file, tmp_path):
+    first = submit(file, "first", "r1")
+    submit(submission(tmp_path / "other", ANSWERS), f"like {first.description}", "r2")
+    assert submit(file, "again", "r1").ref == first.ref
+
+
+def test_the_mark_survives_a_long_message():
+    description = api.describe("long\nmessage " * 100, "20260801-120000-lenet5", "ab" * 32)
+    assert len(description) <= 200
+    assert description.endswith(" run 20260801-120000-lenet5 sha abababababab")
+    assert description.isprintable()
+
+
+CLEAR_REFUSALS = {
+    "CreateSubmission": [
+        (401, "KAGGLE_USERNAME and KAGGLE_KEY are wrong or expired"),
+        (403, "accept the rules .* verify the account .* spelling"),
+        (404, "accept the rules .* verify the account .* spelling"),
+        (429, "too many requests: try again in a few minutes"),
+        ((400, ALLOWANCE_USED), r"allowance is used up \(0 sent today\); it starts anew at 00:00 UTC.*today, please"),
+        ((400, "Bad token"), 'answered 400: correct that and try again. Kaggle says: "Bad token"'),
+    ],
+    "StartSubmissionUpload": [(500, "try again later"), ("html", "not understood")],
+    "PUT": [(500, "did not accept the upload. Submit again")],
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "words"),
+    [(call, fault, words) for call, faults in CLEAR_REFUSALS.items() for fault, words in faults],
+)
+def test_a_refusal_is_told_with_its_cure_and_nothing_is_entered(kaggle, file, call, fault, words):
+    kaggle.fail(call, fault)
+    message = failure(submit, file, "", "r1", pace=0)
+    assert message.startswith("submission.csv was not entered. ")
+    assert re.search(words, message), message
+    assert kaggle.entries == []
+    assert kaggle.requests.count("CreateSubmission") == (call == "CreateSubmission")
+
+
+def test_the_allowance_is_enforced_and_told(kaggle, file):
+    kaggle.entries = [entry("0" * 64, ref) for ref in range(5)]
+    message = failure(submit, file, "", "r1")
+    assert "allowance is used up (5 sent today); it starts anew at 00:00 UTC" in message
+    assert len(kaggle.entries) == 5
+
+
+@pytest.mark.parametrize("fault", ["500 after", "lost", "html", "slow"])
+def test_an_entry_whose_answer_was_lost_is_found_and_not_sent_again(kaggle, file, monkeypatch, fault):
+    monkeypatch.setitem(client.SECONDS, "submit", 3.0)
+    kaggle.fail("CreateSubmission", fault)
+    told = []
+    upload = submit(file, "", "r1", told.append, pace=0)
+    assert (upload.ref, upload.status, upload.already_sent) == (1001, "PENDING", False)
+    assert "no clear answer" in told[-1]
+    assert kaggle.requests.count("CreateSubmission") == len(kaggle.entries) == 1
+
+
+def test_a_lost_second_entry_is_not_confused_with_the_first(kaggle, file):
+    submit(file, "", "r1")
+    kaggle.fail("CreateSubmission", "lost")
+    assert submit(file, "", "r1", again=True, pace=0).ref == 1002
+
+
+def test_what_is_not_found_is_not_resent_unless_told_so(kaggle, file):
+    kaggle.fail("CreateSubmission", 500, None)
+    message = failure(submit, file, "", "r1", pace=0)
+    assert "its list does not show it. The file was not resent" in message
+    assert "its list does not show it" not in failure(submit, file, "", "r1", unclear=True, pace=0)
+    assert kaggle.requests.count("CreateSubmission") == 1
+    assert submit(file, "", "r1", unclear=True, again=True).ref == 1001
+
+
+def test_what_may_have_been_sent_is_looked_for_first(kaggle, file):
+    first = submit(file, "", "r1")
+    assert submit(file, "", "r1", unclear=True).ref == first.ref
+
+
+def test_an_upload_is_tried_again_and_its_entry_created_once(kaggle, file):
+    kaggle.fail("StartSubmissionUpload", 429, "lost", None)
+    kaggle.fail("PUT", 503, None)
+    steps = []
+    upload = submit(file, "", "r1", on_step=lambda status, description: steps.append(status), pace=0)
+    assert (upload.ref, steps) == (1001, ["UPLOADING", "CREATING"])
+    assert kaggle.requests.count("StartSubmissionUpload") == 4
+    assert kaggle.requests.count("CreateSubmission") == len(kaggle.entries) == 1
+
+
+def test_as_long_as_kaggle_asks_is_waited_and_no_longer(kaggle, file, monkeypatch):
+    paused = []
+    monkeypatch.setattr(api.time, "sleep", paused.append)
+    kaggle.retry_after = "60"
+    kaggle.fail("StartSubmissionUpload", 429, None)
+    submit(file, "", "r1")
+    assert paused == [60.0]
+    kaggle.retry_after = "Fri, 31 Dec 2100 23:59:59 GMT"
+    kaggle.fail("ListSubmissions", 429, None)
+    assert "too many requests" in failure(submit, file, "", "r1")
+    assert paused == [60.0]
+    kaggle.retry_after = "soon"
+    kaggle.fail("ListSubmissions", 429, None)
+    assert submit(file, "", "r1").already_sent
+    assert 1 <= paused[1] <= 3
+
+
+def test_no_entry_is_created_when_the_step_before_it_fails(kaggle, file):
+    def stop(status, description):
+        if status == "CREATING":
+            raise RunError("the ledger is full")
+
+    assert failure(submit, file, "", "r1", on_step=stop) == "the ledger is full"
+    assert "PUT" in kaggle.requests
+    assert "CreateSubmission" not in kaggle.requests
+
+
+def test_an_unclear_outcome_with_an_unreadable_list_is_told_as_such(kaggle, file):
+    kaggle.fail("CreateSubmission", "lost")
+    kaggle.fail("ListSubmissions", None, 503)
+    assert "its list cannot be read. The file was not resent" in failure(submit, file, "", "r1", pace=0)
+    kaggle.fail("ListSubmissions", None)
+    assert submit(file, "", "r1", unclear=True).already_sent
+    assert len(kaggle.entries) == 1
+
+
+def test_nothing_is_sent_when_the_list_cannot_be_read_first(kaggle, file):
+    kaggle.fail("ListSubmissions", 500)
+    message = failure(submit, file, "", "r1", pace=0)
+    assert "was not sent, as Kaggle's list could not be read first" in message
+    assert set(kaggle.requests) == {"ListSubmissions"}
+
+
+# Waiting
+
+
+def test_a_score_that_takes_too_long_leaves_the_entry_pending(kaggle, file):
+    kaggle.polls = 1000
+    upload = submit(file, "", "r1")
+    assert wait_for_score(upload, limit_seconds=0.5) == upload
+
+
+def test_passing_troubles_do_not_end_the_waiting(kaggle, file):
+    upload = submit(file, "", "r1")
+    kaggle.fail("GetSubmission", 500, 429, "lost", None)
+    assert wait_for_score(upload, pace=0).status == "COMPLETE"
+
+
+def test_an_account_that_is_not_known_any_more_ends_the_waiting(kaggle, file):
+    upload = submit(file, "", "r1")
+    kaggle.fail("GetSubmission", 401)
+    assert "Entry 1001 was sent, but its score cannot be read" in failure(wait_for_score, upload, pace=0)
+
+
+def test_a_file_kaggle_cannot_score_is_an_error_with_its_reason(kaggle, tmp_path):
+    upload = submit(submission(tmp_path, ANSWERS[:-2]), "", "r1")
+    judged = wait_for_score(upload, pace=0)
+    assert judged.status == "ERROR"
+    assert judged.error == "Unable to find 2 required key values in the 'ImageId' column"
+
+
+def test_hostile_words_of_kaggle_become_one_harmless_line(kaggle, file):
+    upload = submit(file, "", "r1")
+    hostile = f"\x1b[2J{KEY}\r\n\u202e Authorization: Bearer {TOKEN} {STORE}/x?X-Signature={SIGNATURE} " + "a!" * 9000
+    kaggle.entries[0].result = ("ERROR", "", hostile)
+    message = wait_for_score(upload, pace=0).error
+    assert f"[2J[hidden] Authorization: Bearer [hidden] {STORE}/x?[hidden] a!a!" in message
+
+
+# Asking
+
+
+def test_the_allowance_is_read(kaggle, file):
+    assert allowance() == api.Allowance(0, 0, 5)
+    assert not allowance().exhausted
+
+
+def test_a_server_without_an_allowance_is_no_error(kaggle):
+    kaggle.fail("GetSubmissionLimits", 404)
+    assert allowance() is None
+    assert check_access().allowance is None
+
+
+def test_an_account_that_never_entered_has_not_used_up_anything():
+    assert not api.Allowance(0, 0, 0).exhausted
+    assert api.Allowance(5, 9, 0).exhausted
+
+
+def test_access_is_told_with_the_name_of_the_account(kaggle, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    assert check_access() == api.Access(USERNAME, True, api.Allowance(0, 0, 5))
+
+
+def test_rules_not_accepted_is_an_answer_of_the_access_check(kaggle):
+    kaggle.fail("DownloadDataFile", 403)
+    assert not check_access().allowed
+
+
+def test_an_expired_token_is_told_together_with_what_it_shadows(kaggle, home, monkeypatch):
+    (home / ".kaggle").mkdir(parents=True)
+    (home / ".kaggle/kaggle.json").write_text(f'{{"username": "{USERNAME}", "key": "{KEY}"}}')
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "canary-expired")
+    message = failure(check_access)
+    assert "KAGGLE_API_TOKEN are wrong or expired" in message
+    assert "or remove them and ~/.kaggle/kaggle.json will be used" in message
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    assert check_access().username == USERNAME
+
+
+def test_all_credentials_are_named_in_the_clients_order(home, monkeypatch):
+    assert client.all_credentials() == []
+    assert client.find_credentials() is None
+    folder = home / ".kaggle"
+    folder.mkdir(parents=True)
+    (folder / "credentials.json").write_text('{"refresh_token": "r"}')
+    (folder / "kaggle.json").write_text('{"username": "u", "key": "k"}')
+    (folder / "access_token").write_text("token\n")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "token")
+    monkeypatch.setenv("KAGGLE_USERNAME", "u")
+    monkeypatch.setenv("KAGGLE_KEY", "k")
+    names = ["KAGGLE_API_TOKEN", "~/.kaggle/access_token", "KAGGLE_USERNAME and KAGGLE_KEY"]
+    assert client.all_credentials() == [*names, "~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"]
+    (folder / "kaggle.json").write_text("[]")
+    (folder / "access_token").write_text("")
+    assert client.all_credentials() == [names[0], names[2], "~/.kaggle/credentials.json"]
+
+
+def test_without_credentials_no_process_is_started(monkeypatch):
+    monkeypatch.setattr(client, "CHILD", "never started")
+    with pytest.raises(InputError, match="No Kaggle credentials found"):
+        check_access()
+
+
+# The child process
+
+
+def test_no_network_is_told_as_such(kaggle, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    message = failure(check_access)
+    assert "No connection to Kaggle (ProxyError): check network, proxy and certificates" in message
+
+
+def test_a_call_that_never_ends_is_ended(kaggle, monkeypatch):
+    monkeypatch.setattr(client, "READ_SECONDS", 1.5)
+    kaggle.fail("GetSubmissionLimits", "slow")
+    assert "did not answer in time" in failure(allowance)
+
+
+def test_stray_variables_do_not_reach_the_client(kaggle, file, monkeypatch, tmp_path):
+    monkeypatch.setenv("VERBOSE", "1")  # the client would print its headers
+    monkeypatch.setenv("VERBOSE_OUTPUT", "1")
+    monkeypatch.setenv("KAGGLE_PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("KAGGLE_COMPETITION", "titanic")
+    upload = wait_for_score(submit(file, "", "r1"), pace=0)
+    assert upload.status == "COMPLETE"
+    download(tmp_path / "data")
+    assert not (tmp_path / "elsewhere").exists()
+    assert not {"VERBOSE", "KAGGLE_PATH"} & set(client._environment("empty"))
+
+
+def test_a_home_that_cannot_be_written_is_no_hindrance(kaggle, home):
+    home.write_text("a file, so that no folder can be made in it")
+    assert check_access().allowed
+
+
+def test_a_working_client_leaves_no_folder_in_the_home(kaggle, home):
+    assert check_access().allowed
+    assert not home.exists()
+
+
+def test_files_beside_the_user_are_not_imported(kaggle, tmp_path, monkeypatch):
+    (tmp_path / "kaggle.py").write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(client, "CHILD", COLD)
+    assert check_access().allowed
+
+
+def test_a_client_that_cannot_be_imported_is_told_as_such(kaggle, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "kaggle.py").write_text("raise ImportError('half installed')")
+    monkeypatch.setattr(client, "CHILD", COLD)
+    assert "The kaggle client failed (ImportError: half installed)" in failure(check_access)
+
+
+def test_a_child_that_dies_is_told_as_such(kaggle, file, tmp_path, monkeypatch):
+    child = tmp_path / "child.py"
+    child.write_text("import sys; print('no json'); sys.exit(3)")
+    monkeypatch.setattr(client, "CHILD", child)
+    assert "The kaggle client failed (crash: exit code 3)" in failure(check_access)
+
+
+def test_a_child_that_dies_before_it_may_create_is_looked_for(kaggle, file, tmp_path, monkeypatch):
+    child = tmp_path / "child.py"
+    child.write_text(
+        "import json, os, sys\n"
+        "order = json.loads(sys.stdin.readline())\n"
+        "if order['call'] == 'submit':\n"
+        "    os.close(0)\n"
+        "    print(json.dumps({'stage': 'create'}), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "print(json.dumps({'ok': []}))\n"
+    )
+    monkeypatch.setattr(client, "CHILD", child)
+    assert "its list does not show it" in failure(submit, file, "", "r1", pace=0)
+
+
+# Downloading
+
+
+def test_the_files_are_downloaded_and_nothing_else_is_left(kaggle, tmp_path):
+    told = []
+    assert download(tmp_path / "data", told.append) == tmp_path / "data"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == CONTENTS
+    assert len(told) == 1
+
+
+def test_a_refused_download_leaves_nothing(kaggle, tmp_path):
+    kaggle.fail("DownloadDataFiles", 403)
+    assert "accept the rules" in failure(download, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_nothing_is_downloaded_to_where_nothing_can_be_written(kaggle, tmp_path):
+    (tmp_path / "data").write_text("a file in its place")
+    assert "Choose another" in failure(download, tmp_path / "data")
+    assert kaggle.requests == []
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+GOOD_ZIP = zipped(CONTENTS, zipfile.ZIP_STORED)
+BAD_ZIPS = {
+    "cut short": GOOD_ZIP[:-40],
+    "one bit of train.csv": flipped(GOOD_ZIP, GOOD_ZIP.index(b"pixel0")),
+    "one bit of the last file": flipped(GOOD_ZIP, GOOD_ZIP.index(b"ImageId")),
+    "a web page": b"<html>Please log in</html>",
+    "nothing": b"",
+    "a file missing": zipped({name: CONTENTS[name] for name in ("train.csv", "test.csv")}),
+    "a file more": zipped({**CONTENTS, "readme.txt": b""}),
+    "a way out": zipped({"../" + name: data for name, data in CONTENTS.items()}),
+    "a bomb": zipped({**CONTENTS, "test.csv": bytes(200_000_000)}),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_ZIPS)
+def test_a_zip_that_is_not_whole_and_as_expected_leaves_the_old_files_as_they_were(kaggle, tmp_path, fault):
+    kaggle.zip_bytes = BAD_ZIPS[fault]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.csv").write_bytes(b"old")
+    message = failure(download, folder)
+    assert "Kaggle's zip cannot be used" in message
+    assert "Nothing was written; download again" in message
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"train.csv": b"old"}

@@ -1,0 +1,250 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
+from digit_recognizer.data.csv_reader import N_CACHED, CsvFile, parse_plain, read_test, read_train
+from digit_recognizer.data.sources import find
+from digit_recognizer.errors import InputError
+from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, values, with_cell, written
+
+TRAIN, TEST = kaggle_train(), kaggle_test()
+
+
+def test_the_values_read_are_the_values_written(tmp_path):
+    n = 200
+    train = read_train(written(tmp_path, kaggle_train(n)))
+    test = read_test(written(tmp_path, kaggle_test(n)))
+    assert train.pixels.dtype == train.labels.dtype == test.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(train.pixels, values(n)[:, 1:])
+    np.testing.assert_array_equal(train.labels, values(n)[:, 0])
+    np.testing.assert_array_equal(test.pixels, values(n, seed=1)[:, 1:])
+
+
+SMALL = {TRAIN_COLUMNS: kaggle_train(11), TEST_COLUMNS: kaggle_test(3)}
+# fmt: off
+GOOD_CELLS = ["0", "9", "00", "007", "10", "99", "100", "199", "200", "255", "0255", "1.0", '"1"', " 1"]
+LARGE_CELLS = ["256", "260", "299", "300", "511", "999", "1000", "4294967296", "18446744073709551617"]
+ODD_CELLS = [
+    "", '""', '"', " ", "1.", ".0", "0.5", "-0", "+1", "1e1", "nan", "NA", "inf", "True", "x", "0x1", "1_0", "²", "٣"
+]
+# fmt: on
+CELLS = st.sampled_from(GOOD_CELLS + LARGE_CELLS + ODD_CELLS)
+PIECES = st.one_of(
+    CELLS.map(str.encode), st.sampled_from([b",", b"\n", b"\r", b'"', b" ", b"\0"]), st.binary(max_size=4)
+)
+
+
+def same_or_declined(data: bytes, columns: tuple[str, ...]) -> None:
+    """What the plain parser takes, the careful reader takes too, and reads the same in it."""
+    plain = parse_plain(data, columns)
+    if plain is not None:
+        np.testing.assert_array_equal(plain, read_carefully(data, columns, "data"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(columns=st.sampled_from(list(SMALL)), draw=st.data())
+def test_the_plain_parser_declines_or_agrees_after_cells_were_replaced(columns, draw):
+    data = SMALL[columns]
+    for _ in range(draw.draw(st.integers(1, 3))):
+        line = draw.draw(st.integers(2, data.count(b"\n")))
+        n_cells = data.split(b"\n")[line - 1].count(b",") + 1
+        data = with_cell(data, line, draw.draw(st.integers(0, n_cells - 1)), draw.draw(CELLS))
+    same_or_declined(data[: len(data) - draw.draw(st.integers(0, 1))], columns)
+
+
+@settings(max_examples=300, deadline=None)
+@given(columns=st.sampled_from(list(SMALL)), draw=st.data())
+def test_the_plain_parser_declines_or_agrees_after_two_changes_that_keep_the_length(columns, draw):
+    data = bytearray(SMALL[columns])
+    start = data.index(b"\n") + 1
+    less, more = sorted(draw.draw(st.integers(start, len(data) - 1)) for _ in range(2))
+    added = draw.draw(st.sampled_from([b" ", b"0", b"+", b"-", b"\n", b"\r", b"\x0b", b"\0", b'"', b","]))
+    data[more:more] = added
+    del data[less]
+    same_or_declined(bytes(data), columns)
+    data = bytearray(SMALL[columns])
+    data[more:more] = added
+    same_or_declined(bytes(data[:-1]), columns)  # without the last line end_or_declined(data, columns)
+
+
+@settings(max_examples=300, deadline=None)
+@given(columns=st.sampled_from(list(SMALL)), draw=st.data())
+def test_the_plain_parser_declines_or_agrees_after_bytes_were_replaced(columns, draw):
+    data = SMALL[columns]
+    for _ in range(draw.draw(st.integers(1, 3))):
+        start = draw.draw(st.integers(0, len(data)))
+        stop = start + draw.draw(st.sampled_from([0, 1, 2, 4, 1000]))
+        data = data[:start] + draw.draw(PIECES) + data[stop:]
+    same_or_declined(data, columns)
+
+
+def test_a_fault_is_noticed_in_whichever_line_it_lies():
+    data = kaggle_train(300)
+    assert parse_plain(data, TRAIN_COLUMNS) is not None
+    for line in range(2, 302, 15):
+        assert parse_plain(with_cell(data, line, 784, "256"), TRAIN_COLUMNS) is None
+        assert parse_plain(with_cell(data, line, 1, "0,0"), TRAIN_COLUMNS) is None
+
+
+def test_a_file_of_line_ends_takes_no_memory():
+    header = ",".join(TRAIN_COLUMNS).encode()
+    assert parse_plain(header + b"\n" * 50_000_000, TRAIN_COLUMNS) is None
+
+
+@pytest.mark.parametrize("name", ["train.zip", "train.csv.gz", "train.xz", "train.zst", "train.bz2", "train.tar"])
+def test_a_plain_file_is_read_whatever_its_name_promises(tmp_path, name):
+    (tmp_path / name).write_bytes(TRAIN)
+    assert read_train(CsvFile(tmp_path / name)).labels.tolist() == values()[:, 0].tolist()
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.csv: not found"):
+        read_train(CsvFile(tmp_path / "nowhere.csv"))
+    with pytest.raises(InputError, match="received a folder"):
+        read_train(CsvFile(tmp_path))
+
+
+def test_a_zip_member_reads_like_the_file_and_has_its_fingerprint(tmp_path):
+    packed = CsvFile(kaggle_zip(tmp_path / "x.zip", train=TRAIN, test=TEST), "train.csv")
+    from_zip, from_file = read_train(packed), read_train(written(tmp_path, TRAIN))
+    np.testing.assert_array_equal(from_zip.pixels, from_file.pixels)
+    assert from_zip.fingerprint == from_file.fingerprint
+    assert str(packed) == str(tmp_path / "x.zip" / "train.csv")
+
+
+def test_a_fault_in_a_zip_member_is_told_with_zip_and_member(tmp_path):
+    packed = CsvFile(kaggle_zip(tmp_path / "x.zip", train=with_cell(TRAIN, 3, 7, "300")), "train.csv")
+    with pytest.raises(InputError, match=r"x\.zip.train\.csv"):
+        read_train(packed)
+
+
+def test_a_missing_member_is_named(tmp_path):
+    packed = kaggle_zip(tmp_path / "x.zip", test=TEST)
+    with pytest.raises(InputError, match="no such member"):
+        read_train(CsvFile(packed, "train.csv"), cache=tmp_path)
+
+
+def test_a_damaged_zip_gives_the_same_values_or_an_input_error(tmp_path):
+    path = kaggle_zip(tmp_path / "x.zip", train=TRAIN)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for place in [*range(30), *rng.integers(30, len(whole), 100), *range(len(whole) - 100, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            np.testing.assert_array_equal(read_train(CsvFile(path, "train.csv")).labels, values()[:, 0])
+        except InputError:
+            n_refused += 1
+    assert n_refused > 100
+
+
+def test_a_zip_cut_short_is_an_input_error(tmp_path):
+    path = kaggle_zip(tmp_path / "x.zip", train=TRAIN)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="damaged"):
+        read_train(CsvFile(path, "train.csv"))
+
+
+@pytest.mark.parametrize("cell", ["256", "300", "999", "4294967296", "65536", "65541", "100000"])
+def test_a_value_that_some_pandas_would_wrap_is_refused(tmp_path, cell):
+    with pytest.raises(InputError, match=rf"line 3, column pixel4.*received '{cell}'"):
+        read_train(written(tmp_path, with_cell(TRAIN, 3, 5, cell)))
+
+
+def cache_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.npy"))
+
+
+@pytest.mark.parametrize("read", [read_train, read_test])
+def test_a_second_read_comes_from_the_cache_and_is_the_same(tmp_path, read):
+    file = written(tmp_path, TRAIN if read is read_train else TEST)
+    first = read(file, tmp_path / "cache")
+    [path] = cache_files(tmp_path / "cache")
+    age = path.stat().st_mtime_ns
+    second = read(file, tmp_path / "cache")
+    assert path.stat().st_mtime_ns == age
+    assert first.fingerprint == second.fingerprint
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert getattr(first, "labels", np.empty(0)).tolist() == getattr(second, "labels", np.empty(0)).tolist()
+
+
+def test_the_cache_really_is_what_is_read_and_a_zip_is_not_inflated_for_it(tmp_path):
+    path = kaggle_zip(tmp_path / "x.zip", train=TRAIN)
+    read_train(CsvFile(path, "train.csv"), tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="damaged"):
+        read_train(CsvFile(path, "train.csv"))
+    assert read_train(CsvFile(path, "train.csv"), tmp_path).labels.tolist() == values()[:, 0].tolist()
+
+
+def test_changed_content_is_read_anew(tmp_path):
+    read_train(written(tmp_path, TRAIN), tmp_path)
+    changed = read_train(written(tmp_path, with_cell(TRAIN, 2, 1, "77")), tmp_path)
+    assert changed.pixels[0, 0] == 77
+
+
+def test_a_file_that_turned_bad_is_refused_although_the_good_one_is_cached(tmp_path):
+    read_train(written(tmp_path, TRAIN), tmp_path)
+    with pytest.raises(InputError):
+        read_train(written(tmp_path, TRAIN[:-1]), tmp_path)
+
+
+def test_train_cached_is_not_taken_for_test(tmp_path):
+    file = written(tmp_path, TRAIN)
+    read_train(file, tmp_path)
+    with pytest.raises(InputError, match=r"in the place of test\.csv"):
+        read_test(file, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: b"",
+        lambda raw: raw[:-1],
+        lambda raw: raw[: len(raw) // 2],
+        lambda raw: bytes(len(raw)),
+        lambda raw: raw[:5000] + bytes([raw[5000] ^ 4]) + raw[5001:],
+        lambda raw: raw[:20] + bytes([raw[20] ^ 1]) + raw[21:],
+        lambda raw: b"something else",
+    ],
+)
+def test_a_damaged_cache_file_is_not_used_but_replaced(tmp_path, damage):
+    file = written(tmp_path, TRAIN)
+    expected = read_train(file, tmp_path).pixels
+    [path] = cache_files(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    np.testing.assert_array_equal(read_train(file, tmp_path).pixels, expected)
+    assert path.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_or_read_is_no_error(tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    for _ in range(2):
+        table = read_train(written(tmp_path, TRAIN), tmp_path / "cache")
+    assert table.labels.tolist() == values()[:, 0].tolist()
+
+
+def test_old_cache_files_do_not_pile_up(tmp_path):
+    for seed in range(N_CACHED + 3):
+        read_train(written(tmp_path, kaggle_train(seed=seed)), tmp_path)
+    assert len(cache_files(tmp_path)) == N_CACHED
+
+
+@pytest.mark.real
+def test_the_real_files_are_plain_and_read_as_the_careful_reader_reads_them(tmp_path, real_data):
+    source = find(real_data)
+    with source.test.opened() as (_, content):
+        data = bytes(content())
+    np.testing.assert_array_equal(parse_plain(data, TEST_COLUMNS), read_carefully(data, TEST_COLUMNS, "test.csv"))
+    train = read_train(source.train, tmp_path)
+    assert train.pixels.shape == (42_000, 784)
+    np.testing.assert_array_equal(read_train(source.train, tmp_path).pixels, train.pixels)

@@ -1,0 +1,193 @@
+"""Images some thousand at a time: what is plain is read as the careful reader does, and what is not is judged alike."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer.data import stream
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, judge
+from digit_recognizer.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (7, 784), dtype=np.uint8)
+HEADER = ",".join(TEST_COLUMNS).encode() + b"\n"
+ROWS = [b",".join(b"%d" % value for value in row) + b"\n" for row in PIXELS.tolist()]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Few bytes at a time, so that a small file has many chunks and blocks."""
+    monkeypatch.setattr(stream, "_BLOCK", 5_000)
+    monkeypatch.setattr(stream, "ROWS", 2)
+    monkeypatch.setattr(stream, "_LONGEST", 190_000)
+
+
+def read(content, after=0, name="images"):
+    Path(name).write_bytes(content)
+    found = list(stream.read(Path(name), after))
+    ids = [number for chunk in found for number in chunk.ids.tolist()]
+    pixels = np.concatenate([chunk.pixels for chunk in found])
+    return ids, pixels, [bad for chunk in found for bad in chunk.bad]
+
+
+def npy(array):
+    np.save("made.npy", array)
+    return Path("made.npy").read_bytes()
+
+
+def csv_of(*rows):
+    return HEADER + b"".join(rows)
+
+
+@pytest.mark.usefixtures("workplace", "small")
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lambda: csv_of(*ROWS),
+        lambda: gzip.compress(csv_of(*ROWS)),
+        lambda: gzip.compress(csv_of(*ROWS[:3])) + gzip.compress(b"".join(ROWS[3:])),
+        lambda: csv_of(*ROWS).replace(b"\n", b"\r\n"),
+        lambda: csv_of(*ROWS).replace(b"\n", b"\r"),
+        lambda: b"\xef\xbb\xbf" + csv_of(*ROWS) + b"\n \n  \r\n ",
+        lambda: csv_of(*ROWS).replace(b",0", b",000").replace(b",7,", b', "7.0",'),
+        lambda: b"label," + csv_of(*(b"9," + row for row in ROWS)),
+        lambda: npy(PIXELS),
+        lambda: npy(PIXELS.reshape(-1, 28, 28)),
+        lambda: npy(PIXELS.reshape(-1, 28, 28, 1)),
+    ],
+    ids=[
+        "plain",
+        "gzip",
+        "gzip of parts",
+        "CRLF",
+        "CR",
+        "BOM, empty end",
+        "variants",
+        "labelled",
+        "npy",
+        "npy of images",
+        "npy of images with a channel",
+    ],
+)
+@pytest.mark.parametrize("after", [0, 1, 4, 6])
+def test_the_same_images_come_from_every_form_and_from_any_row_on(packed, after):
+    ids, pixels, bad = read(packed(), after)
+    assert ids == list(range(after + 1, 8))
+    assert np.array_equal(pixels, PIXELS[after:])
+    assert not bad
+
+
+@pytest.mark.usefixtures("workplace", "small")
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (b"1,2\n", "line 4: expected 784 values, received 2"),
+        (b"\n", "line 4: expected 784 values, received none"),
+        (b"256" + ROWS[0][ROWS[0].index(b",") :], "line 4, column pixel0: .* received '256'"),
+        (b"-1" + ROWS[0][ROWS[0].index(b",") :], "line 4, column pixel0: .* received '-1'"),
+        (b'"' + ROWS[0], "line 4: expected values between commas, received broken quotes"),
+        (ROWS[0][:-1] + b",1\n", "line 4: expected 784 values, received 785"),
+    ],
+)
+def test_a_bad_row_is_told_by_its_line_and_the_others_are_read(row, fault, request):
+    ids, pixels, [bad] = read(csv_of(*ROWS[:2], row, *ROWS[3:]))
+    assert ids == [1, 2, 4, 5, 6, 7]
+    assert np.array_equal(pixels, np.delete(PIXELS, 2, axis=0))
+    assert (bad.row, bad.content) == (3, row[:-1])
+    with pytest.raises(AssertionError, match=fault):
+        raise AssertionError("; ".join(bad.faults))
+
+
+@pytest.mark.usefixtures("workplace", "small")
+def test_many_bad_rows_come_some_at_a_time():
+    Path("images").write_bytes(csv_of(*[b"\n" * 999 + ROWS[0]] * 200))
+    found = list(stream.read(Path("images")))
+    assert sum(len(chunk.bad) for chunk in found) == 200 * 999
+    assert max(len(chunk.bad) for chunk in found) < 30_000
+    assert found[-1].ids.tolist() == [200_000]
+
+
+@pytest.mark.usefixtures("workplace", "small")
+def test_long_rows_are_bad_alone_and_come_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(stream, "ROWS", 99)
+    monkeypatch.setattr(stream, "_MOST_BAD", 200_000)
+    Path("images").write_bytes(csv_of(*ROWS, *[b"7" * 120_000 + b"\n"] * 6, ROWS[0]))
+    found = list(stream.read(Path("images")))
+    assert [len(chunk.bad) for chunk in found] == [2, 2, 2]
+    assert found[-1].ids.tolist() == [14]
+
+
+@pytest.mark.usefixtures("workplace", "small")
+def test_the_last_row_of_a_file_that_was_cut_short_is_bad():
+    ids, _, [bad] = read(csv_of(*ROWS)[:-1])
+    assert ids == [1, 2, 3, 4, 5, 6]
+    assert "cut short" in bad.faults[0]
+
+
+@pytest.mark.usefixtures("workplace", "small")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "received an empty file"),
+        (b"PK\x03\x04", "received a zip archive"),
+        (b"<html>", "received a web page"),
+        (HEADER, "received the header alone"),
+        (b"a,b\n1,2\n", "columns missing: 'pixel0'"),
+        (b"ImageId,Label\n1,2\n", "columns not expected: 'ImageId'"),
+        (ROWS[0], "expected the header, received numbers"),
+        (gzip.compress(csv_of(*ROWS))[:-9], "gzip is damaged or cut short"),
+        (csv_of(ROWS[0]) + b"1" * 200_000, "bytes that are none"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(content, message):
+    with pytest.raises(InputError, match=f"(?s)^images.*{message}"):
+        read(content)
+
+
+@pytest.mark.usefixtures("workplace", "small")
+@pytest.mark.parametrize(
+    ("array", "received"),
+    [
+        (PIXELS.astype(float), "float64 of shape"),
+        (PIXELS[:, :9], r"uint8 of shape \(7, 9\)"),
+        (np.asfortranarray(PIXELS), "uint8 .* column by column"),
+        (np.array([{}, {}]), "object of shape"),
+    ],
+)
+def test_an_array_of_another_form_is_refused_with_the_cure(array, received):
+    content = npy(array)
+    with pytest.raises(InputError, match=rf"images: expected uint8 .* received {received}.*numpy.save"):
+        read(content)
+
+
+@pytest.mark.usefixtures("workplace", "small")
+def test_an_array_that_is_damaged_or_empty_is_told():
+    content = npy(PIXELS)
+    with pytest.raises(InputError, match="expected 7 images, received 5 bytes too few"):
+        read(content[:-5])
+    with pytest.raises(InputError, match="expected 7 images, received 1 bytes too many"):
+        read(content + b"0")
+    with pytest.raises(InputError, match="received none"):
+        read(npy(PIXELS[:0]))
+    with pytest.raises(InputError, match="a damaged npy"):
+        read(content.replace(b"(7, 784)", b"((7, 784"))
+    with pytest.raises(InputError, match="a damaged npy"):
+        read(content[:40])
+
+
+@pytest.mark.parametrize("columns", [TEST_COLUMNS, TRAIN_COLUMNS])
+def test_what_is_read_as_plain_is_what_the_careful_reader_reads(columns):
+    """One byte of a row is another: both readers find the same values, or only the careful one any."""
+    rng = np.random.default_rng(1)
+    row = b",".join(b"%d" % value for value in [*rng.integers(0, 10, 1), *rng.integers(0, 256, len(columns) - 1)])
+    n_plain = 0
+    for _ in range(3_000):
+        place, byte = rng.integers(len(row)), rng.choice(np.frombuffer(b'0123456789,,\n .-e"', np.uint8))
+        changed = row[:place] + bytes([byte]) + row[place + rng.integers(2) :]
+        found = stream.parse_plain(changed + b"\n", columns)
+        if found is not None:
+            n_plain += 1
+            assert found.shape == (1, len(columns))
+            assert judge(changed, columns, 2) == found.tobytes()
+    assert n_plain > 500

@@ -1,0 +1,48 @@
+"""docs/iterating.md is true: its session runs, in its order, on the sample."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import kaggle_stand_in
+from digit_recognizer import cli
+from finished_runs import write_data
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "iterating.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL) for line in block.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_session_runs_from_a_baseline_to_a_scored_committee(workplace, tiny_lenet5, monkeypatch, capfd):
+    answers = write_data()
+    told = {}
+    with kaggle_stand_in.kaggle_stand_in(answers.tolist()) as kaggle:
+        for name, value in {**kaggle.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
+            monkeypatch.setenv(name, value)
+        for command in COMMANDS:
+            words = shlex.split(command)[1:]
+            if words[0] == "run":
+                words += ["--folds", "2", "--epochs", "1"]  # only shorter
+            with pytest.raises(SystemExit) as leave:
+                cli.main(words)
+            out, err = capfd.readouterr()
+            assert leave.value.code == 0, f"{command}\n{out}{err}"
+            told.setdefault(words[0], []).append(" ".join(out.split()))
+    assert len(kaggle.entries) == 1
+    assert all(re.search(r"chance, p =|no difference", verdict) for verdict in told["compare"])
+    assert "blend" in told["leaderboard"][0]
+    first, second = told["plan"]
+    assert "digits submit" in first
+    assert "Best so far: entry 1001" in second
+    assert "public score 0." in told["submit"][0]
+    assert "the first committee" in told["show"][0]
+    assert Path("submissions/report.html").stat().st_size > 100_000
+
+
+def test_every_command_has_its_output():
+    blocks = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", DOC, re.DOTALL)
+    assert [line for commands, _ in blocks for line in commands.splitlines()] == COMMANDS
+    for commands, output in blocks:
+        assert [line[2:] for line in output.splitlines() if line.startswith("$ ")] == commands.splitlines()

@@ -1,0 +1,70 @@
+"""Scoring, from both ends, and against scipy."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from digit_recognizer.evaluation.metrics import compare, holm, score, wilson_interval
+
+ANSWERS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 3, dtype=np.uint8)
+
+
+def test_answers_scored_against_themselves_are_perfect():
+    found = score(ANSWERS, ANSWERS)
+    assert (found.correct, found.n, found.accuracy) == (30, 30, 1.0)
+    assert found.costliest(5) == []
+    assert (found.precision == 1).all()
+    assert (found.recall == 1).all()
+
+
+def test_one_changed_label_costs_one_nth():
+    labels = ANSWERS.copy()
+    labels[4] = 9
+    found = score(labels, ANSWERS)
+    assert found.accuracy == pytest.approx(1 - 1 / 30)
+    assert found.costliest(5) == [(4, 9, 1)]
+    assert found.recall[4] == pytest.approx(2 / 3)
+    assert found.precision[9] == pytest.approx(3 / 4)
+
+
+def test_the_costliest_confusion_comes_first():
+    labels = ANSWERS.copy()
+    labels[[7, 17, 3]] = [1, 1, 5]
+    assert score(labels, ANSWERS).costliest(5) == [(7, 1, 2), (3, 5, 1)]
+    assert score(labels, ANSWERS).costliest(1) == [(7, 1, 2)]
+
+
+def test_a_digit_never_given_has_no_precision():
+    labels = np.where(ANSWERS == 3, 5, ANSWERS).astype(np.uint8)
+    assert np.isnan(score(labels, ANSWERS).precision[3])
+    assert score(labels, ANSWERS).recall[3] == 0
+
+
+def test_a_missing_row_is_refused():
+    with pytest.raises(ValueError, match="one length"):
+        score(ANSWERS[:-1], ANSWERS)
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 5), (5, 5), (27_900, 28_000), (1, 2)])
+def test_interval_is_wilsons_as_scipy_has_it(correct, n):
+    expected = binomtest(correct, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose(wilson_interval(correct, n), (expected.low, expected.high), atol=1e-12)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 17), (10, 10), (0, 9)])
+def test_comparison_is_the_exact_mcnemar_test_as_scipys_binomial_has_it(only_first, only_second):
+    n = only_first + only_second
+    answers = np.zeros(n + 3, dtype=np.uint8)
+    first, second = answers.copy(), answers.copy()
+    first[only_first:n] = 1
+    second[:only_first] = 1
+    found = compare(first, second, answers)
+    assert (found.only_first, found.only_second) == (only_first, only_second)
+    assert found.p_value == pytest.approx(binomtest(only_first, n).pvalue if n else 1)
+
+
+def test_several_tests_at_once_are_corrected_as_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.8, 0.9]) == [1, 1]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []

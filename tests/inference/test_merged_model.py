@@ -1,0 +1,49 @@
+"""All networks of a run as one model: images brought to size, changed, averaged, as the networks see them here."""
+
+import numpy as np
+import pytest
+
+from digit_recognizer.errors import InputError
+from digit_recognizer.inference import engines
+from digit_recognizer.inference.merged_model import whole
+from made_up_voices import PIXELS, made_up
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [{}],
+        [{"model": "lenet-28"}],
+        [{"fit": "resize"}],
+        [{"tta": "shift"}],
+        [{"model": "lenet-28", "tta": "rotate"}],
+        [
+            {"share": 0.5, "tta": "shift"},
+            {"share": 0.2, "model": "lenet-28", "tta": "shift"},
+            {"share": 0.3, "model": "lenet5-1998", "fit": "resize", "tta": "rotate"},
+        ],
+    ],
+    ids=str,
+)
+def test_it_says_what_the_networks_say_one_by_one(settings):
+    voices = [made_up(**one) for one in settings]
+    model = whole(voices)
+    assert (model.input.name, model.input.dtype, model.input.shape) == ("pixels", "uint8", (None, 28, 28))
+    expected = engines.by_keras(voices)(PIXELS)
+    received = model.predict_on_batch(PIXELS.reshape(-1, 28, 28))
+    assert np.ptp(expected, axis=0).max() > 0.001
+    np.testing.assert_allclose(received, expected, atol=2e-5)
+    np.testing.assert_allclose(np.sum(received, axis=1), 1, rtol=1e-5)
+
+
+def test_the_share_of_a_voice_counts():
+    loud, low = ([made_up(share=share), made_up("lenet-28", share=1 - share)] for share in (0.9, 0.1))
+    images = PIXELS.reshape(-1, 28, 28)
+    assert np.abs(whole(loud).predict_on_batch(images) - whole(low).predict_on_batch(images)).max() > 0.01
+
+
+def test_weights_of_another_network_are_refused():
+    voice = made_up("lenet5")
+    voice.weights["c1/kernel"] = voice.weights["c1/kernel"][:3]
+    with pytest.raises(InputError, match="not the weights of lenet5"):
+        whole([voice])

@@ -1,0 +1,350 @@
+"""`digits report`: the page holds what the ledger holds, and works in a real browser."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from browser import BROWSER, DRIVER, asked, chromium
+from digit_recognizer import blending, cli
+from digit_recognizer.errors import InputError
+from digit_recognizer.evaluation.metrics import holm
+from digit_recognizer.recipes.recipe import RECIPES, change
+from digit_recognizer.report import charts, gather, page, run_section
+from digit_recognizer.tracking import compare, run_dir
+from digit_recognizer.tracking.run_session import ledger
+from digit_recognizer.training.tuning import study as studies
+from digit_recognizer.training.tuning.storage import storage
+from finished_runs import finish_run, write_data
+
+HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,1.5,0.6,1.2,0.7,1\n2,0.3,0.93,0.4,0.9,2\n"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with three runs, one of two networks with their files; what is known of Kaggle; the page's text."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        answers = write_data()
+        names = [
+            finish_run(name, answers, strength, seed)
+            for seed, (name, strength) in enumerate([("good", 4), ("poor", 2)])
+        ]
+        names.append(finish_run("whole", answers, 4, 5, rows=np.arange(0)))
+        for seed in (0, 1):
+            inner = finish_run(f"inner{seed}", answers, 2.5, 10 + seed)
+            member = run_dir.SUBMISSIONS / names[0] / "members" / f"lenet5-seed{seed}"
+            shutil.copytree(run_dir.SUBMISSIONS / inner, member)
+            (member / "history.csv").write_text(HISTORY)
+        with ledger() as book:
+            book.update_run(book.run("good")["id"], note="<script>alert('note')</script> & more")
+            for name, public in ((names[0], 0.99), (names[1], 0.97)):
+                sent = book.begin_submission(
+                    hash=book.run(name)["submission_hash"], file="", description="", status="PENDING"
+                )
+                book.update_submission(sent, status="COMPLETE", public_score=public)
+        yield folder, names, page.render(gather.gather()).decode()
+
+
+def test_the_page_has_every_part(finished):
+    _, _, text = finished
+    for part in (
+        "Board",
+        "Better, or noise?",
+        "Validation against public score",
+        "Learning curves",
+        "How images are distorted",
+        "Mistakes by digit",
+        "Calibration",
+        "The most challenging digits",
+        "Likely label errors",
+        "Disputed test images",
+        "Train and test",
+    ):
+        assert f"{part}</h" in text or f">{part}" in text
+
+
+def test_what_a_person_wrote_is_escaped(finished):
+    _, _, text = finished
+    assert "&lt;script&gt;alert" in text
+    assert "<script>alert" not in text
+
+
+def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
+    _, _, text = finished
+    assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#bett", "#publ", "#run-"}
+    assert "default-src &#39;none&#39;" in text
+    assert " style=" not in text
+
+
+def test_the_figures_are_those_of_the_records(finished, monkeypatch):
+    folder, names, text = finished
+    monkeypatch.chdir(folder)
+    record = gather.gather(names[:1])
+    [part] = record["runs"]
+    assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["said"])
+    assert sum(one["wrong"] for one in part["digits"]) == part["score"]["n"] - part["score"]["correct"]
+    assert f"{part['score']['accuracy']:.4f}" in text
+    assert len(part["hardest"]) == run_section.N_GALLERY
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
+    assert part["disputed"]["n_members"] == 2
+    dissent = [digit["dissent"] for digit in part["disputed"]["digits"]]
+    assert dissent == sorted(dissent, reverse=True)
+    assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
+
+
+def test_runs_that_are_named_are_shown_and_compared(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    record = gather.gather(["poor", "good"])
+    assert [part["name"] for part in record["runs"]] == ["poor", "good"]
+    assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor #2", "good #1")]
+    with pytest.raises(InputError, match="no run 'nope'"):
+        gather.gather(["nope"])
+
+
+def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    pairs = [pair for pair in gather.gather()["comparisons"] if not pair["reason"]]
+    alone = [
+        compare.compare_two(*(pair[side].split(" #")[1] for side in ("first", "second")))["p_value"] for pair in pairs
+    ]
+    assert len(pairs) > 2
+    assert [pair["p_value"] for pair in pairs] == holm(alone)
+    assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
+
+
+def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
+    folder, names, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "blended"))
+    blended = blending.blend(names[:2], "equal", "mix")
+    [part] = gather.gather([blended["run"]])["runs"]
+    assert part["disputed"]["n_members"] == 2
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
+    with ledger() as book:
+        weighed = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}
+        book.update_run(book.run("mix")["id"], recipe=weighed)
+    [part] = gather.gather([blended["run"]])["runs"]
+    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good"]
+
+
+def test_each_way_of_distorting_is_shown_once_with_its_networks(finished, monkeypatch):
+    folder, _, _ = finished
+    monkeypatch.chdir(folder)
+    members = [{"model": "lenet-28"}, {"model": "wide-cnn", "rotate": 9}, {"model": "lenet5"}, {"shift": 0}]
+    with ledger() as book:
+        run, table = book.run("good"), compare.train_table_of([book.run("good")], None)
+    committee = asdict(change(RECIPES["plain-lenet5"], {"shift": 3, "members": members}))
+    shown = run_section._distorted(run | {"recipe": json.dumps(committee)}, table)
+    assert [(one["models"], one["way"]["shift"], one["way"]["rotate"]) for one in shown] == [
+        ("lenet-28, lenet5", 3, 0),
+        ("wide-cnn", 3, 9),
+    ]
+    assert run_section._distorted(run | {"recipe": '{"model": "of tomorrow"}'}, table) == []
+
+
+def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
+    folder, names, _ = finished
+    monkeypatch.chdir(folder)
+    whole = gather.gather(["whole"])["runs"][0]
+    assert "held no rows out" in whole["notes"][0]
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    (run_dir.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
+    [part] = gather.gather(["good"])["runs"]
+    assert "is gone" in part["missing"][0]
+    half, huge = HISTORY.replace("0.7,1", ",1"), HISTORY.replace("1.5", "1e308")
+    for damaged in (
+        "",
+        "a,b\n",
+        HISTORY[:-3],
+        HISTORY.replace("0.3", "nan"),
+        HISTORY.replace("\n2", "\n3"),
+        half,
+        huge,
+    ):
+        (run_dir.SUBMISSIONS / names[1] / "history.csv").write_text(damaged)
+        [part] = gather.gather(["poor"])["runs"]
+        assert (part["curves"], "history.csv: not a history" in part["missing"][0]) == (None, True)
+        assert part["score"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["report", "poor"])
+    assert "of run poor a part could not be made." in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["report", "--data", "elsewhere.zip"])
+    assert "elsewhere.zip: not found" in capsys.readouterr().err
+    (run_dir.SUBMISSIONS / names[1] / "history.csv").unlink()
+    shutil.rmtree("data")
+    [part] = gather.gather(["poor"])["runs"]
+    assert "data" in part["missing"][0]
+    page.render(gather.gather(["good", "poor"]))
+
+
+def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkeypatch, tmp_path):
+    folder, _, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "swept"))
+    study = optuna.create_study(
+        storage=storage(make(studies.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
+    )
+    study.set_user_attr("begun", {"objective": "accuracy"})
+    for number in range(12):
+        trial = study.ask()
+        rate, shift = trial.suggest_float("learning_rate", 0.001, 0.1, log=True), trial.suggest_int("shift", 0, 3)
+        trial.set_user_attr("run", f"wide-{number}")
+        study.tell(trial, 0.9 + shift / 100 + rate / 1000)
+    unsigned = optuna.create_study(storage=storage(studies.SWEEPS / "unsigned.journal"), study_name="unsigned")
+    unsigned.tell(unsigned.ask(), 0.5)
+    (studies.SWEEPS / "broken.journal").write_text("no journal\n")
+    broken, unsigned, found = gather.gather(studies=studies.summaries())["studies"]
+    assert "no study 'unsigned'" in unsigned["reason"]
+    assert "no study 'broken'" in broken["reason"]
+    assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]
+    values = [trial["value"] for trial in found["best"]]
+    assert len(values) == 10
+    assert values == sorted(values, reverse=True)
+    text = page.render(gather.gather(studies=studies.summaries())).decode()
+    assert "Sweep wide" in text
+    assert found["best"][0]["run"] in text
+
+
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_without_a_finished_run_there_is_nothing_to_report(workplace):
+    with pytest.raises(InputError, match="no finished run"):
+        gather.gather()
+
+
+def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypatch, tmp_path):
+    folder, names, _ = finished
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "many"))
+    with ledger() as book:
+        poor = book.run("poor")
+        like = {key: poor[key] for key in STORED}
+        for number in range(200):
+            run_id = book.start_run(name=f"copy-{number}", **like)
+            facts = {"n": 1200, "correct": 900 + number, "loss": 0.1, "submission_hash": poor["submission_hash"]}
+            book.finish_run(run_id, "done", estimate="out-of-fold", **facts)
+            shutil.copytree(run_dir.SUBMISSIONS / names[1], run_dir.SUBMISSIONS / f"copy-{number}")
+            for fold in range(10):
+                book.add_member(run_id, name=f"fold{fold}", **MEMBER)
+    start = time.perf_counter()
+    text = page.render(gather.gather())
+    assert time.perf_counter() - start < 5
+    assert text.count(b"copy-") >= 200
+
+
+STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
+MEMBER = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0, 1], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        ([0.9931, 0.9972], ["0.993", "0.994", "0.995", "0.996", "0.997", "0.998"]),
+        ([3, 3], ["1", "2", "3", "4", "5"]),
+    ],
+)
+def test_ticks_are_round_and_hold_all_values(values, texts):
+    drawn = charts.chart("x", "y", [charts.Line("train", [(0, value) for value in values])])
+    assert [text for _, text in drawn.y_ticks] == texts
+    places = [float(point.split(",")[1]) for point in drawn.lines[0].path.split()]
+    assert all(drawn.top <= place <= drawn.bottom for place in places)
+
+
+def test_a_single_epoch_is_a_dash_as_a_line_of_one_point_is_not_seen():
+    [line] = charts.chart("epoch", "loss", [charts.Line("train", [(1, 0.5)])], whole_x=True).lines
+    (left, height), (right, same) = (map(float, place.split(",")) for place in line.path.split())
+    assert (right - left, same) == (6, height)
+
+
+def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
+    line = charts.Line("train", [(1, 2.0), (2, 0.02)])
+    drawn = charts.chart("epoch", "loss", [line], whole_x=True, log_y=True)
+    assert [text for _, text in drawn.x_ticks] == ["1", "2"]
+    assert [text for _, text in drawn.y_ticks] == ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
+    zero = charts.chart("epoch", "loss", [charts.Line("train", [(1, 1.0), (2, 0.0)])], log_y=True)
+    assert zero.y_ticks[0][1] == "0.0"
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser(finished, tmp_path_factory):
+    """A headless Chromium with the page open."""
+    if not BROWSER or not DRIVER:
+        pytest.skip("no chromium and chromedriver on this machine: the page was not looked at in a browser")
+    folder, _, text = finished
+    file = folder / "report.html"
+    file.write_text(text, encoding="utf-8")
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        driver.get(file.as_uri())
+        yield driver
+
+
+def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
+    assert asked(browser) == [browser.current_url]
+    assert browser.get_log("browser") == []
+
+
+def column(browser, table, index):
+    return [row.find_elements("tag name", "td")[index].text for row in table.find_elements("css selector", "tbody tr")]
+
+
+def test_a_table_is_sorted_by_a_click_and_the_other_way_by_another(browser):
+    table = browser.find_element("css selector", "#board + .wide table")
+    head = table.find_elements("tag name", "th")[4]
+    head.click()
+    assert column(browser, table, 4)[:2] == ["0.97000", "0.99000"]
+    head.click()
+    assert column(browser, table, 4)[:2] == ["0.99000", "0.97000"]
+    table.find_elements("tag name", "th")[1].click()
+    assert column(browser, table, 1) == sorted(column(browser, table, 1))
+
+
+def test_the_gallery_shows_only_the_chosen_digit(browser):
+    gallery = browser.find_element("css selector", ".gallery[id^=hardest]")
+    images = gallery.find_elements("tag name", "figure")
+    digits = [image.get_attribute("data-digit") for image in images]
+    wanted = digits[0]
+    choice = browser.find_element("css selector", f"fieldset[data-gallery={gallery.get_attribute('id')}]")
+    choice.find_element("css selector", f"button[value='{wanted}']").click()
+    assert [image.is_displayed() for image in images] == [digit == wanted for digit in digits]
+    choice.find_element("css selector", "button[value='']").click()
+    assert all(image.is_displayed() for image in images)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_its_window(browser, width):
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.find_element("css selector", ".gallery img").is_displayed()
+    if folder := os.environ.get("DIGITS_SCREENSHOTS"):
+        whole = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+        Path(folder, f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
+
+
+def test_a_dark_screen_gets_a_dark_page(browser):
+    def brightness():
+        colour = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+    for scheme, dark in (("dark", True), ("light", False)):
+        wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+        assert (brightness() < 200) == dark

@@ -1,0 +1,69 @@
+"""Pictures come out as PNGs, whatever is missing; a person looks at what they show."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from digit_recognizer.report import plots
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((50, 28, 28, 1), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Record:
+    epoch: int
+    loss: float = 0.5
+    accuracy: float = 0.9
+    validation_loss: float | None = 0.6
+    validation_accuracy: float | None = 0.8
+
+
+def size(png):
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def test_digits_lie_side_by_side_each_below_its_caption():
+    digits = np.zeros((2, 3, 5, 5))
+    digits[1, 2, 0, 0] = 1  # the first pixel of the last digit
+    sheet, places = plots.side_by_side(digits, gap=4)
+    assert sheet.shape == (2 * 9, 3 * 9)
+    assert np.argwhere(sheet).tolist() == [[9 + 4, 2 * 9 + 2]]
+    assert places[0] == (4.5, 3)
+    assert places[-1] == (2 * 9 + 4.5, 9 + 3)
+
+
+def test_sample_digits_need_not_hold_every_digit():
+    only_sevens = plots.sample_digits(IMAGES, np.full(50, 7))
+    every_digit = plots.sample_digits(IMAGES, np.arange(50) % 10)
+    assert size(only_sevens) == size(every_digit)
+    assert only_sevens != every_digit
+
+
+@pytest.mark.parametrize("n_epochs", [1, 30])
+def test_learning_curves_are_drawn_with_and_without_validation(n_epochs):
+    history = [Record(epoch + 1) for epoch in range(n_epochs)]
+    without = [replace(record, validation_loss=None, validation_accuracy=None) for record in history]
+    assert plots.learning_curves([history]) != plots.learning_curves([without])
+    size(plots.learning_curves([history, without]))
+
+
+def test_an_epoch_without_mistakes_can_be_drawn_though_it_has_no_logarithm():
+    size(plots.learning_curves([[Record(1, accuracy=1.0, validation_accuracy=1.0)]]))
+
+
+def test_confusion_matrix_shows_where_the_mistakes_are():
+    perfect = np.diag([5] * 10)
+    one_wrong = perfect.copy()
+    one_wrong[4, 9] = 1
+    assert plots.confusion_matrix(perfect) != plots.confusion_matrix(one_wrong)
+
+
+def test_fewer_images_than_places_leave_places_empty():
+    labels = RNG.integers(0, 10, 5)
+    said = RNG.dirichlet(np.ones(10), 5)
+    five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], said[:n]) for n in (5, 4))
+    assert size(five) == size(four)
+    assert five != four

@@ -1,0 +1,68 @@
+"""Another backend than TensorFlow, in a process of its own, as Keras chooses one for good when it is imported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digit_recognizer import cli
+from digit_recognizer.tracking import run_dir
+
+# TensorFlow counts as absent: who imports it gets an ImportError.
+_PROGRAM = """
+import json, sys
+sys.modules["tensorflow"] = None
+from digit_recognizer.cli import main
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as leave:
+        if leave.code:
+            raise
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_distortions_are_scipys_by_each_backend(backend):
+    pytest.importorskip(backend)
+    test = Path(__file__).with_name("test_augmented_model.py")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(test),
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "scipy",
+    ]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_trains_predicts_and_teaches_without_tensorflow(tmp_path, backend):
+    pytest.importorskip(backend)
+    run = ["run", "--recipe", "quick", "--data", "sample", "--json"]
+    distorted = [f"--set={setting}" for setting in ("rotate=10", "elastic=0.3", "dropout=0.1")]
+    commands = [
+        [*run, "--name", "tutor", "--epochs", "12", *distorted],
+        [*run, "--epochs", "1", "--set", "teacher=tutor"],
+    ]
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(commands)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    teacher, _ = map(json.loads, done.stdout.splitlines())
+    assert teacher["validation"]["accuracy"] > 0.9
+    rows, log_p, test_log_p = run_dir.read_probabilities(tmp_path / "submissions" / teacher["run"])
+    assert len(rows) == len(log_p) == 120
+    np.testing.assert_allclose(np.exp(test_log_p).sum(axis=1), 1, rtol=1e-5)

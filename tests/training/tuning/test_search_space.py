@@ -1,0 +1,114 @@
+"""The file of a sweep: what it means, and everything it may be refused for."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer.errors import InputError
+from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.training.tuning import search_space
+from digit_recognizer.training.tuning.search_space import Range
+
+README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+
+
+def load(text, name="faster.toml"):
+    Path(name).write_text(text)
+    return search_space.load(Path(name))
+
+
+def test_a_recipes_settings_and_a_space_are_read(workplace):
+    found = load(
+        'base = "plain-lenet5"\nepochs = 4\nobjective = "loss"\n[space]\n'
+        "learning_rate = { low = 0.003, high = 0.03, log = true }\nshift = { low = 0, high = 3 }\n"
+        "dropout = { low = 0, high = 0.5, step = 0.1 }\nbatch_size = [128, 256]\nbatch_norm = [true, false]\n"
+    )
+    assert (found.name, found.objective) == ("faster", "loss")
+    assert found.recipe == replace(RECIPES["plain-lenet5"], epochs=4, folds=3)
+    assert found.axes == {
+        "learning_rate": Range(0.003, 0.03, log=True),
+        "shift": Range(0, 3),
+        "dropout": Range(0.0, 0.5, 0.1),
+        "batch_size": (128, 256),
+        "batch_norm": (True, False),
+    }
+    assert isinstance(found.axes["shift"].low, int)
+    assert isinstance(found.axes["dropout"].low, float)
+
+
+def test_the_example_in_the_readme_is_a_space(workplace):
+    [example] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert load(example).axes
+
+
+def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(workplace):
+    found = load("[space]\nshift = [0, 1]\n")
+    assert (found.objective, found.recipe.folds) == ("accuracy", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[space]\nlearning_rat = [0.1, 0.2]", "no field 'learning_rat'. Did you mean learning_rate"),
+        ("[space]\nlearning_rat = 0.1", "Did you mean learning_rate"),
+        ("epoch = 3\n[space]\nshift = [0, 1]", "Did you mean epochs"),
+        ("[space]\nlearning_rate = { low = 0.1, high = 20 }", "learning_rate must be from 1e-09 to 10; received 20"),
+        ("[space]\nshift = [0, 9]", "shift must be from 0 to 8; received 9"),
+        ("[space]\nmodel = ['lenet5', 'lenet-6']", "model must be one of"),
+        ("[space]\nlearning_rate = { low = 0.03, high = 0.003 }", "expected low < high, received low = 0.03"),
+        ("[space]\nlearning_rate = { low = 0.03, high = 0.03 }", "expected low < high"),
+        ("[space]\nshift = { low = 0, high = 2.5 }", "shift must be a whole number; received 2.5"),
+        ("[space]\nshift = { low = 0 }", "expected low and high, perhaps step or log, received low"),
+        ("[space]\nshift = { low = 0, high = 3, stride = 1 }", "received low, high, stride"),
+        ("[space]\nshift = { low = 0, high = 3, step = 2 }", "expected high = low \\+ a multiple of step"),
+        ("[space]\nshift = { low = 0, high = 3, step = 1.5 }", "expected a whole number above 0, received 1.5"),
+        ("[space]\ndropout = { low = 0, high = 0.5, step = 0 }", "expected a number above 0, received 0"),
+        ("[space]\ndropout = { low = 0, high = 0.5, log = true }", "expected low > 0 for log"),
+        ("[space]\ndropout = { low = 0.1, high = 0.5, log = 1 }", "log: expected true or false, received 1"),
+        ("[space]\nbatch_size = { low = 1, high = 9, log = true, step = 2 }", "step or log, received both"),
+        ("[space]\nfit = { low = 'pad', high = 'resize' }", "expected a list of values, received a range"),
+        ("[space]\nbatch_norm = { low = false, high = true }", "expected a list of values, received a range"),
+        ("[space]\nbatch_size = [128]", "expected two different values or more, received \\[128\\]"),
+        ("[space]\nbatch_size = [128, 128]", "expected two different values or more"),
+        ("[space]\nbatch_size = 128", "A value that does not vary stands outside"),
+        ("[space]\nseed = [1, 2]", "seed: expected a field of the training"),
+        ("[space]\nfolds = [3, 5]", "folds: expected a field of the training"),
+        ("[space]\ntta = ['none', 'shift']", "tta: expected a field of the training"),
+        ("[space]\nloss = ['map', 'cross-entropy']", "holds loss map: label_smoothing is for the cross-entropy"),
+        ("[space]\nwarm_up = [0.1, 0.2]\nschedule = ['constant', 'triangle']", "holds warm_up 0.1, schedule constant"),
+        ("", "expected a table \\[space\\] of the fields to vary, received nothing"),
+        ("space = 3", "received 3"),
+        ("folds = 0\n[space]\nshift = [0, 1]", "folds: expected 2 or more, received 0"),
+        ("folds = 1\n[space]\nshift = [0, 1]", "folds must be 0"),
+        ("objective = 'speed'\n[space]\nshift = [0, 1]", "expected accuracy or loss, received 'speed'"),
+        ("[space", "not a readable recipe"),
+    ],
+)
+def test_what_is_no_space_is_refused_with_file_and_reason(workplace, text, message):
+    with pytest.raises(InputError, match=message) as refused:
+        load(text)
+    assert str(refused.value).startswith("faster.toml: ")
+
+
+def test_a_file_whose_name_cannot_name_a_study_is_refused(workplace):
+    with pytest.raises(InputError, match=r"Rename it, perhaps to my-space\.toml"):
+        load("[space]\nshift = [0, 1]\n", "my space.toml")
+
+
+@pytest.mark.parametrize(
+    ("axes", "n"),
+    [
+        ("shift = { low = 0, high = 3 }\nbatch_size = [64, 128]", 8),
+        ("epochs = { low = 2, high = 10, step = 4 }", 3),
+        ("dropout = { low = 0.1, high = 0.3, step = 0.1 }", 3),
+        ("batch_size = { low = 1, high = 20000 }", None),
+        ("dropout = { low = 0.1, high = 0.3 }\nshift = [0, 1]", None),
+    ],
+)
+def test_combinations_are_listed_where_they_can_be(axes, n, tmp_path):
+    file = tmp_path / "few.toml"
+    file.write_text(f'base = "plain-lenet5"\n[space]\n{axes}\n')
+    found = search_space.combinations(search_space.load(file))
+    assert (found and len({str(values) for values in found})) == n

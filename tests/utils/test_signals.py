@@ -1,0 +1,98 @@
+"""Ctrl-C, SIGTERM and SIGHUP are raised again when somebody forgot them, as numpy does while it waits for JAX."""
+
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+
+from digit_recognizer.utils import signals
+from digit_recognizer.utils.signals import Terminated, check, remembered
+
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+ALL = pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (HANGUP, Terminated)],
+)
+
+
+@pytest.fixture(autouse=True)
+def _usual_handlers():
+    """What a shell's background job ignores is heard here."""
+    before = {number: signal.signal(number, usual) for number, usual in signals._USUAL.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def forgotten(number):
+    with suppress(KeyboardInterrupt, Terminated):
+        signal.raise_signal(number)
+
+
+@ALL
+def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
+    reached = []
+
+    def job():
+        with remembered():
+            check()
+            reached.append("before")
+            forgotten(number)
+            check()
+            reached.append("after")
+
+    with pytest.raises(expected):
+        job()
+    assert reached == ["before"]
+    check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.getsignal(HANGUP) is signal.SIG_DFL
+
+
+@ALL
+def test_a_forgotten_signal_is_raised_at_the_end_without_any_check(number, expected):
+    with pytest.raises(expected), remembered(), remembered():
+        forgotten(number)
+
+
+@ALL
+def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected):
+    def within():
+        with remembered():
+            forgotten(number)
+            raise SystemError("bad argument to internal function")
+
+    with pytest.raises(expected) as caught, remembered():
+        within()
+    assert isinstance(caught.value.__cause__, SystemError)
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ValueError, match="mine"), remembered():
+        raise ValueError("mine")
+
+
+def test_a_handler_of_others_stays_in_place_and_so_does_another_threads():
+    heard = []
+    before = {number: signal.signal(number, lambda *_: heard.append("theirs")) for number in signals._USUAL}
+    try:
+        with remembered():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(HANGUP)
+            check()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert heard == ["theirs", "theirs", "theirs"]
+
+    def elsewhere():
+        with remembered():
+            check()
+        heard.append("elsewhere")
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert heard[3:] == ["elsewhere"]
