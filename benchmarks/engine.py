@@ -25,13 +25,13 @@ import pandas as pd
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
-from digit_recognizer.data.augmentation import draw  # noqa: E402
+from digit_recognizer.data.augmentation import draw_coefficients  # noqa: E402
 from digit_recognizer.data.csv_reader import CsvFile, read_train  # noqa: E402
 from digit_recognizer.evaluation import prediction  # noqa: E402
 from digit_recognizer.models.registry import MODELS  # noqa: E402
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, networks  # noqa: E402
+from digit_recognizer.recipes.recipe import RECIPES, Recipe, network_recipes  # noqa: E402
 from digit_recognizer.training import fit  # noqa: E402
-from digit_recognizer.training.augmented_model import Presented  # noqa: E402
+from digit_recognizer.training.augmented_model import AugmentedModel  # noqa: E402
 from digit_recognizer.utils import backend  # noqa: E402
 from figures import (  # noqa: E402
     DOCS,
@@ -60,7 +60,7 @@ def main() -> None:
     rate = matrix_rate()
     with tempfile.TemporaryDirectory() as folder:
         reads = reading(unpacked(options.data.resolve(), Path(folder)) / "train.csv")
-    single = {name: recipe for name, recipe in RECIPES.items() if len(networks(recipe)) == 1}
+    single = {name: recipe for name, recipe in RECIPES.items() if len(network_recipes(recipe)) == 1}
     single["`lenet5` without batch normalisation"] = replace(RECIPES["lenet5"], batch_norm=False)
     parts = [
         f"Matrix rate: {rate} GFLOP/s. {machine()}; {today()}.",
@@ -128,12 +128,12 @@ def distorting(recipe: Recipe, images: np.ndarray) -> float:
 
     side = images.shape[1]
     nothing = keras.Sequential([keras.layers.Input((side, side, 1)), keras.layers.GlobalAveragePooling2D()])
-    shown = Presented(nothing, images)
+    shown = AugmentedModel(nothing, images)
 
     def epoch() -> None:
         inputs = {
             "rows": np.arange(N_TRAIN, dtype=np.int32),
-            "distortions": draw(recipe.distortion, N_TRAIN, recipe.seed, 1),
+            "distortions": draw_coefficients(recipe.distortion, N_TRAIN, recipe.seed, 1),
         }
         shown.predict(inputs, batch_size=recipe.batch_size, verbose=0)
 

@@ -23,10 +23,10 @@ from figures import DOCS, digits, head, in_turn, machine, matrix_rate, today, wr
 
 from digit_recognizer.tracking import run_dir, run_session  # isort: skip
 from digit_recognizer.inference.formats import SUFFIXES  # isort: skip
-from digit_recognizer.models.registry import MODELS, stored  # isort: skip
+from digit_recognizer.models.registry import MODELS, network_weights  # isort: skip
 from digit_recognizer.recipes.recipe import Recipe  # isort: skip
-from digit_recognizer.inference.load import Voice, voices  # isort: skip
-from digit_recognizer.inference.merged_model import whole  # isort: skip
+from digit_recognizer.inference.load import TrainedNetwork, load_networks  # isort: skip
+from digit_recognizer.inference.merged_model import merge_networks  # isort: skip
 
 N = 9
 FILES = [("keras", False), ("onnx", False), ("litert", False), ("litert", True)]
@@ -56,18 +56,22 @@ def of_files(train: sources.LabelledTable, test: np.ndarray) -> list[str]:
     """Rows: the run's network as it was trained, and each file of it."""
     with run_session.ledger() as book:
         run = book.run("trained")
-        heard = voices(book, run)
+        heard = load_networks(book, run)
     held_out = run_dir.read_probabilities(run_dir.folder_of(run))[0]
     assert len(held_out) == 4_200, len(held_out)
-    files = {"the network, by Keras": ("", "", engines.by_keras(heard))}
+    files = {"the network, by Keras": ("", "", engines.keras_predictor(heard))}
     for format, int8 in FILES:
         path = Path(f"{'int8' if int8 else 'float'}{SUFFIXES[format]}")
-        told = export.export(export.Job("trained", format, path, int8))
+        told = export.export_run(export.ExportConfig("trained", format, path, int8))
         name = f"`--to {format}{' --int8' if int8 else ''}`"
-        engine = engines.of_content(path.read_bytes(), format)
+        engine = engines.predictor_of_content(path.read_bytes(), format)
         files[name] = f"{told['bytes']:,}", f"{told['largest_difference']:.0e}", engine
-    narrow = formats.packed(whole(heard), "onnx")
-    files["`--to onnx`, but C1 and S2 as they were"] = f"{len(narrow):,}", "", engines.of_content(narrow, "onnx")
+    narrow = formats.serialize(merge_networks(heard), "onnx")
+    files["`--to onnx`, but C1 and S2 as they were"] = (
+        f"{len(narrow):,}",
+        "",
+        engines.predictor_of_content(narrow, "onnx"),
+    )
     parts = [test[start : start + stream.ROWS] for start in range(0, len(test), stream.ROWS)]
     jobs = {name: partial(_all, engine, parts) for name, (*_, engine) in files.items()}
     rates = rated(jobs, len(test))
@@ -79,7 +83,7 @@ def of_files(train: sources.LabelledTable, test: np.ndarray) -> list[str]:
     return rows
 
 
-def _all(engine: engines.Engine, parts: list[np.ndarray]) -> None:
+def _all(engine: engines.Predictor, parts: list[np.ndarray]) -> None:
     """As `digits predict` has them labelled."""
     for part in parts:
         engine(part)
@@ -87,10 +91,10 @@ def _all(engine: engines.Engine, parts: list[np.ndarray]) -> None:
 
 def of_engines(model: str, images: np.ndarray) -> str:
     """A row: the rate of each engine, with the model as it begins."""
-    weights = stored(MODELS[model].build(dropout=0.0))
-    heard = [Voice(Recipe(model), Path(model), weights, 1.0)]
+    weights = network_weights(MODELS[model].build(dropout=0.0))
+    heard = [TrainedNetwork(Recipe(model), Path(model), weights, 1.0)]
     some = images[: stream.ROWS]
-    jobs = {name: partial(engines.of_run(heard, name), some) for name in ("keras", *engines.FORMATS)}
+    jobs = {name: partial(engines.predictor_of_networks(heard, name), some) for name in ("keras", *engines.FORMATS)}
     row = f"| {model} | {' | '.join(rated(jobs, len(some)).values())} |"
     print(row, flush=True)
     return row

@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer.evaluation.prediction import average, fitness, log_probabilities  # noqa: E402
+from digit_recognizer.evaluation.prediction import average_log_p, evaluate, log_probabilities  # noqa: E402
 from digit_recognizer.models.summary import layer_table  # noqa: E402
 from public import PEERS, Images, Peer  # noqa: E402
 
@@ -52,7 +52,7 @@ def main() -> None:
         begun = time.perf_counter()
 
     def judge(said: Said) -> None:  # after each epoch
-        fit = fitness(said(images[held_out]), labels[held_out])
+        fit = evaluate(said(images[held_out]), labels[held_out])
         seconds = round(time.perf_counter() - begun, 3)
         epochs.append({"seconds": seconds, "accuracy": round(fit.accuracy, 5), "loss": round(fit.loss, 5)})
 
@@ -131,7 +131,7 @@ def by_pytorch(
     def said(images: Images) -> Images:
         model.eval()
         with torch.no_grad():
-            return average([np.concatenate([model(part).numpy() for part in normalised(images).split(1000)])])
+            return average_log_p([np.concatenate([model(part).numpy() for part in normalised(images).split(1000)])])
 
     for _ in range(peer.epochs):
         model.train()

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
 from digit_recognizer.models.registry import MODELS  # noqa: E402
-from digit_recognizer.recipes.recipe import RECIPES, networks  # noqa: E402
+from digit_recognizer.recipes.recipe import RECIPES, network_recipes  # noqa: E402
 from digit_recognizer.utils.environment import code  # noqa: E402
 from digit_recognizer.utils.files import write_atomically  # noqa: E402
 from figures import DOCS, ROOT, installed, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
         parser.error(f"--only {min(unknown)!r} is none of: {'; '.join((*RECIPES, *PEERS))}")
     if not installed("torch") and any(name in PEERS and not PEERS[name].build for name in options.only or ()):
         parser.error("--only: PyTorch's example needs PyTorch; `pip install torch`")
-    single = [name for name in RECIPES if len(networks(RECIPES[name])) == 1]
+    single = [name for name in RECIPES if len(network_recipes(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
     runs: list[Run] = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +106,7 @@ def measure(name: str, seed: int, data: Path) -> Run:
                 "train": result["seconds"]["train"],
                 "epochs": epochs_of(Path(folder, result["submission"]).parent),
             }
-            result |= {"multiply_adds": sum(MODELS[own.model].multiply_adds for own in networks(RECIPES[name]))}
+            result |= {"multiply_adds": sum(MODELS[own.model].multiply_adds for own in network_recipes(RECIPES[name]))}
     return {
         "seed": seed,
         "weights": result["weights"],

@@ -114,13 +114,16 @@ def distorted(images: Images, seed: int, epoch: int) -> Images:
 
     By our gather, which is faster than what notebooks call.
     """
-    from digit_recognizer.data.augmentation import Distortion, draw
-    from digit_recognizer.training.augmented_model import framed, warp
+    from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
+    from digit_recognizer.training.augmented_model import pack_pixels, sample_augmented
 
-    coefficients = draw(Distortion(rotate=10, zoom=0.1, shift=3), len(images), seed, epoch)
+    coefficients = draw_coefficients(Augmentation(rotate=10, zoom=0.1, shift=3), len(images), seed, epoch)
     parts = np.array_split(np.arange(len(images), dtype=np.int32), 40)
     return np.concatenate(
-        [np.asarray(warp(framed(images[p]), np.arange(len(p), dtype=np.int32), coefficients[p])) for p in parts]
+        [
+            np.asarray(sample_augmented(pack_pixels(images[p]), np.arange(len(p), dtype=np.int32), coefficients[p]))
+            for p in parts
+        ]
     )
 
 

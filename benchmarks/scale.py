@@ -22,16 +22,16 @@ from digit_recognizer.data import sources, stream
 from figures import DIGITS, DOCS, OF_THIS_CODE, head, machine, seconds_of, today, write_between
 
 from digit_recognizer.inference import engines  # isort: skip
-from digit_recognizer.data.augmentation import Distortion, distorted, draw  # isort: skip
+from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients  # isort: skip
 from digit_recognizer.data.csv_format import TEST_COLUMNS  # isort: skip
 from digit_recognizer.data.images import to_images  # isort: skip
-from digit_recognizer.tracking.ledger import opened  # isort: skip
-from digit_recognizer.inference.load import voices  # isort: skip
+from digit_recognizer.tracking.ledger import open_ledger  # isort: skip
+from digit_recognizer.inference.load import load_networks  # isort: skip
 
 N_DISTINCT = 20_000
 ENGINES = ("keras", "onnxruntime")
 N = 3
-LIMITS = Distortion(rotate=12, zoom=0.12, shear=0.12, shift=2)
+LIMITS = Augmentation(rotate=12, zoom=0.12, shear=0.12, shift=2)
 MB = 1e6
 
 
@@ -111,7 +111,11 @@ def costs(engine: str, rows: list[Row]) -> str:
 def made_up(pixels: np.ndarray) -> np.ndarray:
     """(N_DISTINCT, 784) uint8: the images over and over, each time distorted in another way."""
     images = to_images(np.resize(pixels, (N_DISTINCT, pixels.shape[1])), side=28)
-    return np.rint(distorted(images, draw(LIMITS, N_DISTINCT, 0, 1)) * 255).astype(np.uint8).reshape(N_DISTINCT, -1)
+    return (
+        np.rint(apply_augmentation(images, draw_coefficients(LIMITS, N_DISTINCT, 0, 1)) * 255)
+        .astype(np.uint8)
+        .reshape(N_DISTINCT, -1)
+    )
 
 
 def lines(pixels: np.ndarray) -> list[bytes]:
@@ -136,12 +140,12 @@ def parse_by_pandas(file: Path) -> int:
 
 def inference_alone(folder: Path, pixels: np.ndarray) -> dict[str, float]:
     os.chdir(folder)
-    with opened(folder / "submissions/ledger.sqlite") as book:
-        heard = voices(book, book.run("last"))
+    with open_ledger(folder / "submissions/ledger.sqlite") as book:
+        heard = load_networks(book, book.run("last"))
     parts = [pixels[start : start + stream.ROWS] for start in range(0, len(pixels), stream.ROWS)]
     rates = {}
     for engine in ENGINES:
-        label = engines.of_run(heard, engine)
+        label = engines.predictor_of_networks(heard, engine)
         label(parts[0])
         rates[engine] = len(pixels) / min(
             seconds_of(lambda label=label: [label(part) for part in parts]) for _ in range(N)

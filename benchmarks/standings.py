@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.recipes.recipe import RECIPES
-from digit_recognizer.recipes.toml import models_in_words
+from digit_recognizer.recipes.toml import describe_models
 from figures import gflops, head
 from public import PEERS
 
@@ -58,7 +58,7 @@ def cells(name: str, runs: list[Run], rate: float) -> dict[str, str]:
     goals = {f"s to {goal}": middle(lambda run, goal=goal: seconds_to(goal, run)) for goal in GOALS}
     return {
         "recipe": f"`{name}`" if name in RECIPES else f"*{name}*",
-        "model": models_in_words(RECIPES[name]) if name in RECIPES else "",
+        "model": describe_models(RECIPES[name]) if name in RECIPES else "",
         "weights": f"{runs[0]['weights']:,}",
         "validation accuracy": f"{mean(accuracy):.4f}{spread}",
         "n": str(len(runs)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from digit_recognizer.data import sources, submission
 from digit_recognizer.data.sample import write_sample
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.recipes.recipe import RECIPES
 from digit_recognizer.tracking import run_dir, run_session
 
@@ -27,7 +27,7 @@ def said(labels, strength, rng):
     """Log-probabilities that see the truth as strongly as `strength` through noise."""
     logits = rng.normal(size=(len(labels), 10))
     logits[np.arange(len(labels)), labels] += strength
-    return average([logits])
+    return average_log_p([logits])
 
 
 def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["lenet5"], recipe_name="lenet5"):
@@ -48,7 +48,7 @@ def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["l
         "train_hash": train_table.fingerprint,
         "test_hash": test_table.fingerprint,
     }
-    with run_session.ledger() as book, run_session.entered(book, name, **facts) as entry:
+    with run_session.ledger() as book, run_session.open_run(book, name, **facts) as entry:
         content = submission.render(test_log_p.argmax(axis=1))
         file = run_dir.write_submission(entry.folder, content)
         run_dir.write_probabilities(entry.folder, rows, log_p, test_log_p)
@@ -65,7 +65,7 @@ def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["l
         )
         result = {
             "weights": 61_706,
-            **run_session.judge(log_p, train_table.labels[rows]),
+            **run_session.validation_record(log_p, train_table.labels[rows]),
             "submission": str(file),
             "submission_sha256": sha256(content).hexdigest(),
             "seconds": {"train": 2.0, "total": 3.0},

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.errors import Diverged
-from digit_recognizer.evaluation.prediction import average, fitness
+from digit_recognizer.errors import DivergedError
+from digit_recognizer.evaluation.prediction import average_log_p, evaluate
 
 DIVERGES = 1.0  # the learning rate from which on
 
 
 def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(), begun=None, keep=None):
     """Stands in for trainee.train_member."""
-    from digit_recognizer.training.cross_validation import Outcome
+    from digit_recognizer.training.cross_validation import NetworkResult
     from digit_recognizer.training.state import Epoch
 
     recipe = member.recipe
     if recipe.learning_rate >= DIVERGES:
-        raise Diverged("Training diverged in epoch 1.")
+        raise DivergedError("Training diverged in epoch 1.")
     rng = np.random.default_rng(0)
     labels = train_table.labels[member.held_out]
     history, log_p = [], None
@@ -31,14 +31,14 @@ def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(
         logits = rng.normal(size=(len(labels), 10))
         near = 4 - 2 * abs(np.log10(recipe.learning_rate / 0.01))
         logits[np.arange(len(labels)), labels] += near * epoch / recipe.epochs
-        log_p = average([logits])
-        fit = fitness(log_p, labels)
+        log_p = average_log_p([logits])
+        fit = evaluate(log_p, labels)
         history.append(Epoch(epoch, fit.loss, fit.accuracy, fit.loss, fit.accuracy, float(epoch)))
         on_epoch(history[-1])
-    test_log_p = average([rng.normal(size=(len(test_table.pixels), 10))])
+    test_log_p = average_log_p([rng.normal(size=(len(test_table.pixels), 10))])
     fits = {"train": fit, "validation": fit}
     seconds = {"train": 1.0, "predict": 0.1}
-    return Outcome({"layer/weight": np.zeros(3)}, tuple(history), log_p, test_log_p, fits, seconds)
+    return NetworkResult({"layer/weight": np.zeros(3)}, tuple(history), log_p, test_log_p, fits, seconds)
 
 
 def together(n_processes):
@@ -57,5 +57,5 @@ if __name__ == "__main__":
     from digit_recognizer import cli
     from digit_recognizer.training import network
 
-    network.train_member = together(int(sys.argv[1]))
+    network.train_network = together(int(sys.argv[1]))
     cli.main(sys.argv[2:])

@@ -7,7 +7,7 @@ from digit_recognizer import blending
 from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation import blend_weights
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.report import leaderboard
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.run_session import ledger
@@ -27,7 +27,7 @@ def test_a_greedy_blend_beats_its_runs_and_leaves_the_guesser_out(three):
     answers, names = three
     result = blending.blend(names)
     assert result["runs"][names[2]] < 0.1
-    best = max(row["accuracy"] for row in leaderboard.board() if row["run"] in names)
+    best = max(row["accuracy"] for row in leaderboard.leaderboard() if row["run"] in names)
     assert result["validation"]["accuracy"] > best + 0.02
     assert result["validation"]["n"] == 1200
     with ledger() as book:
@@ -46,7 +46,7 @@ def test_the_estimate_is_the_nested_one_and_the_test_labels_are_by_all_rows(thre
     assert result["validation"]["accuracy"] == (honest.argmax(axis=1) == labels).mean()
     weights = blend_weights.greedy([log_p for _, log_p, _ in kept], labels)
     _, _, test_log_p = run_dir.read_probabilities(run_dir.SUBMISSIONS / result["run"])
-    np.testing.assert_allclose(test_log_p, average([test for _, _, test in kept], weights), rtol=1e-5)
+    np.testing.assert_allclose(test_log_p, average_log_p([test for _, _, test in kept], weights), rtol=1e-5)
 
 
 def ledger_row(name):
@@ -70,7 +70,7 @@ def test_of_a_blend_in_a_blend_the_runs_are_weighed_anew(three):
     outer = blending.blend([inner["run"], names[2]], name="outer")
     assert list(outer["runs"]) == names  # whose probabilities know no label of the rows they are judged by
     assert outer["submission_sha256"] == blending.blend(names)["submission_sha256"]
-    rows = {run_dir.short_name(row["run"]): row for row in leaderboard.board()}
+    rows = {run_dir.short_name(row["run"]): row for row in leaderboard.leaderboard()}
     assert rows["inner"]["differences"] == "equal blend of 0.50 a + 0.50 b"
 
 

@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
         patch.chdir(folder)
         answers = Path("data/sample/answers.csv")
         pipeline.sources.sample_source()
-        result = pipeline.run(pipeline.Job("lenet5", RECIPE, Path("sample"), answers, run_name="first"))
+        result = pipeline.run(pipeline.RunConfig("lenet5", RECIPE, Path("sample"), answers, run_name="first"))
     return folder, result
 
 
@@ -112,7 +112,7 @@ def test_the_ledger_holds_the_run_whole(finished, monkeypatch):
 
 def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace, tiny_lenet5):
     recipe = change(RECIPE, {"epochs": 1, "folds": 2, "seeds": 2})
-    result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
+    result = pipeline.run(pipeline.RunConfig("lenet5", recipe, Path("sample")))
     assert result["validation"]["n"] == 1200
     assert result["networks"] == 4
     folders = {file.parent.name for file in Path("submissions", result["run"]).glob("members/*/weights.npz")}
@@ -126,7 +126,7 @@ def test_folds_and_seeds_are_written_as_members_and_estimate_all_rows(workplace,
 def test_a_run_that_diverges_is_entered_as_diverged_and_not_resumed(workplace, capsys):
     wild = {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0, "epochs": 20}
     with pytest.raises(RunError, match="diverged"):
-        pipeline.run(pipeline.Job("lenet5", change(RECIPE, wild | {"batch_size": 32}), Path("sample")))
+        pipeline.run(pipeline.RunConfig("lenet5", change(RECIPE, wild | {"batch_size": 32}), Path("sample")))
     with run_session.ledger() as book:
         run = book.run("last")
     assert run["status"] == "diverged"
@@ -140,7 +140,7 @@ def test_a_run_that_diverges_is_entered_as_diverged_and_not_resumed(workplace, c
 
 def test_what_cannot_be_split_is_refused_before_a_run_is_made(workplace):
     with pytest.raises(InputError, match="does not hold each digit"):
-        pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
+        pipeline.run(pipeline.RunConfig("lenet5", change(RECIPE, {"validation": 0.001}), Path("sample")))
     with run_session.ledger() as book:
         assert not book.runs()
 
@@ -185,7 +185,7 @@ def test_a_run_repeated_with_another_backend_is_warned_of_and_one_that_goes_on_r
 
 def test_nothing_held_out_trains_on_all_rows(workplace, tiny_lenet5):
     recipe = change(RECIPE, {"validation": 0, "epochs": 1})
-    result = pipeline.run(pipeline.Job("lenet5", recipe, Path("sample")))
+    result = pipeline.run(pipeline.RunConfig("lenet5", recipe, Path("sample")))
     assert "validation" not in result
     assert result["train"]["n"] == 1200
 
@@ -237,28 +237,28 @@ def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle):
     for data in bad.values():
         Path("bad.csv").write_bytes(data)
         with pytest.raises(InputError):
-            submit.submit(Path("bad.csv"))
+            submit.submit_file(Path("bad.csv"))
     assert kaggle.requests == []
 
 
 def test_a_good_file_without_credentials_is_told_where_to_get_them(kaggle, monkeypatch):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     with pytest.raises(InputError, match="No Kaggle credentials"):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
 
 
 def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle):
     file = write(kaggle.right)
-    with run_session.ledger() as book, run_session.entered(book, "tried", **FACTS) as entry:
+    with run_session.ledger() as book, run_session.open_run(book, "tried", **FACTS) as entry:
         book.finish_run(entry.number, "done", submission_hash=run_session.hash_of(file))
     with pytest.raises(InputError, match="tried made it for the built-in sample"):
-        submit.submit(file)
+        submit.submit_file(file)
     assert kaggle.requests == []
 
 
 def test_a_run_on_the_sample_cannot_be_submitted(kaggle):
     with pytest.raises(InputError, match="built-in sample is not Kaggle's"):
-        pipeline.run(pipeline.Job("lenet5", RECIPE, Path("sample"), submit=True))
+        pipeline.run(pipeline.RunConfig("lenet5", RECIPE, Path("sample"), submit=True))
     assert kaggle.requests == []
 
 
@@ -266,12 +266,12 @@ def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle):
     Path("data/test.csv").unlink()
     Path("data/train.csv").unlink()
     with pytest.raises(InputError, match="28,000"):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
     assert kaggle.requests == []
 
 
 def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, tiny_lenet5):
-    result = pipeline.run(pipeline.Job("lenet5", change(RECIPE, {"epochs": 1}), submit=True, message="mine"))
+    result = pipeline.run(pipeline.RunConfig("lenet5", change(RECIPE, {"epochs": 1}), submit=True, message="mine"))
     assert result["kaggle"]["status"] == "COMPLETE"
     assert 0 < result["kaggle"]["public_score"] <= 1
     assert json.loads(Path("submissions", result["run"], "result.json").read_text()) == result
@@ -285,17 +285,17 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, tiny_lenet5)
     [entry] = kaggle.entries
     assert entry.description.startswith(f"mine run {result['run']} sha ")
     with pytest.raises(RunError, match=rf"as entry {entry.ref}, public score 0\.\d+\. A copy .* --again"):
-        submit.submit(Path("submissions/submission.csv"))
+        submit.submit_file(Path("submissions/submission.csv"))
     assert len(kaggle.entries) == 1
-    assert submit.submit(Path("submissions/submission.csv"), again=True)["ref"] != entry.ref
+    assert submit.submit_file(Path("submissions/submission.csv"), again=True)["ref"] != entry.ref
     assert len(kaggle.entries) == 2
 
 
 def test_a_day_without_allowance_is_noticed_before_the_training(kaggle):
     kaggle.allowance = 1
-    submit.submit(write(kaggle.right))
+    submit.submit_file(write(kaggle.right))
     with pytest.raises(RunError, match=r"allowance is used up \(1 sent\).*run without --submit"):
-        pipeline.run(pipeline.Job("lenet5", RECIPE, submit=True))
+        pipeline.run(pipeline.RunConfig("lenet5", RECIPE, submit=True))
     assert not Path("submissions/submission.csv").exists()
     with run_session.ledger() as book:
         assert book.runs() == []
@@ -304,7 +304,7 @@ def test_a_day_without_allowance_is_noticed_before_the_training(kaggle):
 def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle):
     kaggle.fail("CreateSubmission", 429)
     with pytest.raises(RunError, match=r"too many requests.*digits submit mine\.csv"):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
 
 
 def states(kaggle):
@@ -315,16 +315,16 @@ def states(kaggle):
 def test_a_file_of_unclear_fate_is_not_sent_again_unless_told_so(kaggle):
     kaggle.fail("CreateSubmission", 500, None)
     with pytest.raises(RunError, match=r"not known.*--again sends it"):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
     for _ in range(2):
         with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
-            submit.submit(Path("mine.csv"))
+            submit.submit_file(Path("mine.csv"))
     assert kaggle.entries == []
-    assert submit.submit(Path("mine.csv"), again=True)["public_score"] == 1.0
+    assert submit.submit_file(Path("mine.csv"), again=True)["public_score"] == 1.0
     assert len(kaggle.entries) == 1
     assert states(kaggle) == [["UPLOADING", "CREATING", "UNKNOWN"], ["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
     with pytest.raises(RunError, match="Kaggle has this file already"):
-        submit.submit(Path("mine.csv"))
+        submit.submit_file(Path("mine.csv"))
 
 
 def test_who_stops_an_upload_is_told_how_to_go_on(kaggle, monkeypatch, capfd):
@@ -333,7 +333,7 @@ def test_who_stops_an_upload_is_told_how_to_go_on(kaggle, monkeypatch, capfd):
 
     monkeypatch.setattr(run_session.Ledger, "update_submission", stop)
     with pytest.raises(KeyboardInterrupt):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
     assert "To go on from here: `digits submit mine.csv`." in capfd.readouterr().out
 
 
@@ -346,38 +346,38 @@ def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_co
     with monkeypatch.context() as patch:
         patch.setattr(run_session.Ledger, "update_submission", full)
         with pytest.raises(RunError, match="the disk is full"):
-            submit.submit(write(kaggle.right))
+            submit.submit_file(write(kaggle.right))
     assert "PUT" in kaggle.requests
     assert "CreateSubmission" not in kaggle.requests
     assert states(kaggle) == [["UPLOADING"]]
-    assert submit.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert submit.submit_file(Path("mine.csv"))["public_score"] == 1.0
     assert states(kaggle) == [["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
 
 
 def test_a_file_that_the_ledger_knows_is_not_sent_again_though_kaggles_list_lags(kaggle):
     kaggle.list_lag = 1
-    first = submit.submit(write(kaggle.right))
+    first = submit.submit_file(write(kaggle.right))
     with pytest.raises(RunError, match="Kaggle has this file already"):
-        submit.submit(Path("mine.csv"))
+        submit.submit_file(Path("mine.csv"))
     assert [entry.ref for entry in kaggle.entries] == [first["ref"]]
 
 
 def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kaggle):
-    with run_session.ledger() as book, run_session.entered(book, "mine", **FACTS | {"source": "folder"}) as entry:
+    with run_session.ledger() as book, run_session.open_run(book, "mine", **FACTS | {"source": "folder"}) as entry:
         file = write(kaggle.right, entry.folder / "submission.csv")
         book.finish_run(entry.number, "done", submission_hash=run_session.hash_of(file))
     write([*kaggle.right[:-1], (kaggle.right[-1] + 1) % 10], file)
     with pytest.raises(InputError, match=r"not what run .* wrote, so it is damaged"):
-        submit.submit(file)
+        submit.submit_file(file)
     assert kaggle.requests == []
     file.rename("elsewhere.csv")
-    assert submit.submit(Path("elsewhere.csv"))["ref"] == 1001
+    assert submit.submit_file(Path("elsewhere.csv"))["ref"] == 1001
 
 
 def test_the_command_that_goes_on_names_what_is_no_part_of_the_run():
-    job = pipeline.Job("x", RECIPE, answers=Path("my answers.csv"), submit=True, message="first try")
+    job = pipeline.RunConfig("x", RECIPE, answers=Path("my answers.csv"), submit=True, message="first try")
     assert pipeline._again(job) == " --answers 'my answers.csv' --submit --message 'first try'"
-    assert pipeline._again(pipeline.Job("x", RECIPE)) == ""
+    assert pipeline._again(pipeline.RunConfig("x", RECIPE)) == ""
 
 
 def test_a_second_process_is_kept_out_while_the_first_sends(kaggle):
@@ -385,16 +385,16 @@ def test_a_second_process_is_kept_out_while_the_first_sends(kaggle):
     with run_session.ledger():
         first = submit._nobody_else_sends(run_session.hash_of(file), "mine.csv")
     with first, pytest.raises(RunError, match="another process"):
-        submit.submit(file)
+        submit.submit_file(file)
     assert kaggle.requests == []
-    submit.submit(file)
+    submit.submit_file(file)
     assert not list(Path("submissions").glob(".*"))
 
 
 def test_a_score_that_is_lost_on_the_way_is_asked_for_by_the_same_command(kaggle):
     kaggle.fail("GetSubmission", 401)
     with pytest.raises(RunError, match="digits submit"):
-        submit.submit(write(kaggle.right))
+        submit.submit_file(write(kaggle.right))
     kaggle.fail("GetSubmission", None)
-    assert submit.submit(Path("mine.csv"))["public_score"] == 1.0
+    assert submit.submit_file(Path("mine.csv"))["public_score"] == 1.0
     assert len(kaggle.entries) == 1

@@ -26,7 +26,7 @@ def finished(folder: Path, settings: dict[str, dict]) -> Iterator[None]:
         patch.chdir(folder)
         for name, own in settings.items():
             recipe = change(RECIPES["quick"], {"epochs": 1, **own})
-            pipeline.run(pipeline.Job("mine", recipe, Path("sample"), run_name=name))
+            pipeline.run(pipeline.RunConfig("mine", recipe, Path("sample"), run_name=name))
         yield
 
 

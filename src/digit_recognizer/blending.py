@@ -11,9 +11,9 @@ import numpy as np
 from digit_recognizer.cli.render import show_result
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation import blend_weights
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.tracking import run_dir, run_session
-from digit_recognizer.tracking.compare import check_finished, held_out_together, train_table_of
+from digit_recognizer.tracking.compare import check_finished, common_held_out_rows, train_table_of
 from digit_recognizer.tracking.ledger import Ledger, Row
 from digit_recognizer.utils.console import say, show_table
 
@@ -39,15 +39,15 @@ def blend(
         _check(chosen)
         table = train_table_of(chosen, data)
         rows, shares, honest = _weigh(chosen, weights, table.labels)
-        test_log_p = average([run_session.probabilities(run)[2] for run in chosen], shares)
+        test_log_p = average_log_p([run_session.probabilities(run)[2] for run in chosen], shares)
         record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
         first = chosen[0]
         facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
-        with run_session.entered(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
-            answer = run_session.write_answer(entry.folder, record, rows, honest, test_log_p, table.labels)
+        with run_session.open_run(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
+            answer = run_session.write_predictions(entry.folder, record, rows, honest, test_log_p, table.labels)
             from digit_recognizer.report import plots  # matplotlib takes half a second to import
 
-            plots.write(entry.folder, table, rows, honest, ())
+            plots.write_plots(entry.folder, table, rows, honest, ())
             used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
             result = {
                 "run": entry.name,
@@ -81,7 +81,7 @@ def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.
     if weights == "equal" and not all(run["estimate"] for run in chosen):
         none = np.empty((0, 10), np.float32)
         return np.empty(0, int), weigh([none] * len(chosen), none), none
-    rows, log_ps = held_out_together(chosen)
+    rows, log_ps = common_held_out_rows(chosen)
     fewest, least = int(np.bincount(labels[rows], minlength=10).min()), min(run["n"] for run in chosen)
     if fewest < blend_weights.N_FOLDS or len(rows) < least / 2:
         raise InputError(

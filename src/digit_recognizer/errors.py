@@ -9,5 +9,5 @@ class RunError(Exception):
     """Something failed while running: a disk, a network, Kaggle, a diverging training; exit code 1."""
 
 
-class Diverged(RunError):
+class DivergedError(RunError):
     """A training or a network came to values that are no numbers, none of which is kept; another recipe may go well."""

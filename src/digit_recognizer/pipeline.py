@@ -21,28 +21,28 @@ from digit_recognizer.competition import download
 from digit_recognizer.competition import submit as sending
 from digit_recognizer.competition.client import require_credentials
 from digit_recognizer.data import sources, submission
-from digit_recognizer.data.augmentation import Distortion
+from digit_recognizer.data.augmentation import Augmentation
 from digit_recognizer.data.inspection import inspect
-from digit_recognizer.errors import Diverged, InputError, RunError
+from digit_recognizer.errors import DivergedError, InputError, RunError
 from digit_recognizer.evaluation.grading import read_answers
 from digit_recognizer.evaluation.metrics import score
-from digit_recognizer.evaluation.prediction import fitness
-from digit_recognizer.recipes.recipe import Recipe, networks
+from digit_recognizer.evaluation.prediction import evaluate
+from digit_recognizer.recipes.recipe import Recipe, network_recipes
 from digit_recognizer.tracking import reproducibility, run_dir, run_session
 from digit_recognizer.tracking.ledger import Ledger, Row
-from digit_recognizer.tracking.run_session import Entry
+from digit_recognizer.tracking.run_session import ActiveRun
 from digit_recognizer.training import checkpoints, cross_validation, distillation, ensemble
-from digit_recognizer.training.cross_validation import Member, Together
+from digit_recognizer.training.cross_validation import EnsemblePredictions, NetworkSpec
 from digit_recognizer.training.parallel import config, process_pool
-from digit_recognizer.training.parallel.config import HERE, Places
+from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig
 from digit_recognizer.utils.console import agrees, progress, say
 from digit_recognizer.utils.environment import backend, require_backend
 from digit_recognizer.utils.files import read_bytes
-from digit_recognizer.utils.signals import Terminated, remembered
+from digit_recognizer.utils.signals import TerminationSignal, handle_signals
 
 
 @dataclass(frozen=True)
-class Job:
+class RunConfig:
     """What the user asked for; None where nothing was said."""
 
     recipe_name: str
@@ -56,10 +56,10 @@ class Job:
     origin: Row | None = None  # the run of the ledger that is repeated or, if `resumes`, goes on; the recipe is its own
     resumes: bool = False
     check: bool = False  # whether it comes as near to `origin` as it must
-    places: Places = HERE
+    places: ExecutionConfig = IN_PROCESS
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: RunConfig) -> dict[str, Any]:
     """Do the whole job and return the record that `--json` prints.
 
     Raises InputError, before any training, when data, answers or name are wrong or the data cannot be
@@ -73,10 +73,10 @@ def run(job: Job) -> dict[str, Any]:
     run_name = run_dir.name_from(job.recipe_name) if job.run_name is None else run_dir.check_name(job.run_name)
     if job.submit:
         require_credentials()
-    source = download.find_data(job.data)
+    source = download.find_or_download(job.data)
     if job.submit:
-        sending.check_is_real(source)
-        sending.check_is_welcome()
+        sending.check_not_sample(source)
+        sending.check_allowance()
     reading = time.perf_counter()
     train_table, test_table = sources.read(source)
     answers = read_answers(job.answers, len(test_table.pixels)) if job.answers else None
@@ -87,12 +87,12 @@ def run(job: Job) -> dict[str, Any]:
         _compare_files(job.origin, job.resumes or job.check, data)
 
     used = job.places.used_by(cross_validation.n_networks(job.recipe))
-    with run_session.ledger() as book, config.opened(used, train_table, test_table) as pool:
+    with run_session.ledger() as book, config.open_pool(used, train_table, test_table) as pool:
         is_as_it_was = job.resumes or job.check
         recipe = job.recipe if is_as_it_was else used.with_threads(job.recipe)
-        recipe, teachers = distillation.hired(book, recipe, train_table.fingerprint)
-        members = cross_validation.plan(recipe, train_table.labels)
-        distillation.check(members, teachers)
+        recipe, teachers = distillation.load_teachers(book, recipe, train_table.fingerprint)
+        members = cross_validation.plan_networks(recipe, train_table.labels)
+        distillation.check_teachers(members, teachers)
         seconds_before = None  # of a new run
         resumed = job.origin if job.resumes else None
         facts = ensemble.facts("run", job.recipe_name, recipe, data, pool)
@@ -100,21 +100,21 @@ def run(job: Job) -> dict[str, Any]:
         if job.origin is None:
             resumed = _left_behind(book, facts, run_name, members, data)
         if resumed:
-            seconds_before = checkpoints.seconds_before(book, resumed, members, data.train.fingerprint, _warn)
-            if changes := run_session.changes_since(resumed, where):
+            seconds_before = checkpoints.seconds_trained(book, resumed, members, data.train.fingerprint, _warn)
+            if changes := run_session.environment_diff(resumed, where):
                 _warn(f"other than when the run began: {', '.join(changes)}. The bits may be others.")
-            opened = run_session.entered_again(book, resumed, changes)
+            opened = run_session.resume_run(book, resumed, changes)
         else:
-            opened = run_session.entered(book, run_name, **facts)
-        with opened as entry, _told_how_to_go_on(entry, job), remembered():
+            opened = run_session.open_run(book, run_name, **facts)
+        with opened as entry, _told_how_to_go_on(entry, job), handle_signals():
             _announce(recipe, members, teachers, seconds_before, used)
             if used != job.places:
                 say(f"Workers: {used.workers}, as there are no more networks or GPUs.")
             together = _train(entry, members, data, teachers, pool)
-            result = ensemble.write(entry, job.recipe_name, recipe, data, together)
+            result = ensemble.write_results(entry, job.recipe_name, recipe, data, together)
             from digit_recognizer.report import plots  # matplotlib takes half a second to import
 
-            plots.write(entry.folder, train_table, together.rows, together.log_p, together.histories)
+            plots.write_plots(entry.folder, train_table, together.rows, together.log_p, together.histories)
             if answers is not None:
                 result["score"] = _score(together.test_log_p, answers)
             if original:
@@ -124,7 +124,7 @@ def run(job: Job) -> dict[str, Any]:
             seconds |= {**together.seconds, "total": time.perf_counter() - start + (seconds_before or 0)}
             result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
             if job.answers:
-                entry.book.add_score(
+                entry.ledger.add_score(
                     hash=result["submission_sha256"],
                     file=result["submission"],
                     answers_hash=run_session.hash_of(job.answers),
@@ -145,13 +145,13 @@ def run(job: Job) -> dict[str, Any]:
             if sha256(content).hexdigest() != result["submission_sha256"]:
                 raise RunError(f"{file}: damaged since it was written, and not sent. Check the disk.")
             submission.check_upload(content, str(file), len(test_table.pixels))
-            result["kaggle"] = sending.send(book, file, content, entry.name, job.message, job.again)
+            result["kaggle"] = sending.submit_once(book, file, content, entry.name, job.message, job.again)
             run_dir.write_record(entry.folder, "result", result)
     return result
 
 
 def _left_behind(
-    book: Ledger, facts: dict[str, Any], name: str, members: Sequence[Member], data: ensemble.Data
+    book: Ledger, facts: dict[str, Any], name: str, members: Sequence[NetworkSpec], data: ensemble.Data
 ) -> Row | None:
     """The newest run of these facts and this name, if it was stopped and the user wants to go on with it."""
     recipe = json.loads(json.dumps(facts["recipe"]))
@@ -167,12 +167,12 @@ def _left_behind(
     if run is None or run_session.status(run) not in ("interrupted", "failed"):
         return None
     try:
-        seconds = checkpoints.seconds_before(book, run, members, data.train.fingerprint)
+        seconds = checkpoints.seconds_trained(book, run, members, data.train.fingerprint)
     except InputError as error:
         _warn(f"run {run['name']} of this recipe and data was stopped, and cannot go on. {error} This is a new one.")
         return None
     stopped = f"Run {run['name']} of this recipe and data was stopped after {seconds:.0f} seconds of training."
-    if changes := run_session.changes_since(run, ensemble.where(facts)):
+    if changes := run_session.environment_diff(run, ensemble.where(facts)):
         stopped += f" Other than then: {', '.join(changes)}."
     go_on = f"{stopped} This is a new one; to go on with that: digits run --resume {run['name']}"
     return run if seconds and agrees(f"{stopped} Go on with it?", otherwise=go_on) else None
@@ -220,10 +220,10 @@ def _after_the_last_epoch(recipe: Recipe) -> list[str]:
 
 def _announce(
     recipe: Recipe,
-    members: Sequence[Member],
+    members: Sequence[NetworkSpec],
     teachers: Sequence[distillation.Teacher],
     seconds_before: float | None,
-    places: Places,
+    places: ExecutionConfig,
 ) -> None:
     """Tell what is to be trained; `seconds_before` is how long it was already, None when it begins."""
     first = members[0]
@@ -233,7 +233,7 @@ def _announce(
         if len(first.held_out)
         else "none are held out, so nothing will tell how good it is; --folds 5 would."
     )
-    say(f"Training {many}{first.recipe.model} on {len(first.fitted):,} images; {judged}")
+    say(f"Training {many}{first.recipe.model} on {len(first.train_rows):,} images; {judged}")
     if recipe.threads:
         say(f"Threads for each network, which is a part of the recipe: {recipe.threads}.")
     elif places.workers > 1:
@@ -245,8 +245,8 @@ def _announce(
     if teachers:
         unseen = " that never saw the rows it is judged by" if len(first.held_out) else ""
         say(f"Taught by networks of {recipe.teacher}{unseen}.")
-    for own in networks(recipe):
-        if own.distortion != Distortion() and own.clean >= own.epochs:
+    for own in network_recipes(recipe):
+        if own.distortion != Augmentation() and own.clean >= own.epochs:
             text = f"with epochs {own.epochs} and clean {own.clean}, each epoch is a clean one"
             _warn(f"{own.model} sees no distorted image: {text}.")
     if seconds_before is not None:
@@ -258,16 +258,16 @@ def _announce(
 
 
 def _train(
-    entry: Entry,
-    members: Sequence[Member],
+    entry: ActiveRun,
+    members: Sequence[NetworkSpec],
     data: ensemble.Data,
     teachers: Sequence[distillation.Teacher],
     pool: process_pool.Pool | None,
-) -> Together:
+) -> EnsemblePredictions:
     """Train all networks, and tell of each."""
     epochs = {member.name: member.recipe.epochs for member in members}
     with progress(epochs, side_by_side=pool is not None and len(members) > 1) as lines:
-        return ensemble.train(
+        return ensemble.train_ensemble(
             entry,
             members,
             data,
@@ -281,18 +281,18 @@ def _train(
 
 
 @contextmanager
-def _told_how_to_go_on(entry: Entry, job: Job) -> Iterator[None]:
+def _told_how_to_go_on(entry: ActiveRun, job: RunConfig) -> Iterator[None]:
     """Say by which command a run goes on, when something stops it after an epoch that may not stop it again."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated, OSError, RunError, sqlite3.Error) as error:
-        if not isinstance(error, Diverged) and any(entry.folder.rglob("*.npz")):
+    except (KeyboardInterrupt, TerminationSignal, OSError, RunError, sqlite3.Error) as error:
+        if not isinstance(error, DivergedError) and any(entry.folder.rglob("*.npz")):
             with suppress(OSError):  # the terminal may be gone
                 say(f"To go on where it stopped: digits run --resume {entry.name}{_again(job)}", style="bold")
         raise
 
 
-def _again(job: Job) -> str:
+def _again(job: RunConfig) -> str:
     """The options of a job that are not in its run."""
     words = [f" --answers {quote(str(job.answers))}"] if job.answers else []
     if job.submit:
@@ -306,4 +306,4 @@ def _again(job: Job) -> str:
 
 def _score(test_log_p: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
     scored = score(test_log_p.argmax(axis=1).astype(np.uint8), answers)
-    return {**asdict(fitness(test_log_p, answers)), "correct": scored.correct, "interval": list(scored.interval)}
+    return {**asdict(evaluate(test_log_p, answers)), "correct": scored.correct, "interval": list(scored.interval)}

@@ -177,10 +177,10 @@ def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample)
     words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv")
     digits(*words)
     assert not Path("submissions").exists()
-    with ledger.opened(Path("submissions/ledger.sqlite")):
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")):
         pass
     digits(*words)
-    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
         [kept] = book.scores(hash_of(sample / "answers.csv"))
     assert (kept["correct"], kept["n"], kept["answers_hash"]) == (597, 597, kept["hash"])
     Path("submissions/ledger.sqlite").write_bytes(b"no ledger")
@@ -229,7 +229,7 @@ def test_swapped_files_are_told_as_such(digits, sample):
 
 
 def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplace, sample):
-    with ledger.opened(Path("submissions/ledger.sqlite")):
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")):
         pass
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "score"]
     command += [*[sample / "answers.csv"] * 40, "--answers", sample / "answers.csv"]
@@ -238,7 +238,7 @@ def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplac
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
-    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
         assert book.scores(hash_of(sample / "answers.csv"))
 
 
@@ -342,7 +342,7 @@ def test_ctrl_c_ends_a_run_in_order_and_the_command_that_goes_on_is_told(workpla
     [run] = (file for file in Path("submissions").iterdir() if file.name != "ledger.sqlite")
     assert f"digits run --resume {run.name}" in out
     assert {file.name.split("-")[0] for file in run.iterdir()} == {"checkpoint"}
-    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
         assert book.run("last")["status"] == "interrupted"
 
 
@@ -363,7 +363,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 def test_a_closed_terminal_interrupts_a_run_in_order(workplace):
     command = [sys.executable, "-c", CLOSED_TERMINAL, ROOT / "run_pipeline.py", "--data=sample", "--epochs=100"]
     assert subprocess.run(command, check=False, timeout=100).returncode == 143
-    with ledger.opened(Path("submissions/ledger.sqlite")) as book:
+    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
         run = book.run("last")
     assert (run["status"], run["error"]) == ("interrupted", "")
     assert list(Path("submissions").glob("*/checkpoint-*.npz"))

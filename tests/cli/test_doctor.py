@@ -166,7 +166,7 @@ def test_a_ledger_that_is_gone_or_empty_is_told(workplace, capfd):
         assert not found("ledger").ok
         assert "is gone or empty, but there are folders of runs, 1" in found("ledger").found
         capfd.readouterr()
-        assert leaderboard.board() == []
+        assert leaderboard.leaderboard() == []
         out, err = capfd.readouterr()
         assert (out, "of what was sent only Kaggle's list tells" in " ".join(err.split())) == ("", True)
         assert found("runs").found == "folders of runs that the ledger does not know: 1"  # for good

@@ -168,7 +168,7 @@ def test_the_notebook_runs_in_kaggles_folders_without_the_package_and_the_intern
     submission.check_upload(content, "submission.csv", len(answers) - 1)
     right = sum(line == answer for line, answer in zip(content.splitlines(), answers, strict=True))
     assert right / len(answers) > 0.3  # of one epoch
-    with ledger.opened(working / "submissions/ledger.sqlite") as book:
+    with ledger.open_ledger(working / "submissions/ledger.sqlite") as book:
         run = book.run("last")
         assert (run["status"], run["recipe_name"], run["data"]) == ("done", "lenet5", str(data))
     *_, training, result, loaded = notebook.cells

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digit_recognizer.data.augmentation import Distortion, distorted, draw, variants
+from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients, tta_views
 
 RNG = np.random.default_rng(0)
 IMAGES = (RNG.integers(0, 256, (200, 8, 8, 1)) / 255).astype(np.float32)
-ALL = Distortion(rotate=15, zoom=0.2, shear=0.2, shift=2, elastic=0.8)
+ALL = Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2, elastic=0.8)
 
 
 def test_no_distortion_changes_nothing():
-    np.testing.assert_array_equal(distorted(IMAGES, draw(Distortion(), 200, 1, 1)), IMAGES)
+    np.testing.assert_array_equal(apply_augmentation(IMAGES, draw_coefficients(Augmentation(), 200, 1, 1)), IMAGES)
 
 
 def test_a_shifted_image_moves_whole_and_paper_moves_in():
-    shifted = distorted(IMAGES, draw(Distortion(shift=2), 200, 1, 1))
+    shifted = apply_augmentation(IMAGES, draw_coefficients(Augmentation(shift=2), 200, 1, 1))
     found = set()
     for before, after in zip(IMAGES[..., 0], shifted[..., 0], strict=True):
         padded = np.pad(before, 2)
@@ -27,8 +27,8 @@ def test_a_shifted_image_moves_whole_and_paper_moves_in():
 
 
 def test_an_affine_change_is_scipys():
-    values = draw(Distortion(rotate=15, zoom=0.2, shear=0.2, shift=2), 200, 3, 1)
-    for image, value, found in zip(IMAGES[..., 0], values, distorted(IMAGES, values)[..., 0], strict=True):
+    values = draw_coefficients(Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2), 200, 3, 1)
+    for image, value, found in zip(IMAGES[..., 0], values, apply_augmentation(IMAGES, values)[..., 0], strict=True):
         matrix, middle = value[:, 1:3], np.full(2, 3.5)
         offset = value[:, 0] + middle - matrix @ middle
         expected = ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
@@ -36,10 +36,12 @@ def test_an_affine_change_is_scipys():
 
 
 def test_an_elastic_change_is_scipys_along_its_field():
-    values = draw(Distortion(elastic=1.0), 20, 3, 1)
+    values = draw_coefficients(Augmentation(elastic=1.0), 20, 3, 1)
     place = np.arange(8)
     knots = np.linspace(0, 7, 5)
-    for image, value, found in zip(IMAGES[..., 0], values, distorted(IMAGES[:20], values)[..., 0], strict=False):
+    for image, value, found in zip(
+        IMAGES[..., 0], values, apply_augmentation(IMAGES[:20], values)[..., 0], strict=False
+    ):
         field = np.zeros((2, 8, 8))
         for number, (i, j) in enumerate(np.ndindex(5, 5)):
             near = [np.clip(np.abs(place - knots[knot]) / 1.75, 0, 1) for knot in (i, j)]
@@ -50,7 +52,7 @@ def test_an_elastic_change_is_scipys_along_its_field():
 
 
 def test_a_distortion_stays_within_its_limits():
-    values = draw(ALL, 5000, 1, 1)
+    values = draw_coefficients(ALL, 5000, 1, 1)
     matrix = values[:, :, 1:3]
     assert set(np.unique(values[:, :, 0])) == {-2, -1, 0, 1, 2}
     turned = np.rad2deg(np.arctan2(-matrix[:, 0, 1], matrix[:, 0, 0]))
@@ -69,15 +71,15 @@ def test_a_distortion_stays_within_its_limits():
 
 
 def test_the_same_seed_and_epoch_give_the_same_distortions_and_another_epoch_others():
-    first = draw(ALL, 9, seed=1, epoch=1)
-    assert (first == draw(ALL, 9, seed=1, epoch=1)).all()
-    assert (first != draw(ALL, 9, seed=1, epoch=2)).any()
-    assert (first != draw(ALL, 9, seed=2, epoch=1)).any()
+    first = draw_coefficients(ALL, 9, seed=1, epoch=1)
+    assert (first == draw_coefficients(ALL, 9, seed=1, epoch=1)).all()
+    assert (first != draw_coefficients(ALL, 9, seed=1, epoch=2)).any()
+    assert (first != draw_coefficients(ALL, 9, seed=2, epoch=1)).any()
 
 
 @pytest.mark.parametrize(("tta", "n"), [("none", 1), ("shift", 9), ("rotate", 11)])
 def test_variants_begin_with_the_images_themselves_and_all_differ(tta, n):
-    found = list(variants(IMAGES, tta))
+    found = list(tta_views(IMAGES, tta))
     assert found[0] is IMAGES
     assert len({variant.tobytes() for variant in found}) == len(found) == n
     assert {variant.shape for variant in found} == {IMAGES.shape}
@@ -86,14 +88,14 @@ def test_variants_begin_with_the_images_themselves_and_all_differ(tta, n):
 def test_variants_move_by_one_pixel_in_each_direction_and_never_flip():
     dot = np.zeros((1, 8, 8, 1), np.float32)
     dot[0, 3, 4] = 1
-    places = [tuple(np.argwhere(variant[0, ..., 0])[0]) for variant in variants(dot, "shift")]
+    places = [tuple(np.argwhere(variant[0, ..., 0])[0]) for variant in tta_views(dot, "shift")]
     assert sorted(places) == [(r, c) for r in (2, 3, 4) for c in (3, 4, 5)]
 
 
 def test_a_turn_is_small_and_about_the_middle():
     bar = np.zeros((1, 28, 28, 1), np.float32)
     bar[0, 4:24, 14] = 1
-    for turned in list(variants(bar, "rotate"))[-2:]:
+    for turned in list(tta_views(bar, "rotate"))[-2:]:
         columns = turned[0, ..., 0].argmax(axis=1)[4:24]
         assert 1 <= abs(int(columns[1]) - int(columns[-2])) <= 4
         assert abs(int(columns[10]) - 14) <= 1

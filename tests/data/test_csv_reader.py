@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_strictly
 from digit_recognizer.data.csv_reader import N_CACHED, CsvFile, parse_plain, read_test, read_train
 from digit_recognizer.data.sources import find
 from digit_recognizer.errors import InputError
@@ -42,7 +42,7 @@ def same_or_declined(data: bytes, columns: tuple[str, ...]) -> None:
     """What the plain parser takes, the careful reader takes too, and reads the same in it."""
     plain = parse_plain(data, columns)
     if plain is not None:
-        np.testing.assert_array_equal(plain, read_carefully(data, columns, "data"))
+        np.testing.assert_array_equal(plain, read_strictly(data, columns, "data"))
 
 
 @settings(max_examples=300, deadline=None)
@@ -244,7 +244,7 @@ def test_the_real_files_are_plain_and_read_as_the_careful_reader_reads_them(tmp_
     source = find(real_data)
     with source.test.opened() as (_, content):
         data = bytes(content())
-    np.testing.assert_array_equal(parse_plain(data, TEST_COLUMNS), read_carefully(data, TEST_COLUMNS, "test.csv"))
+    np.testing.assert_array_equal(parse_plain(data, TEST_COLUMNS), read_strictly(data, TEST_COLUMNS, "test.csv"))
     train = read_train(source.train, tmp_path)
     assert train.pixels.shape == (42_000, 784)
     np.testing.assert_array_equal(read_train(source.train, tmp_path).pixels, train.pixels)

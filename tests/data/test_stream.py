@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer.data import stream
-from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, judge
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, parse_row
 from digit_recognizer.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (7, 784), dtype=np.uint8)
@@ -189,5 +189,5 @@ def test_what_is_read_as_plain_is_what_the_careful_reader_reads(columns):
         if found is not None:
             n_plain += 1
             assert found.shape == (1, len(columns))
-            assert judge(changed, columns, 2) == found.tobytes()
+            assert parse_row(changed, columns, 2) == found.tobytes()
     assert n_plain > 500

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digit_recognizer.data.submission import check_upload, parse, render, without_kaggles_answer
+from digit_recognizer.data.submission import check_upload, parse, render, strip_kaggle_answer
 from digit_recognizer.errors import InputError
 from promises import gate
 
@@ -130,4 +130,4 @@ def test_a_file_passes_if_and_only_if_it_is_fit_whatever_befell_it(labels, chanc
 def test_of_a_file_that_kaggle_never_sees_its_answer_is_not_told(data, told):
     with pytest.raises(InputError, match="Kaggle would answer") as caught:
         parse(data, "answers.csv")
-    assert without_kaggles_answer(str(caught.value)).endswith(told)
+    assert strip_kaggle_answer(str(caught.value)).endswith(told)

@@ -13,7 +13,7 @@ from digit_recognizer import cli
 from digit_recognizer.data.sample import write_sample
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.recipe import RECIPES
-from digit_recognizer.recipes.toml import models_in_words
+from digit_recognizer.recipes.toml import describe_models
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def test_first_two_blocks_are_one_line_each_and_set_themselves_up():
 
 def test_every_recipe_and_model_stands_in_the_results():
     rows = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert all(f"| `{name}` | {models_in_words(recipe)} |" in rows for name, recipe in RECIPES.items())
+    assert all(f"| `{name}` | {describe_models(recipe)} |" in rows for name, recipe in RECIPES.items())
     assert all(f"`{name}`" in README for name in RECIPES if not name.startswith("plain-"))
     assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
 

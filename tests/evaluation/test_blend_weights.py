@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer.evaluation import blend_weights
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 10, 3000)
@@ -14,7 +14,7 @@ def run(strength, noise=1.0, scale=1.0):
     """Log-probabilities of a run that sees the truth as strongly as `strength`, and is so sure of it as `scale`."""
     logits = noise * RNG.normal(size=(len(LABELS), 10))
     logits[np.arange(len(LABELS)), LABELS] += strength
-    return average([scale * logits])
+    return average_log_p([scale * logits])
 
 
 def accuracy(log_p):
@@ -31,7 +31,7 @@ def test_greedy_leaves_out_what_only_hurts_and_blends_what_helps():
     assert sum(weights) == pytest.approx(1)
     assert weights[2] < 0.05
     assert min(weights[:2]) > 0.3
-    blend = average([good, also_good, noise], weights)
+    blend = average_log_p([good, also_good, noise], weights)
     assert accuracy(blend) > max(accuracy(good), accuracy(also_good)) + 0.02
 
 
@@ -43,13 +43,13 @@ def test_an_over_confident_run_speaks_lower_not_louder():
 
 def test_greedy_never_does_worse_on_its_rows_than_the_best_single_run():
     runs = [run(strength) for strength in (1, 2, 3, 3.2)]
-    blend = average(runs, blend_weights.greedy(runs, LABELS))
+    blend = average_log_p(runs, blend_weights.greedy(runs, LABELS))
     assert blend_weights.log_loss(blend, LABELS) <= min(blend_weights.log_loss(log_p, LABELS) for log_p in runs) + 1e-6
 
 
 def test_the_nested_estimate_is_not_flattered_by_the_choice():
     useless = [run(0, noise=0.1) for _ in range(20)]
-    chosen = average(useless, blend_weights.greedy(useless, LABELS))
+    chosen = average_log_p(useless, blend_weights.greedy(useless, LABELS))
     honest = blend_weights.nested(blend_weights.greedy, useless, LABELS)
     assert accuracy(chosen) > accuracy(honest)
     assert accuracy(honest) == pytest.approx(0.1, abs=0.02)
@@ -57,11 +57,11 @@ def test_the_nested_estimate_is_not_flattered_by_the_choice():
 
 def test_nested_equal_weights_are_the_plain_average():
     runs = [run(2), run(3)]
-    np.testing.assert_allclose(blend_weights.nested(blend_weights.equal, runs, LABELS), average(runs), rtol=1e-5)
+    np.testing.assert_allclose(blend_weights.nested(blend_weights.equal, runs, LABELS), average_log_p(runs), rtol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_a_scale(scale):
     log_p = run(3)
     own = blend_weights.temperature(log_p, LABELS)
-    assert blend_weights.temperature(average([scale * log_p]), LABELS) == pytest.approx(scale * own, rel=0.06)
+    assert blend_weights.temperature(average_log_p([scale * log_p]), LABELS) == pytest.approx(scale * own, rel=0.06)

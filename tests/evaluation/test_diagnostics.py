@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer.evaluation import diagnostics
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 10, 5000)
@@ -12,7 +12,7 @@ LABELS = RNG.integers(0, 10, 5000)
 
 def honest(n=20_000):
     """Log-probabilities, and labels drawn by them: calibrated by construction."""
-    log_p = average([2 * RNG.normal(size=(n, 10))])
+    log_p = average_log_p([2 * RNG.normal(size=(n, 10))])
     return log_p, np.array([RNG.choice(10, p=p / p.sum()) for p in np.exp(log_p.astype(float))])
 
 
@@ -25,7 +25,7 @@ def test_calibrated_probabilities_have_no_error_and_temperature_one():
 
 def test_over_confidence_is_seen_and_its_temperature_cures_it():
     log_p, labels = honest()
-    found = diagnostics.calibration(average([3 * log_p]), labels)
+    found = diagnostics.calibration(average_log_p([3 * log_p]), labels)
     assert found.ece > 0.1
     assert found.temperature == pytest.approx(3, rel=0.05)
     assert found.loss_calibrated < found.loss

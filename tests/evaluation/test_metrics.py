@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from digit_recognizer.evaluation.metrics import compare, holm, score, wilson_interval
+from digit_recognizer.evaluation.metrics import holm, mcnemar, score, wilson_interval
 
 ANSWERS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 3, dtype=np.uint8)
 
@@ -58,7 +58,7 @@ def test_comparison_is_the_exact_mcnemar_test_as_scipys_binomial_has_it(only_fir
     first, second = answers.copy(), answers.copy()
     first[only_first:n] = 1
     second[:only_first] = 1
-    found = compare(first, second, answers)
+    found = mcnemar(first, second, answers)
     assert (found.only_first, found.only_second) == (only_first, only_second)
     assert found.p_value == pytest.approx(binomtest(only_first, n).pvalue if n else 1)
 

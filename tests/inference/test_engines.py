@@ -8,14 +8,14 @@ import pytest
 
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import engines, formats
-from made_up_voices import PIXELS, made_up
+from made_up_networks import PIXELS, made_up
 
-VOICES = [made_up(share=0.6, tta="shift"), made_up("lenet-28", share=0.4)]
+VOICES = [made_up(weight=0.6, tta="shift"), made_up("lenet-28", weight=0.4)]
 
 
 @pytest.fixture(scope="module")
 def contents():
-    return {format: engines.content(VOICES, format) for format in formats.SUFFIXES}
+    return {format: engines.export_networks(VOICES, format) for format in formats.SUFFIXES}
 
 
 @pytest.mark.slow
@@ -24,33 +24,35 @@ def contents():
     [("keras", 130), *((format, n) for format in engines.FORMATS.values() for n in (0, 1, 64, 130))],
 )
 def test_each_format_gives_the_probabilities_of_any_number_of_images(contents, format, n):
-    received = engines.of_content(contents[format], format)(PIXELS[:n])
+    received = engines.predictor_of_content(contents[format], format)(PIXELS[:n])
     assert received.shape == (n, 10)
-    np.testing.assert_allclose(received, engines.by_keras(VOICES)(PIXELS)[:n], atol=1e-6)
+    np.testing.assert_allclose(received, engines.keras_predictor(VOICES)(PIXELS)[:n], atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ["keras", "onnxruntime", "litert"])
 def test_each_engine_runs_the_networks_of_a_run(engine):
     voices = [made_up()]
-    np.testing.assert_allclose(engines.of_run(voices, engine)(PIXELS), engines.by_keras(voices)(PIXELS), atol=1e-6)
+    np.testing.assert_allclose(
+        engines.predictor_of_networks(voices, engine)(PIXELS), engines.keras_predictor(voices)(PIXELS), atol=1e-6
+    )
 
 
 def test_auto_is_onnx_runtime_where_it_is_installed_and_there_is_much_to_do(monkeypatch):
-    assert engines.chosen("auto", 1_000) == "keras"
-    assert engines.chosen("auto", 10**9) == "onnxruntime"
-    assert engines.chosen("litert", 1_000) == "litert"
+    assert engines.choose_runtime("auto", 1_000) == "keras"
+    assert engines.choose_runtime("auto", 10**9) == "onnxruntime"
+    assert engines.choose_runtime("litert", 1_000) == "litert"
     monkeypatch.setitem(formats._TO_MAKE, "onnx", ("nosuch_package",))
-    assert engines.chosen("auto", 10**9) == "keras"
+    assert engines.choose_runtime("auto", 10**9) == "keras"
     with pytest.raises(InputError, match="onnx needs nosuch-package: pip install nosuch-package"):
-        engines.of_run(VOICES, "onnxruntime")
+        engines.predictor_of_networks(VOICES, "onnxruntime")
 
 
 def test_other_backends_keep_to_keras(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert engines.chosen("auto", 10**9) == "keras"
+    assert engines.choose_runtime("auto", 10**9) == "keras"
     with pytest.raises(InputError, match="litert is made by TensorFlow alone; KERAS_BACKEND is jax"):
-        formats.require("litert")
-    formats.require("litert", made=True)
+        formats.require_packages("litert")
+    formats.require_packages("litert", made=True)
 
 
 def test_an_onnx_file_tells_what_goes_in_and_out(contents):
@@ -68,8 +70,8 @@ def test_an_onnx_file_tells_what_goes_in_and_out(contents):
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
 def test_a_file_is_run_without_its_run(contents, tmp_path, suffix):
     format = next(format for format, own in formats.SUFFIXES.items() if own == suffix)
-    found = engines.of_file(tmp_path / f"a{suffix}", contents[format])(PIXELS)
-    np.testing.assert_allclose(found, engines.by_keras(VOICES)(PIXELS), atol=1e-6)
+    found = engines.predictor_of_file(tmp_path / f"a{suffix}", contents[format])(PIXELS)
+    np.testing.assert_allclose(found, engines.keras_predictor(VOICES)(PIXELS), atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
@@ -78,14 +80,14 @@ def test_damaged_files_are_refused(contents, tmp_path, suffix, content):
     format = next(format for format, own in formats.SUFFIXES.items() if own == suffix)
     damaged = contents[format][:content] if isinstance(content, int) else content
     with pytest.raises(InputError, match=f"a{suffix}: not a network by `digits export`, or damaged"):
-        engines.of_file(tmp_path / f"a{suffix}", damaged)
+        engines.predictor_of_file(tmp_path / f"a{suffix}", damaged)
 
 
 def test_a_network_for_something_else_is_refused(tmp_path):
     model = keras.Sequential([keras.layers.Input((28, 28), dtype="uint8", name="pixels"), keras.layers.Flatten()])
-    content = formats.packed(keras.Model(model.inputs, model.outputs), "onnx")
+    content = formats.serialize(keras.Model(model.inputs, model.outputs), "onnx")
     with pytest.raises(InputError, match=r"ten probabilities for an image, received shape \(1, 784\)"):
-        engines.of_file(tmp_path / "a.onnx", content)
+        engines.predictor_of_file(tmp_path / "a.onnx", content)
 
 
 def test_a_broken_library_is_not_taken_for_a_damaged_file(contents, tmp_path, monkeypatch):
@@ -93,7 +95,7 @@ def test_a_broken_library_is_not_taken_for_a_damaged_file(contents, tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     with pytest.raises(RunError, match="Reading onnx failed: its library is gone"):
-        engines.of_file(tmp_path / "a.onnx", contents["onnx"])
+        engines.predictor_of_file(tmp_path / "a.onnx", contents["onnx"])
 
 
 def test_what_a_converter_raises_is_told_with_what_works(monkeypatch):
@@ -102,9 +104,9 @@ def test_what_a_converter_raises_is_told_with_what_works(monkeypatch):
 
     monkeypatch.setattr(keras.Model, "export", export)
     with pytest.raises(RunError, match=r"onnx cannot be made: ValueError: no such operation. .*--engine keras"):
-        engines.of_run([made_up()], "onnxruntime")
+        engines.predictor_of_networks([made_up()], "onnxruntime")
 
 
 def test_files_that_may_hold_code_are_not_read(tmp_path):
     with pytest.raises(InputError, match=r"a.keras: no such file is read, as it may hold code. .* --to onnx"):
-        engines.engine_of(tmp_path / "a.keras")
+        engines.runtime_of(tmp_path / "a.keras")

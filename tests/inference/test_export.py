@@ -15,9 +15,9 @@ from digit_recognizer import blending, cli
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import engines
 from digit_recognizer.inference import export as exporting
-from digit_recognizer.inference.export import Job, export
-from digit_recognizer.inference.predict_file import Job as Labelling
-from digit_recognizer.inference.predict_file import predict
+from digit_recognizer.inference.export import ExportConfig, export_run
+from digit_recognizer.inference.predict_file import PredictConfig as Labelling
+from digit_recognizer.inference.predict_file import predict_file
 from seen_from_outside import ENVIRONMENT
 
 TEST = Path("data/sample/test.csv")
@@ -39,7 +39,7 @@ def trained(finished, tmp_path, monkeypatch, tiny_lenet5):
 @pytest.mark.parametrize(("format", "file"), [("keras", "a.keras"), ("onnx", "a.onnx"), ("litert", "a.tflite")])
 @pytest.mark.parametrize("run", ["two", "blend"])
 def test_a_file_is_written_and_checked_on_the_rows_of_test_csv(trained, run, format, file):
-    result = export(Job(run, format, Path(file)))
+    result = export_run(ExportConfig(run, format, Path(file)))
     content = Path(file).read_bytes()
     assert (result["bytes"], result["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert (result["rows"], result["other_labels"]) == (597, 0)  # the sample has no 1,000
@@ -48,7 +48,7 @@ def test_a_file_is_written_and_checked_on_the_rows_of_test_csv(trained, run, for
 
 @pytest.mark.parametrize(("format", "file"), [("onnx", "a.onnx"), ("litert", "a.tflite")])
 def test_a_file_labels_what_its_run_labelled(trained, format, file, capsys):
-    exporting.show(export(Job("one", format, Path(file))))
+    exporting.show(export_run(ExportConfig("one", format, Path(file))))
     assert "the same labels; no probability differs by more than" in capsys.readouterr().out
     [submission] = Path("submissions").glob("*-one/submission.csv")
     elsewhere = Path("elsewhere")
@@ -64,12 +64,12 @@ def test_a_file_labels_what_its_run_labelled(trained, format, file, capsys):
     assert {path.name for path in elsewhere.iterdir()} == {file, "test.csv", "out.csv"}  # neither runs nor a ledger
     assert (elsewhere / "out.csv").read_bytes() == submission.read_bytes()
     with pytest.raises(InputError, match="leave --engine out"):
-        predict(Labelling(TEST, file, Path("out.csv"), engine="keras"))
+        predict_file(Labelling(TEST, file, Path("out.csv"), engine="keras"))
 
 
 def test_bytes_are_smaller_and_told_where_they_label_otherwise(trained, capsys):
-    whole = export(Job("one", "litert", Path("a.tflite")))
-    small = export(Job("one", "litert", Path("b.tflite"), int8=True))
+    whole = export_run(ExportConfig("one", "litert", Path("a.tflite")))
+    small = export_run(ExportConfig("one", "litert", Path("b.tflite"), int8=True))
     assert small["bytes"] < whole["bytes"]
     assert whole["largest_difference"] < small["largest_difference"] < 0.1
     exporting.show(small | {"other_labels": 3})
@@ -88,7 +88,7 @@ def test_bytes_are_smaller_and_told_where_they_label_otherwise(trained, capsys):
 )
 def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, message):
     with pytest.raises(InputError, match=message):
-        export(Job(**{"run": "one", "format": "onnx", "output": Path("a.onnx"), **changed}))
+        export_run(ExportConfig(**{"run": "one", "format": "onnx", "output": Path("a.onnx"), **changed}))
     assert not Path("a.onnx").exists()
 
 
@@ -99,22 +99,22 @@ def test_other_data_than_the_runs_is_refused(trained):
         lines = (other / name).read_bytes().splitlines(keepends=True)
         (other / name).write_bytes(b"".join(lines[:-1]))
     with pytest.raises(InputError, match=r"test.csv: expected the test.csv of run .*--data"):
-        export(Job("one", "onnx", Path("a.onnx"), data=other))
+        export_run(ExportConfig("one", "onnx", Path("a.onnx"), data=other))
     assert not Path("a.onnx").exists()
 
 
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("wrong", [np.nan, "another digit"])
 def test_a_file_that_labels_otherwise_is_not_written(trained, monkeypatch, wrong, int8):
-    made = engines.of_content
+    made = engines.predictor_of_content
 
     def broken(content, format):
         engine = made(content, format)
         return lambda pixels: engine(pixels) * wrong if wrong is np.nan else np.roll(engine(pixels), 1, axis=1)
 
-    monkeypatch.setattr(engines, "of_content", broken)
+    monkeypatch.setattr(engines, "predictor_of_content", broken)
     with pytest.raises(RunError, match=r"a.tflite: not written, as it labels .* of 597 rows of .*test.csv otherwise"):
-        export(Job("one", "litert", Path("a.tflite"), int8=int8))
+        export_run(ExportConfig("one", "litert", Path("a.tflite"), int8=int8))
     assert not Path("a.tflite").exists()
 
 

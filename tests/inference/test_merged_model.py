@@ -5,8 +5,8 @@ import pytest
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines
-from digit_recognizer.inference.merged_model import whole
-from made_up_voices import PIXELS, made_up
+from digit_recognizer.inference.merged_model import merge_networks
+from made_up_networks import PIXELS, made_up
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ from made_up_voices import PIXELS, made_up
 )
 def test_it_says_what_the_networks_say_one_by_one(settings):
     voices = [made_up(**one) for one in settings]
-    model = whole(voices)
+    model = merge_networks(voices)
     assert (model.input.name, model.input.dtype, model.input.shape) == ("pixels", "uint8", (None, 28, 28))
-    expected = engines.by_keras(voices)(PIXELS)
+    expected = engines.keras_predictor(voices)(PIXELS)
     received = model.predict_on_batch(PIXELS.reshape(-1, 28, 28))
     assert np.ptp(expected, axis=0).max() > 0.001
     np.testing.assert_allclose(received, expected, atol=2e-5)
@@ -37,13 +37,16 @@ def test_it_says_what_the_networks_say_one_by_one(settings):
 
 
 def test_the_share_of_a_voice_counts():
-    loud, low = ([made_up(share=share), made_up("lenet-28", share=1 - share)] for share in (0.9, 0.1))
+    loud, low = ([made_up(weight=share), made_up("lenet-28", weight=1 - share)] for share in (0.9, 0.1))
     images = PIXELS.reshape(-1, 28, 28)
-    assert np.abs(whole(loud).predict_on_batch(images) - whole(low).predict_on_batch(images)).max() > 0.01
+    assert (
+        np.abs(merge_networks(loud).predict_on_batch(images) - merge_networks(low).predict_on_batch(images)).max()
+        > 0.01
+    )
 
 
 def test_weights_of_another_network_are_refused():
     voice = made_up("lenet5")
     voice.weights["c1/kernel"] = voice.weights["c1/kernel"][:3]
     with pytest.raises(InputError, match="not the weights of lenet5"):
-        whole([voice])
+        merge_networks([voice])

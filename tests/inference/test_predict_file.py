@@ -14,7 +14,7 @@ from digit_recognizer import blending
 from digit_recognizer.data import stream
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import predict_file
-from digit_recognizer.inference.predict_file import Job, predict
+from digit_recognizer.inference.predict_file import PredictConfig
 from digit_recognizer.tracking import run_dir, run_session
 from seen_from_outside import digits, started, until
 
@@ -51,19 +51,21 @@ def rows_of(path):
 
 def test_test_csv_gets_the_labels_of_the_submission(trained, small):
     for run in ("one", "several"):
-        result = predict(Job(TEST, run, Path("out.csv")))
+        result = predict_file.predict_file(PredictConfig(TEST, run, Path("out.csv")))
         assert Path("out.csv").read_bytes() == submission_of(run)
         assert (result["rows"], result["bad"]) == (597, 0)
         assert result["limit"] in result["busy"]
     blending.blend(["one", "several"], weights="equal")
-    predict(Job(TEST, "last", Path("out.csv")))
+    predict_file.predict_file(PredictConfig(TEST, "last", Path("out.csv")))
     assert Path("out.csv").read_bytes() == submission_of("last")
     assert not list(Path().glob("*.partial"))
 
 
 @pytest.mark.parametrize("engine", ["keras", "onnxruntime", "litert"])
 def test_probabilities_stand_beside_the_labels(trained, engine):
-    result = predict(Job(TEST, "several", Path("out.csv"), probabilities=True, engine=engine))
+    result = predict_file.predict_file(
+        PredictConfig(TEST, "several", Path("out.csv"), probabilities=True, engine=engine)
+    )
     assert result["engine"] == engine
     header, *lines = rows_of(Path("out.csv"))
     assert header == b"ImageId,Label,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9"
@@ -82,21 +84,23 @@ def growing(job):
 @pytest.mark.parametrize("torn", [b"", b"1", b"12,"])
 @pytest.mark.parametrize("kept", [0, 1, 200, 597])
 def test_what_is_left_of_a_killed_one_is_gone_on_with(trained, small, torn, kept):
-    job = Job(TEST, "one", Path("out.csv"))
+    job = PredictConfig(TEST, "one", Path("out.csv"))
     [partial] = growing(job)
     whole = submission_of("one")
     partial.write_bytes(b"".join(whole.splitlines(keepends=True)[: kept + 1]) + torn)
     Path("out.csv.0123456789ab.partial").touch()  # of another input
-    result = predict(job)
+    result = predict_file.predict_file(job)
     assert Path("out.csv").read_bytes() == whole
     assert (result["began_after_row"], result["rows"]) == (kept, 597)
     assert not list(Path().glob("*.partial"))
 
 
 def test_what_one_engine_began_another_does_not_go_on_with(trained, small):
-    [partial] = growing(Job(TEST, "one", Path("out.csv"), engine="keras"))
+    [partial] = growing(PredictConfig(TEST, "one", Path("out.csv"), engine="keras"))
     partial.write_bytes(b"".join(submission_of("one").splitlines(keepends=True)[:201]))
-    assert predict(Job(TEST, "one", Path("out.csv"), engine="litert"))["began_after_row"] == 0
+    assert (
+        predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv"), engine="litert"))["began_after_row"] == 0
+    )
     assert not partial.exists()
 
 
@@ -112,10 +116,10 @@ def with_bad_rows():
 def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
     numbers = with_bad_rows()
     with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*--skip-bad"):
-        predict(Job(Path("bad.csv"), "one", Path("out.csv")))
+        predict_file.predict_file(PredictConfig(Path("bad.csv"), "one", Path("out.csv")))
     assert not Path("out.csv").exists()
-    job = Job(Path("bad.csv"), "one", Path("out.csv"), skip_bad=Path("aside.csv"))
-    assert predict(job)["bad"] == 3
+    job = PredictConfig(Path("bad.csv"), "one", Path("out.csv"), skip_bad=Path("aside.csv"))
+    assert predict_file.predict_file(job)["bad"] == 3
     good = submission_of("one").splitlines()
     assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
     header, *aside = rows_of(Path("aside.csv"))
@@ -125,12 +129,12 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
     output, aside = growing(job)
     output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n2")
     aside.write_bytes(before[:-3])  # torn, and with a row too many
-    result = predict(job)
+    result = predict_file.predict_file(job)
     assert (result["rows"], result["bad"], result["began_after_row"]) == (594, 3, 250)
     assert Path("aside.csv").read_bytes() == before
     assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
     output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n")  # and of the bad rows nothing is left
-    assert predict(job)["began_after_row"] == 0
+    assert predict_file.predict_file(job)["began_after_row"] == 0
     assert Path("aside.csv").read_bytes() == before
 
 
@@ -152,7 +156,7 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
 def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, message):
     before = sorted(Path().rglob("*"))
     with pytest.raises(InputError, match=message):
-        predict(Job(**{"source": TEST, "run": "one", "output": Path("out.csv"), **changed}))
+        predict_file.predict_file(PredictConfig(**{"source": TEST, "run": "one", "output": Path("out.csv"), **changed}))
     assert sorted(Path().rglob("*")) == before
 
 
@@ -163,12 +167,12 @@ def test_lost_weights_and_a_full_disk_are_told(trained, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(predict_file, "_lines", full)
         with pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*goes on"):
-            predict(Job(TEST, "one", Path("out.csv")))
-    predict(Job(TEST, "one", Path("out.csv")))
+            predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
+    predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
     with run_session.ledger() as book:
         (run_dir.folder_of(book.run("one")) / "weights.npz").unlink()
     with pytest.raises(InputError, match=r"weights.npz is gone"):
-        predict(Job(TEST, "one", Path("out.csv")))
+        predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
 
 
 @pytest.mark.slow

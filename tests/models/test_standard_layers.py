@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from digit_recognizer.evaluation.prediction import average
-from digit_recognizer.inference.formats import packed
+from digit_recognizer.evaluation.prediction import average_log_p
+from digit_recognizer.inference.formats import serialize
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.models.standard_layers import builtin
-from made_up_voices import RNG, made_up
+from made_up_networks import RNG, made_up
 
 
 @pytest.mark.parametrize("widened", [False, True])
@@ -18,7 +18,7 @@ def test_each_model_says_the_same_by_kerass_own_layers(name, widened):
     images = RNG.random((20, MODELS[name].side, MODELS[name].side, 1), np.float32)
     same = builtin(network, widened)
     assert all(type(layer).__module__.startswith("keras.") for layer in same.layers)
-    expected, received = (average([np.asarray(one.predict_on_batch(images))]) for one in (network, same))
+    expected, received = (average_log_p([np.asarray(one.predict_on_batch(images))]) for one in (network, same))
     assert np.ptp(expected, axis=0).max() > 0.01  # images differ in what is said of them
     np.testing.assert_allclose(np.exp(received), np.exp(expected), atol=2e-5)
 
@@ -30,7 +30,7 @@ def test_a_widened_lenet5_takes_c1_and_s2_in_one_step_of_two_pixels():
 
 def test_it_can_be_saved_and_read_where_nothing_of_ours_is_known(tmp_path):
     same = builtin(made_up("lenet5-1998").network())
-    (tmp_path / "model.keras").write_bytes(packed(same, "keras"))
+    (tmp_path / "model.keras").write_bytes(serialize(same, "keras"))
     images = RNG.random((3, 32, 32, 1), np.float32)
     read = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(read.predict_on_batch(images), same.predict_on_batch(images))

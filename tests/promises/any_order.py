@@ -16,7 +16,7 @@ from digit_recognizer.recipes.recipe import RECIPES, Recipe, change
 from digit_recognizer.tracking import run_session
 from digit_recognizer.training import cross_validation, ensemble
 from digit_recognizer.training.parallel import config
-from digit_recognizer.training.parallel.config import Places
+from digit_recognizer.training.parallel.config import ExecutionConfig
 from seen_from_outside import children_of
 
 from .actors import begun, ended, forked, has_ended
@@ -58,12 +58,12 @@ def _train(recipe: Recipe, order: Sequence[int], workers: int, name: str) -> Non
     source = sources.sample_source()
     train, test = sources.read(source)
     data = ensemble.Data(source, train, test)
-    members = cross_validation.plan(recipe, train.labels)
-    with run_session.ledger() as book, config.opened(Places(workers), train, test) as pool:
+    members = cross_validation.plan_networks(recipe, train.labels)
+    with run_session.ledger() as book, config.open_pool(ExecutionConfig(workers), train, test) as pool:
         rows = [run for run in book.runs() if run["recipe_name"] == name]
         facts = ensemble.facts("run", name, recipe, data, pool)
-        opened = run_session.entered_again(book, rows[0]) if rows else run_session.entered(book, name, **facts)
+        opened = run_session.resume_run(book, rows[0]) if rows else run_session.open_run(book, name, **facts)
         with opened as entry:
             some = [members[place] for place in order]
-            together = ensemble.train(entry, some, data, resumable=True, pool=pool)
+            together = ensemble.train_ensemble(entry, some, data, resumable=True, pool=pool)
             np.save(name, together.test_log_p)

@@ -56,13 +56,13 @@ def _plain(arrays: Any) -> str:
 
 
 def _make_checkpoint(path: Path) -> None:
-    checkpoints.keep(path.parent, IDENTITY, checkpoint(1))
+    checkpoints.save_checkpoint(path.parent, IDENTITY, checkpoint(1))
     (path.parent / "checkpoint-1.npz").rename(path)
 
 
 def _read_checkpoint(path: Path) -> Any:
     path.rename(path.parent / "checkpoint-1.npz")
-    found = checkpoints.begun(path.parent, IDENTITY)
+    found = checkpoints.load_latest_checkpoint(path.parent, IDENTITY)
     (path.parent / "checkpoint-1.npz").rename(path)
     assert found
     return found.history, [variable.tobytes() for variable in found.variables]

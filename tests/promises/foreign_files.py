@@ -194,7 +194,7 @@ def gzip_bomb_of_empty_parts() -> None:
 
 def checkpoint_with_a_pickle() -> None:
     np.savez("checkpoint-3.npz", training=np.array(IDENTITY), history=np.array([_Code()], dtype=object))
-    checkpoints.begun(Path(), IDENTITY)
+    checkpoints.load_latest_checkpoint(Path(), IDENTITY)
 
 
 def cache_with_a_pickle() -> None:
@@ -215,7 +215,7 @@ def _foreign_run(name: str) -> None:
 
 def ledger_whose_run_lies_elsewhere() -> None:
     _foreign_run("../../harmed")
-    with run_session.ledger() as book, run_session.entered_again(book, book.run("last")):
+    with run_session.ledger() as book, run_session.resume_run(book, book.run("last")):
         pass
 
 

@@ -41,7 +41,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         bad = random.choice(FAULTS)(good, random) if random.random() < 0.7 else mutated(good, random)
     sent_once.write_data()
     Path("bad.csv").write_bytes(bad)
-    message = refusal(lambda: submit.submit(Path("bad.csv")))
+    message = refusal(lambda: submit.submit_file(Path("bad.csv")))
     assert message.startswith("bad.csv"), message
     assert not kaggle.requests, kaggle.requests
 

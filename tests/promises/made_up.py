@@ -68,8 +68,8 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
             raise KeyboardInterrupt
         return made_up_training.train_member(member, train, test, on_batch, on_epoch)
 
-    network.train_member = train_member
-    plots.write = lambda *_: None
+    network.train_network = train_member
+    plots.write_plots = lambda *_: None
     cli.main(command)
 
 

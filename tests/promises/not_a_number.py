@@ -10,7 +10,7 @@ import numpy as np
 from digit_recognizer import blending
 from digit_recognizer.data import submission
 from digit_recognizer.data.csv_reader import LabelledTable, Table
-from digit_recognizer.errors import Diverged
+from digit_recognizer.errors import DivergedError
 from digit_recognizer.recipes.recipe import RECIPES, change
 from digit_recognizer.tracking import run_dir, run_session
 from digit_recognizer.training import checkpoints, cross_validation, network
@@ -44,7 +44,7 @@ def _images() -> np.ndarray:
 
 
 def _keep(checkpoint: Checkpoint) -> None:
-    checkpoints.keep(Path(), "me", checkpoint)
+    checkpoints.save_checkpoint(Path(), "me", checkpoint)
 
 
 def _weights(random: Random, value: float) -> None:
@@ -59,7 +59,7 @@ def _weights(random: Random, value: float) -> None:
         lambda: fit(RECIPE, _images(), LABELS, begun=replace(kept[0], variables=tuple(wrong)), keep=_keep)
     )
     assert "diverged" in message, message
-    assert checkpoints.begun(Path(), "me").history == kept[0].history
+    assert checkpoints.load_latest_checkpoint(Path(), "me").history == kept[0].history
 
 
 def _loss(random: Random, value: float) -> None:
@@ -77,7 +77,7 @@ def _data(random: Random, value: float) -> None:
     """In the images themselves, which come from bytes and cannot hold it."""
     images = _images()
     images.flat[random.randrange(images.size)] = value
-    with suppress(Diverged):  # it may be rounded away with the pixel that it stands in
+    with suppress(DivergedError):  # it may be rounded away with the pixel that it stands in
         fit(replace(RECIPE, epochs=1), images, LABELS, keep=_keep)
 
 
@@ -85,7 +85,7 @@ def _probabilities(random: Random, value: float) -> None:
     """In what a network says of the rows it is judged by, or of test.csv."""
     pixels = np.random.default_rng(0).integers(0, 256, (120, 784), dtype=np.uint8)
     tables = LabelledTable(pixels[:100], "train", LABELS), Table(pixels[100:], "test")
-    [member] = cross_validation.plan(replace(RECIPE, epochs=1, validation=0.2), LABELS)
+    [member] = cross_validation.plan_networks(replace(RECIPE, epochs=1, validation=0.2), LABELS)
     honest, calls = network.log_probabilities, []
 
     def dishonest(*arguments):
@@ -97,7 +97,7 @@ def _probabilities(random: Random, value: float) -> None:
 
     network.log_probabilities = dishonest
     try:
-        message = refusal(lambda: network.train_member(member, *tables))
+        message = refusal(lambda: network.train_network(member, *tables))
     finally:
         network.log_probabilities = honest
     assert "no numbers" in message, message

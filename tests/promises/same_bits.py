@@ -68,14 +68,14 @@ def _train(recipe: Recipe, folder: Path, begun: Path | None = None) -> None:
     rng = np.random.default_rng(recipe.seed)
     images, labels = rng.random((200, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 20)
     identity = str(asdict(recipe))
-    checkpoint = checkpoints.begun(begun, identity) if begun else None
+    checkpoint = checkpoints.load_latest_checkpoint(begun, identity) if begun else None
     assert bool(checkpoint) == bool(begun)
     trained = fit(
         recipe,
         images,
         labels,
         begun=checkpoint,
-        keep=lambda kept: checkpoints.keep(folder / str(len(kept.history)), identity, kept),
+        keep=lambda kept: checkpoints.save_checkpoint(folder / str(len(kept.history)), identity, kept),
     )
     losses = [(epoch.loss, epoch.accuracy) for epoch in trained.history]
     np.savez(folder / "end.npz", *trained.model.get_weights(), losses=losses)

@@ -65,7 +65,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
 
     def send() -> None:
         with suppress(RunError):
-            submit.submit(file)
+            submit.submit_file(file)
 
     for _ in range(random.randint(1, 3)):
         kaggle.faults.clear()
@@ -87,7 +87,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
     sleep(0.05)  # a child whose parent was killed may be at its last call
     refused = ""
     try:
-        submit.submit(file)
+        submit.submit_file(file)
     except RunError as error:
         refused = str(error)
     with run_session.ledger() as book:

@@ -93,7 +93,7 @@ class Uploads(RuleBasedStateMachine):
         """Then the file has its entry, or it is said that nobody knows."""
         told = ""
         try:
-            submit.submit(Path(f"{name}.csv"))
+            submit.submit_file(Path(f"{name}.csv"))
         except RunError as error:
             told = str(error)
         made = [entry.ref for entry in self.kaggle.entries if entry.data == FILES[name]]
@@ -110,7 +110,7 @@ class Uploads(RuleBasedStateMachine):
 
 def _send(name: str) -> None:
     with suppress(RunError):
-        submit.submit(Path(f"{name}.csv"))
+        submit.submit_file(Path(f"{name}.csv"))
 
 
 def _hash(data: bytes) -> str:

@@ -100,7 +100,7 @@ def test_resizing_is_refused_for_28x28_models():
 
 
 def test_a_recipe_without_members_is_its_only_network():
-    assert recipes.networks(RECIPES["lenet5"]) == (RECIPES["lenet5"],)
+    assert recipes.network_recipes(RECIPES["lenet5"]) == (RECIPES["lenet5"],)
 
 
 def test_several_networks_keep_their_models():
@@ -110,8 +110,8 @@ def test_several_networks_keep_their_models():
 
 def test_a_setting_holds_for_all_members():
     committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"]}))
-    assert {own.epochs for own in recipes.networks(committee)} == {RECIPES["lenet5"].epochs, 10}
-    assert {own.epochs for own in recipes.networks(change(committee, {"epochs": 2}))} == {2}
+    assert {own.epochs for own in recipes.network_recipes(committee)} == {RECIPES["lenet5"].epochs, 10}
+    assert {own.epochs for own in recipes.network_recipes(change(committee, {"epochs": 2}))} == {2}
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_one_fold_is_none():
 
 def test_what_is_set_beside_members_named_after_recipes_holds_for_them():
     committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"], "epochs": 3}))
-    assert [own.epochs for own in recipes.networks(committee)] == [3, 3]
+    assert [own.epochs for own in recipes.network_recipes(committee)] == [3, 3]
     assert change(committee, {"members": []}).members == ()
     told = change(RECIPES["lenet5"], with_named_members({"members": ["plain-deep-cnn", {"epochs": 7}], "epochs": 3}))
-    assert [own.epochs for own in recipes.networks(told)] == [3, 7]
+    assert [own.epochs for own in recipes.network_recipes(told)] == [3, 7]
 
 
 def test_batch_normalisation_without_a_relu_is_refused():

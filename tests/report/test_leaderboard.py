@@ -30,7 +30,7 @@ def three_runs(workplace):
 
 
 def test_the_best_run_is_first_and_each_estimate_has_its_interval(three_runs):
-    rows = leaderboard.board()
+    rows = leaderboard.leaderboard()
     assert [short_name(row["run"]) for row in rows] == ["strong", "part", "weak"]
     assert rows[0]["low"] < rows[0]["accuracy"] < rows[0]["high"]
     assert [row["estimate"] for row in rows] == ["out-of-fold", "holdout", "out-of-fold"]
@@ -38,7 +38,7 @@ def test_the_best_run_is_first_and_each_estimate_has_its_interval(three_runs):
 
 
 def test_a_recipe_is_told_by_its_differences_to_the_default(three_runs):
-    rows = {short_name(row["run"]): row for row in leaderboard.board()}
+    rows = {short_name(row["run"]): row for row in leaderboard.leaderboard()}
     assert rows["strong"]["differences"] == ""
     assert rows["weak"]["differences"] == "epochs 3, members lenet-28 + lenet5"
     assert rows["weak"]["models"] == ["lenet-28", "lenet5"]
@@ -46,7 +46,7 @@ def test_a_recipe_is_told_by_its_differences_to_the_default(three_runs):
 
 def test_rows_are_sorted_and_filtered(three_runs):
     def names(**options):
-        return [short_name(row["run"]) for row in leaderboard.board(**options)]
+        return [short_name(row["run"]) for row in leaderboard.leaderboard(**options)]
 
     assert names(sort="newest") == ["part", "strong", "weak"]
     assert names(recipe="mine") == ["weak"]
@@ -59,46 +59,46 @@ def test_rows_are_sorted_and_filtered(three_runs):
         book.update_submission(entry, status="COMPLETE", public_score=0.9)
     assert names(sort="public")[0] == "weak"
     with pytest.raises(InputError, match="expected one of accuracy, loss, public"):
-        leaderboard.board("luck")
+        leaderboard.leaderboard("luck")
 
 
 def test_runs_that_did_not_finish_are_shown_only_with_all(three_runs):
     with run_session.ledger() as book:
         facts = {key: book.run("weak")[key] for key in ("recipe", "data", "source", "train_hash", "test_hash")}
-        entered = run_session.entered(book, "stopped", kind="run", recipe_name="lenet5", **facts)
+        entered = run_session.open_run(book, "stopped", kind="run", recipe_name="lenet5", **facts)
         with pytest.raises(KeyboardInterrupt), entered:
             raise KeyboardInterrupt
-    assert len(leaderboard.board()) == 3
-    assert leaderboard.board(sort="newest", every=True)[0]["status"] == "interrupted"
+    assert len(leaderboard.leaderboard()) == 3
+    assert leaderboard.leaderboard(sort="newest", every=True)[0]["status"] == "interrupted"
 
 
 def test_runs_on_the_sample_are_marked_and_rank_after_all_others(three_runs, capfd):
-    leaderboard.show_board(leaderboard.board())
+    leaderboard.show_board(leaderboard.leaderboard())
     assert "sample" not in capfd.readouterr().out
     with run_session.ledger() as book:
         book.update_run(book.run("strong")["id"], source="sample")
-    assert [row["name"] for row in leaderboard.board()] == ["part", "weak", "strong"]
-    assert [row["name"] for row in leaderboard.board(sort="loss")][-1] == "strong"
-    assert [row["name"] for row in leaderboard.board(sort="newest")] == ["part", "strong", "weak"]
-    leaderboard.show_board(leaderboard.board())
+    assert [row["name"] for row in leaderboard.leaderboard()] == ["part", "weak", "strong"]
+    assert [row["name"] for row in leaderboard.leaderboard(sort="loss")][-1] == "strong"
+    assert [row["name"] for row in leaderboard.leaderboard(sort="newest")] == ["part", "strong", "weak"]
+    leaderboard.show_board(leaderboard.leaderboard())
     assert re.search(r"data.*\n.*part(?s:.*)strong .* sample", capfd.readouterr().out)
 
 
 def test_no_cell_of_the_csv_is_a_formula(three_runs):
-    leaderboard.details("last", note="=HYPERLINK(1)")
-    [noted] = [row for row in csv.DictReader(io.StringIO(leaderboard.to_csv(leaderboard.board()))) if row["note"]]
+    leaderboard.run_details("last", note="=HYPERLINK(1)")
+    [noted] = [row for row in csv.DictReader(io.StringIO(leaderboard.to_csv(leaderboard.leaderboard()))) if row["note"]]
     assert noted["note"] == "'=HYPERLINK(1)"
 
 
 def test_csv_holds_what_the_rows_hold(three_runs):
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(leaderboard.board()))))
-    assert float(rows[0]["accuracy"]) == leaderboard.board()[0]["accuracy"]
+    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(leaderboard.leaderboard()))))
+    assert float(rows[0]["accuracy"]) == leaderboard.leaderboard()[0]["accuracy"]
     assert rows[1]["n"] == "100"
     assert rows[2]["models"] == "lenet-28 + lenet5"
 
 
 def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):
-    found = leaderboard.details("strong", note="the first good one")
+    found = leaderboard.run_details("strong", note="the first good one")
     assert found["note"] == "the first good one"
     assert found["recipe"]["epochs"] == RECIPES["lenet5"].epochs
     assert [own["name"] for own in found["members"]] == ["lenet5-seed2"]
@@ -110,7 +110,7 @@ def test_details_hold_recipe_networks_and_a_note(three_runs, capfd):
 
 
 def test_an_empty_ledger_is_no_error(workplace, capfd):
-    leaderboard.show_board(leaderboard.board())
+    leaderboard.show_board(leaderboard.leaderboard())
     assert "digits run" in capfd.readouterr().out
 
 
@@ -119,6 +119,6 @@ def test_a_recipe_that_this_version_refuses_is_shown_as_it_stands(three_runs, ca
         run = book.run("last")
         recipe = json.loads(run["recipe"]) | {"model": "lenet5-1998", "batch_norm": True}
         book.update_run(run["id"], recipe=recipe)
-    assert "refuses" in leaderboard.board(sort="newest")[0]["differences"]
-    leaderboard.show_details(leaderboard.details("last"))
+    assert "refuses" in leaderboard.leaderboard(sort="newest")[0]["differences"]
+    leaderboard.show_details(leaderboard.run_details("last"))
     assert "lenet5-1998" in capfd.readouterr().out

@@ -5,7 +5,7 @@ import pytest
 
 from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import Comparison, difference_interval
+from digit_recognizer.evaluation.metrics import McNemar, difference_interval
 from digit_recognizer.tracking import compare
 from digit_recognizer.tracking.run_session import ledger
 from finished_runs import finish_run, write_data
@@ -80,7 +80,7 @@ def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says():
     n, first, second = 2000, 0.010, 0.016  # parts that only one has right
     covered = 0
     for only_first, only_second, _ in rng.multinomial(n, [first, second, 1 - first - second], 2000):
-        low, high = difference_interval(Comparison(int(only_first), int(only_second), 1.0), n)
+        low, high = difference_interval(McNemar(int(only_first), int(only_second), 1.0), n)
         covered += low <= second - first <= high
     assert 0.93 < covered / 2000 < 0.975
 

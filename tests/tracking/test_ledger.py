@@ -29,9 +29,9 @@ def path(tmp_path):
 
 
 def test_a_run_is_entered_when_it_starts_and_closed_when_it_ends(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.start_run(name="20261121-093005-mine", **RUN)
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         assert book.run("last")["status"] == "running"
         book.finish_run(number, "done", n=100, correct=99, loss=0.1)
         run = book.run("mine")
@@ -40,7 +40,7 @@ def test_a_run_is_entered_when_it_starts_and_closed_when_it_ends(path):
 
 
 def test_a_run_is_found_by_name_number_or_unique_part(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         numbers = [book.start_run(name=name, **RUN) for name in ("a-one", "a-two0", "a")]
         assert book.run("two")["id"] == numbers[1]
         assert book.run(str(numbers[0]))["name"] == "a-one"
@@ -55,7 +55,7 @@ def test_a_run_is_found_by_name_number_or_unique_part(path):
 
 
 def test_the_short_name_of_a_run_is_enough_though_another_name_holds_it(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.start_run(name="20261121-093005-mem", **RUN)
         book.start_run(name="20261121-093006-mem2", **RUN)
         assert book.run("mem")["id"] == number
@@ -63,7 +63,7 @@ def test_the_short_name_of_a_run_is_enough_though_another_name_holds_it(path):
 
 def test_an_entry_is_kept_once_whoever_writes_it(path):
     entry = {"hash": "f" * 64, "file": "a.csv", "description": "", "public_score": None, "error": ""}
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         sending = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
         assert book.keep_submission(ref=7, status="PENDING", **entry) == sending
         assert book.keep_submission(ref=7, status="COMPLETE", **entry) == sending
@@ -78,17 +78,17 @@ def test_an_entry_is_kept_once_whoever_writes_it(path):
 
 def test_members_belong_to_their_run_and_keep_their_order(path):
     member = {"model": "lenet5", "seed": 0, "weights": 61_706, "train_n": 9, "train_accuracy": 1.0, "train_loss": 0.1}
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.start_run(name="mine", **RUN)
         for fold in (1, 2):
             book.add_member(number, name=f"lenet5-seed0-fold{fold}", fold=fold, seconds=1.5, **member)
         assert [row["fold"] for row in book.members(number)] == [1, 2]
-        with pytest.raises(RunError, match="FOREIGN KEY"), ledger.opened(path) as other:
+        with pytest.raises(RunError, match="FOREIGN KEY"), ledger.open_ledger(path) as other:
             other.add_member(number + 1, name="nobody's", seconds=1.0, **member)
 
 
 def test_each_state_of_a_submission_is_kept_once(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         for status in ("PENDING", "PENDING", "COMPLETE"):
             book.update_submission(number, status=status, ref=7)
@@ -98,7 +98,7 @@ def test_each_state_of_a_submission_is_kept_once(path):
 
 
 def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.start_run(name="mine", **RUN)
         book.finish_run(number, "done", submission_hash="f" * 64)
         entry = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
@@ -110,7 +110,7 @@ def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
 
 
 def test_a_failing_transaction_leaves_nothing(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         with pytest.raises(sqlite3.Error):
             book.update_submission(number, status=None)
@@ -121,24 +121,24 @@ def test_a_failing_transaction_leaves_nothing(path):
 
 
 def test_a_row_that_another_program_edited_is_read_as_it_is(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         number = book.start_run(name="mine", **RUN)
     with sqlite3.connect(path) as other:
         other.execute("UPDATE runs SET seed = 9")
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         book.finish_run(number, "done")
         assert book.run("mine")["seed"] == 9
 
 
 def test_names_that_no_text_can_hold_are_kept_in_pythons_notation(path):
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         book.start_run(name="mine", **RUN | {"data": "data\udcff"})
         assert book.run("mine")["data"] == "data\\udcff"
 
 
 def write_runs(path, start):
     for number in range(start, start + 20):
-        with ledger.opened(path) as book:
+        with ledger.open_ledger(path) as book:
             book.start_run(name=f"run-{number}", **RUN)
 
 
@@ -150,12 +150,12 @@ def test_several_processes_may_begin_and_write_one_ledger_together(path):
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
-    with ledger.opened(path) as book:
+    with ledger.open_ledger(path) as book:
         assert len(book.runs()) == 80
 
 
 def test_what_is_no_ledger_is_told_with_a_cure(path):
     path.parent.mkdir()
     path.write_bytes(b"this is no database, " * 100)
-    with pytest.raises(RunError, match="move it away"), ledger.opened(path):
+    with pytest.raises(RunError, match="move it away"), ledger.open_ledger(path):
         pass

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer import cli, pipeline
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.recipes.recipe import RECIPES, change
 from digit_recognizer.tracking import reproducibility, run_dir, run_session
 from digit_recognizer.utils import environment
@@ -19,7 +19,7 @@ RECIPE = change(RECIPES["quick"], {"epochs": 1})
 def said(labels, seed=0):
     """(n, 10) log-probabilities that are sure of these labels."""
     noise = np.random.default_rng(seed).random((len(labels), 10))
-    return average([noise + 9 * np.eye(10)[labels]])
+    return average_log_p([noise + 9 * np.eye(10)[labels]])
 
 
 def others(labels, n):
@@ -36,7 +36,7 @@ def _a_clean_tree(monkeypatch):
 @pytest.fixture
 def first():
     """An original of 200 held-out and 2,000 test rows, made here and now."""
-    facts = environment.facts()
+    facts = environment.current_environment()
     run = {**facts, "name": "first", "device": "cpu", "recipe": "{}"}
     run |= {key: json.dumps(facts[key]) for key in ("versions", "settings")}
     return reproducibility.Original(run, np.arange(200), said(LABELS), said(np.arange(2000) % 10))
@@ -78,16 +78,16 @@ def test_the_same_bits_are_expected_where_nothing_changed_and_a_cpu_computes(fir
 def test_files_that_were_changed_and_a_run_that_went_on_elsewhere_are_told(first, monkeypatch):
     monkeypatch.setattr(environment, "code", lambda: "0123456789ab+")
     run = {**first.run, "code": "0123456789ab+"}
-    [told] = run_session.changes_since(run, {"device": "cpu"})
+    [told] = run_session.environment_diff(run, {"device": "cpu"})
     assert "files were changed" in told
     run = {**first.run, "settings": json.dumps({"resumed with": "threads 9 -> 2"})}
     monkeypatch.setattr(environment, "code", lambda: "0123456789ab")
-    assert run_session.changes_since(run, {"device": "cpu"}) == []
-    assert run_session.changes_on_the_way(run) == ["resumed with threads 9 -> 2"]
+    assert run_session.environment_diff(run, {"device": "cpu"}) == []
+    assert run_session.changes_at_resumes(run) == ["resumed with threads 9 -> 2"]
 
 
 def test_a_repetition_is_checked_bit_by_bit_and_told(workplace, tiny_lenet5, capsys):
-    whole = pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="first"))
+    whole = pipeline.run(pipeline.RunConfig("quick", RECIPE, Path("sample"), run_name="first"))
 
     capsys.readouterr()
 

@@ -12,21 +12,21 @@ NOW = datetime(2026, 11, 21, 9, 30, 5)
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
-    names = [run_dir.new_run("mine", NOW, tmp_path).name for _ in range(3)]
+    names = [run_dir.make_run_folder("mine", NOW, tmp_path).name for _ in range(3)]
     assert names == ["20261121-093005-mine", "20261121-093005-mine-2", "20261121-093005-mine-3"]
 
 
 def test_a_name_that_the_ledger_has_is_not_given_again_though_its_folder_is_gone(tmp_path):
     taken = ["20261121-093005-mine", "20261121-093005-mine-2"].__contains__
-    assert run_dir.new_run("mine", NOW, tmp_path, taken).name == "20261121-093005-mine-3"
-    with ledger.opened(tmp_path / "ledger.sqlite") as book:
+    assert run_dir.make_run_folder("mine", NOW, tmp_path, taken).name == "20261121-093005-mine-3"
+    with ledger.open_ledger(tmp_path / "ledger.sqlite") as book:
         assert not book.has_run("20261121-093005-mine")
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_a_cure(tmp_path):
     (tmp_path / "submissions").write_text("a file in its place")
     with pytest.raises(RunError, match=r"has the name of the folder"):
-        run_dir.new_run("mine", NOW, tmp_path / "submissions")
+        run_dir.make_run_folder("mine", NOW, tmp_path / "submissions")
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "a\\b", ".hidden", "ends.", "x" * 61, "a b", "né", "[red]"])

@@ -5,47 +5,56 @@ import numpy as np
 import pytest
 from keras import ops
 
-from digit_recognizer.data.augmentation import Distortion, distorted, draw
-from digit_recognizer.training.augmented_model import Presented, framed, warp
+from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
+from digit_recognizer.training.augmented_model import AugmentedModel, pack_pixels, sample_augmented
 
 RNG = np.random.default_rng(0)
 IMAGES = (RNG.integers(0, 256, (60, 9, 9, 1)) / 255).astype(np.float32)
 
 
 def warped(coefficients, rows):
-    return np.asarray(warp(ops.convert_to_tensor(framed(IMAGES)), ops.convert_to_tensor(rows), coefficients))
+    return np.asarray(
+        sample_augmented(ops.convert_to_tensor(pack_pixels(IMAGES)), ops.convert_to_tensor(rows), coefficients)
+    )
 
 
 def test_undistorted_images_come_as_they_are_in_the_order_of_the_rows():
     rows = RNG.permutation(60).astype(np.int32)[:20]
-    np.testing.assert_array_equal(warped(draw(Distortion(), 20, 1, 1), rows), IMAGES[rows])
+    np.testing.assert_array_equal(warped(draw_coefficients(Augmentation(), 20, 1, 1), rows), IMAGES[rows])
 
 
 @pytest.mark.parametrize(
     "distortion",
-    [Distortion(shift=3), Distortion(rotate=15, zoom=0.2, shear=0.2, shift=2), Distortion(elastic=1.0, rotate=45)],
+    [
+        Augmentation(shift=3),
+        Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2),
+        Augmentation(elastic=1.0, rotate=45),
+    ],
 )
 def test_a_distortion_is_scipys_up_to_rounding(distortion):
     rows = np.arange(60, dtype=np.int32)
-    coefficients = draw(distortion, 60, 3, 1)
-    np.testing.assert_allclose(warped(coefficients, rows), distorted(IMAGES, coefficients), atol=2e-5)
+    coefficients = draw_coefficients(distortion, 60, 3, 1)
+    np.testing.assert_allclose(warped(coefficients, rows), apply_augmentation(IMAGES, coefficients), atol=2e-5)
 
 
 def test_the_network_is_shown_the_distorted_images():
     network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten()])
-    coefficients, rows = draw(Distortion(rotate=20), 8, 3, 1), np.arange(8, dtype=np.int32)
-    seen = Presented(network, IMAGES).predict_on_batch({"rows": rows, "distortions": coefficients})
-    np.testing.assert_allclose(seen.reshape(8, 9, 9, 1), distorted(IMAGES[:8], coefficients), atol=2e-5)
+    coefficients, rows = draw_coefficients(Augmentation(rotate=20), 8, 3, 1), np.arange(8, dtype=np.int32)
+    seen = AugmentedModel(network, IMAGES).predict_on_batch({"rows": rows, "distortions": coefficients})
+    np.testing.assert_allclose(seen.reshape(8, 9, 9, 1), apply_augmentation(IMAGES[:8], coefficients), atol=2e-5)
 
 
 def test_the_training_program_is_fit_for_a_gpu_where_keras_has_xla_compile_it():
     network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
     labels = np.eye(10, dtype=np.float32)[np.arange(60) % 10]
-    inputs = {"rows": np.arange(60, dtype=np.int32), "distortions": draw(Distortion(rotate=9, elastic=0.5), 60, 0, 1)}
+    inputs = {
+        "rows": np.arange(60, dtype=np.int32),
+        "distortions": draw_coefficients(Augmentation(rotate=9, elastic=0.5), 60, 0, 1),
+    }
     losses = []
     for jit_compile in (False, True):
         keras.utils.set_random_seed(0)
-        presented = Presented(keras.models.clone_model(network), IMAGES)
+        presented = AugmentedModel(keras.models.clone_model(network), IMAGES)
         presented.compile("adam", "mse", jit_compile=jit_compile, steps_per_execution=2)
         losses += presented.fit(inputs, labels, batch_size=20, shuffle=False, verbose=0).history["loss"]
         # The program could not use a variable of int32: TensorFlow keeps it off the GPU.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer import cli, pipeline
-from digit_recognizer.errors import Diverged, InputError, RunError
+from digit_recognizer.errors import DivergedError, InputError, RunError
 from digit_recognizer.recipes.recipe import RECIPES, change
 from digit_recognizer.report import leaderboard
 from digit_recognizer.tracking import run_dir, run_session
@@ -59,7 +59,7 @@ def interrupted(monkeypatch, recipe, epochs):
     with monkeypatch.context() as patch:
         patch.setattr(console.TrainingLines, "on_epoch", on_epoch)
         with pytest.raises(KeyboardInterrupt):
-            pipeline.run(pipeline.Job("mine", recipe, Path("sample")))
+            pipeline.run(pipeline.RunConfig("mine", recipe, Path("sample")))
     with run_session.ledger() as book:
         return book.run("last")
 
@@ -70,13 +70,13 @@ def probabilities(result):
 
 def test_an_interrupted_run_goes_on_and_ends_as_one_that_never_stopped(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    whole = pipeline.run(pipeline.Job("mine", SEVERAL, Path("sample"), run_name="whole"))
+    whole = pipeline.run(pipeline.RunConfig("mine", SEVERAL, Path("sample"), run_name="whole"))
     row = interrupted(monkeypatch, SEVERAL, epochs=5)  # three of the first network, two of the second
     assert row["status"] == "interrupted"
     assert f"digits run --resume {row['name']}" in " ".join(capsys.readouterr().out.split())
     with run_session.ledger() as book:
         assert len(book.members(row["id"])) == 1
-        leaderboard.show_details(leaderboard.details("last"))
+        leaderboard.show_details(leaderboard.run_details("last"))
         kept = "Kept: networks that are done, 1; epoch 2 of the network in training."
         assert kept in " ".join(capsys.readouterr().out.split())
         book.update_run(row["id"], threads=99)
@@ -104,14 +104,14 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
     recipe = change(ONE, {"epochs": 9})
     sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 9}.items()]
     environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
-    whole = pipeline.run(pipeline.Job("mine", recipe, Path("sample")))
+    whole = pipeline.run(pipeline.RunConfig("mine", recipe, Path("sample")))
     with subprocess.Popen(
         [*command, "--recipe=quick", "--data=sample", *sets], stdout=subprocess.PIPE, env=environment, text=True
     ) as process:
         for line in process.stdout:
             if line.startswith("epoch 2"):
                 process.kill()
-    assert sorted(run["status"] for run in leaderboard.board(every=True)) == ["done", "interrupted"]
+    assert sorted(run["status"] for run in leaderboard.leaderboard(every=True)) == ["done", "interrupted"]
     with run_session.ledger() as book:
         killed = book.run("last")
     folder = Path("submissions", killed["name"])
@@ -143,7 +143,7 @@ def test_a_killed_run_is_known_to_be_dead_and_goes_on_in_another_process_to_the_
 def test_the_same_command_again_offers_to_go_on(tmp_path, tiny_lenet5, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     row = interrupted(monkeypatch, ONE, 2)
-    again = pipeline.run(pipeline.Job("mine", ONE, Path("sample")))
+    again = pipeline.run(pipeline.RunConfig("mine", ONE, Path("sample")))
     told = " ".join(capsys.readouterr().out.split())
     assert f"This is a new one; to go on with that: digits run --resume {row['name']}" in told
     assert again["run"] != row["name"]
@@ -151,7 +151,7 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, tiny_lenet5, monkeypat
     row = interrupted(monkeypatch, ONE, 2)
     asked = []
     monkeypatch.setattr(pipeline, "agrees", lambda question, otherwise: asked.append(question) or True)
-    resumed = pipeline.run(pipeline.Job("mine", ONE, Path("sample")))
+    resumed = pipeline.run(pipeline.RunConfig("mine", ONE, Path("sample")))
     assert f"Run {row['name']} of this recipe and data was stopped after" in asked[0]
     assert resumed["run"] == row["name"]
     assert resumed["submission_sha256"] == again["submission_sha256"]
@@ -166,7 +166,7 @@ def test_the_same_command_again_offers_to_go_on(tmp_path, tiny_lenet5, monkeypat
         with monkeypatch.context() as patch:
             patch.setattr(console.TrainingLines, "__init__", stop)
             with pytest.raises(KeyboardInterrupt):
-                pipeline.run(pipeline.Job("mine", recipe, Path("sample"), **options))
+                pipeline.run(pipeline.RunConfig("mine", recipe, Path("sample"), **options))
         return capsys.readouterr().out
 
     assert "To go on" not in begin(ONE)  # nothing of it is kept
@@ -188,24 +188,24 @@ def test_a_run_in_training_is_left_alone(tmp_path, tiny_lenet5, monkeypatch, cap
     row = interrupted(monkeypatch, ONE, 2)
     with run_session.ledger() as book:
         book.update_run(row["id"], status="running")
-        with run_session.entered_again(book, row):
-            assert leaderboard.board(every=True)[0]["status"] == "running"
+        with run_session.resume_run(book, row):
+            assert leaderboard.leaderboard(every=True)[0]["status"] == "running"
             with pytest.raises(SystemExit, match="2"):
                 cli.main(["run", "--resume", "last"])
             assert "another process" in " ".join(capsys.readouterr().err.split())
-            with pytest.raises(RunError, match="another process"), run_session.entered_again(book, row):
+            with pytest.raises(RunError, match="another process"), run_session.resume_run(book, row):
                 pass
             book.finish_run(row["id"], "done")
-        with pytest.raises(RunError, match="was finished"), run_session.entered_again(book, row):
+        with pytest.raises(RunError, match="was finished"), run_session.resume_run(book, row):
             pass
         assert book.run("last")["status"] == "done"
 
 
 def test_a_student_that_was_interrupted_goes_on_with_its_teacher(tmp_path, tiny_lenet5, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pipeline.run(pipeline.Job("mine", change(ONE, {"epochs": 1}), Path("sample"), run_name="tutor"))
+    pipeline.run(pipeline.RunConfig("mine", change(ONE, {"epochs": 1}), Path("sample"), run_name="tutor"))
     student = change(ONE, {"teacher": "tutor"})
-    whole = pipeline.run(pipeline.Job("mine", student, Path("sample")))
+    whole = pipeline.run(pipeline.RunConfig("mine", student, Path("sample")))
     interrupted(monkeypatch, student, 2)
     with pytest.raises(SystemExit, match="0"):
         cli.main(["run", "--resume", "last"])
@@ -264,27 +264,27 @@ def damaged(content):
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path):
     checkpoints = [Checkpoint(EPOCHS[:n], (np.full(6, n, np.float32),)) for n in (1, 2, 3)]
     for checkpoint in checkpoints:
-        resuming.keep(tmp_path, "me", checkpoint)
+        resuming.save_checkpoint(tmp_path, "me", checkpoint)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2.npz", "checkpoint-3.npz"]
     newest, told = tmp_path / "checkpoint-3.npz", []
     newest.write_bytes(damaged(newest.read_bytes()))
-    found = resuming.begun(tmp_path, "me", told.append)
+    found = resuming.load_latest_checkpoint(tmp_path, "me", told.append)
     assert found.history == EPOCHS[:2]
     assert "checkpoint-3.npz: damaged" in told[0]
     assert "goes on from epoch 2" in told[0]
-    resuming.forget(tmp_path)
+    resuming.delete_checkpoints(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_tenth_epoch_comes_after_the_ninth(tmp_path):
     for n in (9, 10, 11):
-        resuming.keep(tmp_path, "me", Checkpoint(EPOCHS[:n], (np.zeros(1),)))
-    assert len(resuming.begun(tmp_path, "me").history) == 11
+        resuming.save_checkpoint(tmp_path, "me", Checkpoint(EPOCHS[:n], (np.zeros(1),)))
+    assert len(resuming.load_latest_checkpoint(tmp_path, "me").history) == 11
 
 
 def test_what_is_no_number_is_never_kept(tmp_path):
-    with pytest.raises(Diverged, match="holds values that are no numbers"):
-        resuming.keep(tmp_path, "me", Checkpoint(EPOCHS[:1], (np.array([0.0, np.nan]),)))
+    with pytest.raises(DivergedError, match="holds values that are no numbers"):
+        resuming.save_checkpoint(tmp_path, "me", Checkpoint(EPOCHS[:1], (np.array([0.0, np.nan]),)))
     assert not list(tmp_path.iterdir())
 
 
@@ -294,12 +294,12 @@ def test_a_damaged_history_of_a_network_that_is_done_is_refused(tmp_path, conten
     run_dir.write_probabilities(tmp_path, np.arange(2), np.zeros((2, 10)), np.zeros((3, 10)))
     Path(tmp_path, "history.csv").write_text(content)
     with pytest.raises(InputError, match=r"history\.csv.*--like"):
-        resuming.finished(tmp_path, row)
+        resuming.load_result(tmp_path, row)
 
 
 def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
     kept = Checkpoint(EPOCHS[:1], (np.arange(6, dtype=np.float32),))
-    resuming.keep(tmp_path, "me", kept)
+    resuming.save_checkpoint(tmp_path, "me", kept)
     path = tmp_path / "checkpoint-1.npz"
     content, refusals = path.read_bytes(), []
     for position in range(0, 8 * len(content), 5):
@@ -307,7 +307,7 @@ def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
         try:
-            found = resuming.begun(tmp_path, "me")
+            found = resuming.load_latest_checkpoint(tmp_path, "me")
         except InputError as error:
             refusals.append(str(error))
         else:  # a bit that means nothing, or one that names another entry
@@ -322,7 +322,7 @@ def test_a_finished_run_and_a_blend_are_not_resumed(tmp_path, monkeypatch, capsy
     facts = {"recipe_name": "x", "recipe": {}, "data": "", "source": "sample", "train_hash": "", "test_hash": ""}
     with run_session.ledger() as book:
         for kind in ("run", "blend"):
-            with run_session.entered(book, kind, kind=kind, **facts) as entry:
+            with run_session.open_run(book, kind, kind=kind, **facts) as entry:
                 book.finish_run(entry.number, "done")
     for number, reason in (("1", "is finished"), ("2", "is a blend")):
         with pytest.raises(SystemExit, match="2"):
@@ -338,7 +338,7 @@ def test_history_is_read_back_exactly(tmp_path):
     run_dir.write_arrays(tmp_path / "weights.npz", {"a/b": np.ones(3)})
     run_dir.write_probabilities(tmp_path, np.arange(2), np.zeros((2, 10)), np.zeros((3, 10)))
     row = {"train_n": 9, "train_accuracy": 0.7, "train_loss": 0.1, "n": None, "seconds": 3.0, "seconds_predict": 1.0}
-    found = resuming.finished(tmp_path, row)
+    found = resuming.load_result(tmp_path, row)
     assert found.history == history
     assert found.history[0].seconds == history[0].seconds
-    assert set(found.fits) == {"train"}
+    assert set(found.metrics) == {"train"}

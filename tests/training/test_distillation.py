@@ -14,16 +14,16 @@ from digit_recognizer.competition import notebook
 from digit_recognizer.data import sources
 from digit_recognizer.data.images import to_images
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.prediction import fitness, log_probabilities
+from digit_recognizer.evaluation.prediction import evaluate, log_probabilities
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.recipe import RECIPES, change
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.run_session import ledger
 from digit_recognizer.training import distillation
 from digit_recognizer.training.augmented_model import opinion
-from digit_recognizer.training.cross_validation import Member
+from digit_recognizer.training.cross_validation import NetworkSpec
 from digit_recognizer.training.fit import fit
-from digit_recognizer.training.parallel.config import HERE
+from digit_recognizer.training.parallel.config import IN_PROCESS
 from digit_recognizer.training.tuning import sweep
 from tiny import tiny
 
@@ -39,11 +39,11 @@ def taught(tmp_path_factory):
         patch.chdir(folder)
         for model in ("lenet5", "lenet-28"):
             patch.setitem(MODELS, model, tiny(model))
-        pipeline.run(pipeline.Job("quick", RECIPE, Path("sample"), run_name="old"))
+        pipeline.run(pipeline.RunConfig("quick", RECIPE, Path("sample"), run_name="old"))
         student = replace(RECIPE, model="lenet-28", teacher="old")
         heard, network = [], distillation.Teacher.network
         patch.setattr(distillation.Teacher, "network", lambda self: heard.append(self.folder.name) or network(self))
-        result = pipeline.run(pipeline.Job("quick", student, Path("sample"), run_name="young"))
+        result = pipeline.run(pipeline.RunConfig("quick", student, Path("sample"), run_name="young"))
         yield folder, result, tuple(heard)
 
 
@@ -53,7 +53,7 @@ def train_table(workplace):
 
 
 def held_out(rows):
-    return Member("lenet5-seed0", RECIPE, None, np.arange(0), np.asarray(rows, int), True)
+    return NetworkSpec("lenet5-seed0", RECIPE, None, np.arange(0), np.asarray(rows, int), True)
 
 
 def teacher(rows):
@@ -77,7 +77,7 @@ def test_a_teacher_says_what_its_run_said(taught, train_table, monkeypatch):
     folder, *_ = taught
     monkeypatch.chdir(folder)
     with ledger() as book:
-        _, teachers = distillation.hired(book, replace(RECIPE, teacher="old"), book.run("old")["train_hash"])
+        _, teachers = distillation.load_teachers(book, replace(RECIPE, teacher="old"), book.run("old")["train_hash"])
     for one in teachers:
         rows, log_p, _ = run_dir.read_probabilities(one.folder)
         found = log_probabilities(one.network(), to_images(train_table.pixels[rows]))
@@ -99,7 +99,7 @@ def test_a_student_judged_by_no_rows_learns_from_those_that_saw_all_or_else_from
 
 @pytest.mark.parametrize(("rows", "unseen"), [([], False), (ROWS, True)])
 def test_teachers_are_called_ignorant_only_where_rows_are_held_out(workplace, capsys, rows, unseen):
-    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None, HERE)
+    pipeline._announce(replace(RECIPE, teacher="old"), [held_out(rows)], [teacher(rows)], None, IN_PROCESS)
     out = capsys.readouterr().out
     assert "Taught by networks of old" in out
     assert ("never saw" in out) == unseen
@@ -110,7 +110,7 @@ def test_a_student_of_other_rows_is_refused_before_anything_is_written(taught, m
     monkeypatch.chdir(folder)
     before = sorted(Path("submissions").iterdir())
     with pytest.raises(InputError, match="--seed"):
-        pipeline.run(pipeline.Job("quick", replace(RECIPE, seed=9, teacher="old"), Path("sample")))
+        pipeline.run(pipeline.RunConfig("quick", replace(RECIPE, seed=9, teacher="old"), Path("sample")))
     assert sorted(Path("submissions").iterdir()) == before
 
 
@@ -124,13 +124,13 @@ def test_a_teacher_must_be_known_finished_and_of_the_same_data(taught, monkeypat
             ("old", "other", "another train.csv"),
         ):
             with pytest.raises(InputError, match=message):
-                distillation.hired(book, replace(RECIPE, teacher=name), data)
+                distillation.load_teachers(book, replace(RECIPE, teacher=name), data)
         book.update_run(run["id"], kind="blend")
         with pytest.raises(InputError, match="no networks of its own"):
-            distillation.hired(book, replace(RECIPE, teacher="old"), run["train_hash"])
+            distillation.load_teachers(book, replace(RECIPE, teacher="old"), run["train_hash"])
         book.update_run(run["id"], kind="run", status="failed")
         with pytest.raises(InputError, match="is failed"):
-            distillation.hired(book, replace(RECIPE, teacher="old"), run["train_hash"])
+            distillation.load_teachers(book, replace(RECIPE, teacher="old"), run["train_hash"])
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(file.read_bytes()[:-99])])
@@ -152,7 +152,7 @@ def test_teacher_and_student_see_digits_of_one_size(taught, monkeypatch):
     folder, *_ = taught
     monkeypatch.chdir(folder)
     with ledger() as book, pytest.raises(InputError, match='both need fit = "pad"'):
-        distillation.hired(book, replace(RECIPE, fit="resize", teacher="old"), book.run("old")["train_hash"])
+        distillation.load_teachers(book, replace(RECIPE, fit="resize", teacher="old"), book.run("old")["train_hash"])
 
 
 def test_sweeps_and_notebooks_have_no_teacher(workplace, tmp_path):
@@ -171,8 +171,8 @@ def test_a_student_learns_what_its_labels_do_not_say(train_table):
     expert.trainable = False
     nonsense = np.random.default_rng(0).permutation(labels)
     alone, with_expert = (fit(recipe, images, nonsense, teachers=teachers).model for teachers in ([], [expert]))
-    assert fitness(log_probabilities(alone, images), labels).accuracy < 0.5
-    assert fitness(log_probabilities(with_expert, images), labels).accuracy > 0.9
+    assert evaluate(log_probabilities(alone, images), labels).accuracy < 0.5
+    assert evaluate(log_probabilities(with_expert, images), labels).accuracy > 0.9
 
 
 def test_networks_for_other_sizes_see_the_middle_or_paper_around():

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from digit_recognizer.data.augmentation import Distortion, draw
+from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
 from digit_recognizer.errors import RunError
-from digit_recognizer.evaluation.prediction import fitness, log_probabilities
+from digit_recognizer.evaluation.prediction import evaluate, log_probabilities
 from digit_recognizer.recipes.recipe import RECIPES, change
 from digit_recognizer.training import fit as train
 from digit_recognizer.training.fit import fit
@@ -35,7 +35,7 @@ def weights(trained):
 def test_a_short_training_learns_and_leaves_a_network_of_61706_weights():
     trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
     assert trained.model.count_params() == 61_706
-    assert fitness(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
+    assert evaluate(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
     assert [epoch.epoch for epoch in trained.history] == [1, 2, 3, 4, 5, 6]
     assert trained.history[-1].validation_accuracy > 0.9
 
@@ -82,7 +82,7 @@ def test_rows_sorted_by_label_do_not_spoil_what_batch_normalisation_is_measured_
     monkeypatch.setattr(train, "_MEASURED", 96)  # images: of the first ones in the file's order, three digits
     trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS)
     assert (np.diff(LABELS.astype(int)) >= 0).all()
-    assert fitness(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
+    assert evaluate(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
 
 
 def test_nothing_held_out_leaves_validation_empty():
@@ -124,6 +124,10 @@ def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(
 
 def test_the_last_epochs_show_the_images_as_they_are(monkeypatch):
     drawn = []
-    monkeypatch.setattr(train, "draw", lambda distortion, *rest: drawn.append(distortion) or draw(distortion, *rest))
+    monkeypatch.setattr(
+        train,
+        "draw_coefficients",
+        lambda distortion, *rest: drawn.append(distortion) or draw_coefficients(distortion, *rest),
+    )
     fit(change(QUICK, {"epochs": 3, "rotate": 9, "shift": 1, "clean": 2}), IMAGES, LABELS)
-    assert drawn == [Distortion(rotate=9, shift=1), Distortion(), Distortion()]
+    assert drawn == [Augmentation(rotate=9, shift=1), Augmentation(), Augmentation()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from digit_recognizer.evaluation.prediction import Fitness
+from digit_recognizer.evaluation.prediction import Metrics
 from digit_recognizer.utils import console as terminal
 
 
@@ -87,7 +87,7 @@ def test_many_networks_get_a_line_each(screen):
         for name in ("lenet5-seed0", "lenet5-seed1"):
             lines.on_epoch(name, Record(1))
             lines.on_epoch(name, Record(2))
-            lines.on_member(name, Fitness(9, 0.75, 0.5, 0.25) if name.endswith("0") else None)
+            lines.on_member(name, Metrics(9, 0.75, 0.5, 0.25) if name.endswith("0") else None)
     assert out.getvalue() == (
         "network 1/2   lenet5-seed0   validation: loss 0.5000, accuracy 0.7500\nnetwork 2/2   lenet5-seed1\n"
     )

@@ -13,7 +13,7 @@ HEADERS = [b"row,label\n", b"row,fault\n"]
 @pytest.fixture
 def files(tmp_path):
     """An output and what is set aside, by their names."""
-    return partial_files.beside([tmp_path / "out.csv", tmp_path / "aside.csv"], "key")
+    return partial_files.partial_files([tmp_path / "out.csv", tmp_path / "aside.csv"], "key")
 
 
 def write(files, *contents):
@@ -22,7 +22,7 @@ def write(files, *contents):
 
 
 def test_another_key_grows_elsewhere(files):
-    others = partial_files.beside([*files], "another key")
+    others = partial_files.partial_files([*files], "another key")
     assert others.keys() == files.keys()
     assert not set(others.values()) & set(files.values())
 
@@ -37,23 +37,23 @@ def test_another_key_grows_elsewhere(files):
 )
 def test_what_is_torn_or_comes_after_the_last_row_is_cut(files, output, aside, found, left):
     write(files, HEADERS[0] + output, HEADERS[1] + aside)
-    assert partial_files.cut_to_whole(files) == found
+    assert partial_files.truncate_to_whole_rows(files) == found
     assert [path.read_bytes() for path in files.values()] == [a + b for a, b in zip(HEADERS, left, strict=True)]
 
 
 def test_without_a_row_or_a_file_all_begins_anew(files):
     write(files, HEADERS[0] + b"1", HEADERS[1] + b"1,x\n")
-    assert partial_files.cut_to_whole(files) == (0, 0)
+    assert partial_files.truncate_to_whole_rows(files) == (0, 0)
     assert not any(path.exists() for path in files.values())
     output, _ = files.values()
     output.write_bytes(HEADERS[0] + b"1,7\n")  # and nothing set aside
-    assert partial_files.cut_to_whole(files) == (0, 0)
+    assert partial_files.truncate_to_whole_rows(files) == (0, 0)
     assert not output.exists()
 
 
 def test_headers_are_written_once_and_whole_files_get_their_names(files, tmp_path):
     for row in (b"1,7\n", b"2,1\n"):
-        with partial_files.opened(files, HEADERS) as (output, _):
+        with partial_files.open_partial(files, HEADERS) as (output, _):
             output.write(row)
     Path(f"{tmp_path}/out.csv.0123.partial").touch()  # of another try
     partial_files.finish(files)
@@ -65,7 +65,7 @@ def test_headers_are_written_once_and_whole_files_get_their_names(files, tmp_pat
 
 @pytest.mark.parametrize("written", [b"", b"1,7\n"])
 def test_what_raises_leaves_no_headers_alone_but_all_that_was_written(files, written):
-    with pytest.raises(ZeroDivisionError), partial_files.opened(files, HEADERS) as (output, _):
+    with pytest.raises(ZeroDivisionError), partial_files.open_partial(files, HEADERS) as (output, _):
         1 / (output.write(written) * 0)
     assert [path.exists() for path in files.values()] == [bool(written)] * 2
 
@@ -73,6 +73,6 @@ def test_what_raises_leaves_no_headers_alone_but_all_that_was_written(files, wri
 def test_a_full_disk_is_told_with_the_outputs_name(files):
     with (
         pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*the same command goes on"),
-        partial_files.opened(files, HEADERS),
+        partial_files.open_partial(files, HEADERS),
     ):
         raise OSError(28, "No space left on device")

@@ -7,12 +7,12 @@ from contextlib import suppress
 import pytest
 
 from digit_recognizer.utils import signals
-from digit_recognizer.utils.signals import Terminated, check, remembered
+from digit_recognizer.utils.signals import TerminationSignal, handle_signals, raise_if_signalled
 
 HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 ALL = pytest.mark.parametrize(
     ("number", "expected"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated), (HANGUP, Terminated)],
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminationSignal), (HANGUP, TerminationSignal)],
 )
 
 
@@ -26,7 +26,7 @@ def _usual_handlers():
 
 
 def forgotten(number):
-    with suppress(KeyboardInterrupt, Terminated):
+    with suppress(KeyboardInterrupt, TerminationSignal):
         signal.raise_signal(number)
 
 
@@ -35,41 +35,41 @@ def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
     reached = []
 
     def job():
-        with remembered():
-            check()
+        with handle_signals():
+            raise_if_signalled()
             reached.append("before")
             forgotten(number)
-            check()
+            raise_if_signalled()
             reached.append("after")
 
     with pytest.raises(expected):
         job()
     assert reached == ["before"]
-    check()
+    raise_if_signalled()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.getsignal(HANGUP) is signal.SIG_DFL
 
 
 @ALL
 def test_a_forgotten_signal_is_raised_at_the_end_without_any_check(number, expected):
-    with pytest.raises(expected), remembered(), remembered():
+    with pytest.raises(expected), handle_signals(), handle_signals():
         forgotten(number)
 
 
 @ALL
 def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected):
     def within():
-        with remembered():
+        with handle_signals():
             forgotten(number)
             raise SystemError("bad argument to internal function")
 
-    with pytest.raises(expected) as caught, remembered():
+    with pytest.raises(expected) as caught, handle_signals():
         within()
     assert isinstance(caught.value.__cause__, SystemError)
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(ValueError, match="mine"), remembered():
+    with pytest.raises(ValueError, match="mine"), handle_signals():
         raise ValueError("mine")
 
 
@@ -77,19 +77,19 @@ def test_a_handler_of_others_stays_in_place_and_so_does_another_threads():
     heard = []
     before = {number: signal.signal(number, lambda *_: heard.append("theirs")) for number in signals._USUAL}
     try:
-        with remembered():
+        with handle_signals():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(HANGUP)
-            check()
+            raise_if_signalled()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     assert heard == ["theirs", "theirs", "theirs"]
 
     def elsewhere():
-        with remembered():
-            check()
+        with handle_signals():
+            raise_if_signalled()
         heard.append("elsewhere")
 
     thread = threading.Thread(target=elsewhere)

@@ -12,7 +12,7 @@ import click
 
 from digit_recognizer import __version__
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.utils.signals import Terminated, remembered
+from digit_recognizer.utils.signals import TerminationSignal, handle_signals
 
 FILE = click.Path(path_type=Path)
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
 
 def _run(command: Callable[[], Any]) -> int:
     try:
-        with remembered():
+        with handle_signals():
             code = command()
     except click.ClickException as error:
         error.show()
@@ -51,7 +51,7 @@ def _run(command: Callable[[], Any]) -> int:
     except OSError as error:  # a full disk
         _say_last(f"Error: {error}")
         return 1
-    except Terminated:
+    except TerminationSignal:
         _say_last("Terminated.")
         return 143
     except (KeyboardInterrupt, click.Abort):
@@ -75,7 +75,7 @@ def _go_silent() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def news_to_stderr(as_json: bool) -> None:
+def print_news_to_stderr(as_json: bool) -> None:
     """With --json stdout holds the JSON alone, fit for a pipe."""
     from digit_recognizer.utils.console import console
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from digit_recognizer.cli.app import FILE, digits, news_to_stderr, print_json
+from digit_recognizer.cli.app import FILE, digits, print_json, print_news_to_stderr
 
 
 @digits.command()
@@ -15,7 +15,7 @@ def download(folder: Path) -> None:
     """Fetch the data from Kaggle."""
     from digit_recognizer.competition import download as fetching
 
-    fetching.download(folder)
+    fetching.download_data(folder)
 
 
 @digits.command()
@@ -31,8 +31,8 @@ def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bo
     """
     from digit_recognizer.competition import submit as sending
 
-    news_to_stderr(as_json)
-    entry = sending.submit(file, data, message, again)
+    print_news_to_stderr(as_json)
+    entry = sending.submit_file(file, data, message, again)
     if as_json:
         print_json(entry)
 
@@ -46,6 +46,6 @@ def plan(as_json: bool) -> None:
     """
     from digit_recognizer.competition import plan as planning
 
-    news_to_stderr(as_json)
-    found = planning.plan()
+    print_news_to_stderr(as_json)
+    found = planning.plan_uploads()
     print_json(found) if as_json else planning.show(found)

@@ -142,7 +142,7 @@ def _folders() -> list[Finding]:
 
 
 def _ledger() -> list[Finding]:
-    if lost := run_session.lost_ledger():
+    if lost := run_session.missing_ledger():
         return [Finding("ledger", False, lost, "Put a copy of it back, if there is one.")]
     if not run_session.LEDGER.exists():
         return []
@@ -152,7 +152,7 @@ def _ledger() -> list[Finding]:
     except RunError as error:
         return [Finding("ledger", False, str(error))]
     findings = [Finding("ledger", True, f"runs in {run_session.LEDGER}: {len(known):,}")]
-    if strangers := run_dir.folders() - {run["name"] for run in known}:
+    if strangers := run_dir.run_folder_names() - {run["name"] for run in known}:
         cure = "Another ledger knows them; without it, only Kaggle's list tells what was sent of them."
         findings.append(
             Finding("runs", None, f"folders of runs that the ledger does not know: {len(strangers):,}", cure)

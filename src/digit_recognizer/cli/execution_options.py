@@ -8,7 +8,7 @@ import click
 from digit_recognizer.cli.app import FILE
 
 if TYPE_CHECKING:
-    from digit_recognizer.training.parallel.config import Places
+    from digit_recognizer.training.parallel.config import ExecutionConfig
 
 _NAMES = ("workers", "cluster", "tls_ca_file", "tls_cert", "tls_key", "insecure")
 _OPTIONS = (
@@ -21,16 +21,16 @@ _OPTIONS = (
 )
 
 
-def place_options(command: Callable[..., None]) -> Callable[..., None]:
+def execution_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options from which `places_of` makes places, in this order."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def places_of(options: dict[str, Any]) -> "Places":
+def execution_config(options: dict[str, Any]) -> "ExecutionConfig":
     """The places that the options mean, which are taken out of them. Raises InputError as `Places`."""
-    from digit_recognizer.training.parallel.config import Places, Tls
+    from digit_recognizer.training.parallel.config import ExecutionConfig, TlsFiles
 
     workers, cluster, ca_file, cert, key, insecure = (options.pop(name) for name in _NAMES)
-    return Places(workers, cluster, Tls(ca_file, cert, key), insecure)
+    return ExecutionConfig(workers, cluster, TlsFiles(ca_file, cert, key), insecure)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from digit_recognizer.cli.app import FILE, digits, news_to_stderr, print_json
+from digit_recognizer.cli.app import FILE, digits, print_json, print_news_to_stderr
 
 
 @digits.command()
@@ -34,8 +34,8 @@ def predict(as_json: bool, **options: Any) -> None:
     """
     from digit_recognizer.inference import predict_file
 
-    news_to_stderr(as_json)
-    result = predict_file.predict(predict_file.Job(**options))
+    print_news_to_stderr(as_json)
+    result = predict_file.predict_file(predict_file.PredictConfig(**options))
     print_json(result) if as_json else predict_file.show(result)
 
 
@@ -56,6 +56,6 @@ def export(as_json: bool, **options: Any) -> None:
     """
     from digit_recognizer.inference import export as exporting
 
-    news_to_stderr(as_json)
-    result = exporting.export(exporting.Job(**options))
+    print_news_to_stderr(as_json)
+    result = exporting.export_run(exporting.ExportConfig(**options))
     print_json(result) if as_json else exporting.show(result)

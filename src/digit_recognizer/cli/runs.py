@@ -28,7 +28,7 @@ def leaderboard(
     """List the best runs of the ledger."""
     from digit_recognizer.report import leaderboard as board
 
-    rows = board.board(sort, recipe, model, top, every)
+    rows = board.leaderboard(sort, recipe, model, top, every)
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -48,7 +48,7 @@ def show(run: str, note: str | None, as_json: bool) -> None:
     """
     from digit_recognizer.report import leaderboard as board
 
-    found = board.details(run, note)
+    found = board.run_details(run, note)
     print_json(found) if as_json else board.show_details(found)
 
 
@@ -109,7 +109,7 @@ def score(files: tuple[Path, ...], answers: Path, wrong: Path | None, as_json: b
     result = grading.score_files(files, answers, wrong)
     tell = print_json if as_json else grading.show
     try:
-        run_session.keep_scores(result)  # first, as the reader of what is printed may leave early
+        run_session.record_scores(result)  # first, as the reader of what is printed may leave early
     except RunError:
         tell(result)
         raise

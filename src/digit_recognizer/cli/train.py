@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from digit_recognizer.cli.app import FILE, digits, news_to_stderr, print_json
-from digit_recognizer.cli.execution_options import place_options, places_of
+from digit_recognizer.cli.app import FILE, digits, print_json, print_news_to_stderr
+from digit_recognizer.cli.execution_options import execution_config, execution_options
 from digit_recognizer.cli.recipe_options import (
     must_be_unchanged,
     recipe_like,
@@ -21,7 +21,7 @@ from digit_recognizer.errors import InputError
 @digits.command()
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
 @recipe_options
-@place_options
+@execution_options
 @click.option("--dry-run", is_flag=True, help="List the networks and their seconds by the ledger; train nothing.")
 @click.option("--check", is_flag=True, help="With --like: compare the rerun with the original, bit by bit.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that did not come to its end.")
@@ -43,8 +43,8 @@ def run(**options: Any) -> None:
 
     if (options["message"] or options["again"]) and not options["submit"]:
         raise InputError("--message and --again are for an upload; add --submit.")
-    places = places_of(options)
-    news_to_stderr(options["as_json"])
+    places = execution_config(options)
+    print_news_to_stderr(options["as_json"])
     if options["check"]:
         must_be_unchanged(options)
     resumed = run_to_resume(options) if options["resume"] is not None else None
@@ -52,11 +52,11 @@ def run(**options: Any) -> None:
     origin = resumed or (run_like(options["like"]) if options["like"] else None)
     data = options["data"] or (Path(origin["data"]) if origin else None)
     if options["dry_run"]:
-        labels = sources.read(download.find_data(data))[0].labels
-        found = estimate.forecast(recipe, labels, places, resumed, as_it_was=options["check"])
+        labels = sources.read(download.find_or_download(data))[0].labels
+        found = estimate.list_networks(recipe, labels, places, resumed, as_it_was=options["check"])
         return print_json(found) if options["as_json"] else estimate.show(found)
     result = pipeline.run(
-        pipeline.Job(
+        pipeline.RunConfig(
             recipe_name=name,
             recipe=recipe,
             data=data,
@@ -80,7 +80,7 @@ def run(**options: Any) -> None:
 @click.option("--trials", type=click.IntRange(min=1), required=True, metavar="N", help="How many the study shall have.")
 @click.option("--hours", type=click.FloatRange(min=0), metavar="H", help="Begin no trial after so long.")
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
-@place_options
+@execution_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, the news to stderr.")
 def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_json: bool, **options: Any) -> None:
     """Search a space of recipes.
@@ -93,10 +93,10 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
     from digit_recognizer.training import ensemble
     from digit_recognizer.training.tuning import sweep as study
 
-    news_to_stderr(as_json)
-    where = places_of(options)
+    print_news_to_stderr(as_json)
+    where = execution_config(options)
     chosen = study.read_space(file)
-    source = download.find_data(data)
+    source = download.find_or_download(data)
     read = ensemble.Data(source, *sources.read(source))
     result = study.sweep(chosen, trials, read, hours, where)
     print_json(result) if as_json else study.show(result)
@@ -115,7 +115,7 @@ def blend(runs: tuple[str, ...], weights: str, name: str, data: Path | None, as_
     """
     from digit_recognizer import blending
 
-    news_to_stderr(as_json)
+    print_news_to_stderr(as_json)
     result = blending.blend(runs, weights, name, data)
     print_json(result) if as_json else blending.show(result)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.recipe import RECIPES, Recipe, choose
-from digit_recognizer.recipes.toml import in_words, models_in_words, plain
+from digit_recognizer.recipes.toml import describe_changes, describe_models, format_value
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.backend import start_backend
 from digit_recognizer.utils.console import show_table
@@ -57,10 +57,10 @@ def recipes_in_words() -> list[dict[str, Any]]:
     """A row for each recipe: its model, length, batch and rate, and the settings that few recipes have."""
     rows = []
     for name, recipe in RECIPES.items():
-        always = [f"{key} {plain(getattr(recipe, key))}" for key in _ALWAYS]
-        rest = in_words(recipe, replace(Recipe(recipe.model), **{key: getattr(recipe, key) for key in _ALWAYS}))
+        always = [f"{key} {format_value(getattr(recipe, key))}" for key in _ALWAYS]
+        rest = describe_changes(recipe, replace(Recipe(recipe.model), **{key: getattr(recipe, key) for key in _ALWAYS}))
         settings = ", ".join([*always, rest] if rest else always)
-        rows.append({"name": name, "model": models_in_words(recipe), "settings": settings})
+        rows.append({"name": name, "model": describe_models(recipe), "settings": settings})
     return rows
 
 

@@ -34,7 +34,7 @@ _MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `descr
 Tell = Callable[[str], None]
 
 
-class UnclearOutcome(RunError):
+class UnclearOutcomeError(RunError):
     """Kaggle may or may not have taken a file."""
 
 
@@ -222,8 +222,8 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
     raise _unclear("it gave no clear answer", found)
 
 
-def _unclear(why: str, found: str) -> UnclearOutcome:
-    return UnclearOutcome(
+def _unclear(why: str, found: str) -> UnclearOutcomeError:
+    return UnclearOutcomeError(
         f"Whether Kaggle took the file is not known: {why}, and {found}. The file was not resent. Look at "
         f"{SITE}/submissions in a few minutes; if it is not there, --again sends it."
     )

@@ -9,12 +9,12 @@ from digit_recognizer.errors import RunError
 from digit_recognizer.utils.console import say, waiting
 
 
-def find_data(path: Path | None) -> sources.Source:
+def find_or_download(path: Path | None) -> sources.Source:
     """The data that --data, or its absence, means, told in one line; downloads it where there are credentials."""
     source = sources.find(path)
     if source is None and find_credentials():
         try:
-            download(sources.DATA)
+            download_data(sources.DATA)
         except RunError as error:
             raise RunError(f"{error} To go on without Kaggle, on the built-in sample: --data sample.") from error
         source = sources.find(None)
@@ -25,7 +25,7 @@ def find_data(path: Path | None) -> sources.Source:
     return source
 
 
-def download(folder: Path) -> None:
+def download_data(folder: Path) -> None:
     """Fetch the competition's three files from Kaggle into `folder`; raises RunError when Kaggle refuses."""
     with waiting() as tell:
         api.download(folder, tell)

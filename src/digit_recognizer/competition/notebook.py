@@ -14,7 +14,7 @@ from typing import Any
 from digit_recognizer import __version__
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import Recipe
-from digit_recognizer.recipes.toml import models_in_words, to_toml
+from digit_recognizer.recipes.toml import describe_models, to_toml
 from digit_recognizer.tracking.run_dir import name_from
 from digit_recognizer.utils.console import say
 from digit_recognizer.utils.files import check_target, write_atomically
@@ -125,7 +125,7 @@ def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
     cells = [
         _markdown(
             "head",
-            _HEAD.format(name=name, models=models_in_words(recipe), version=__version__, fingerprint=fingerprint),
+            _HEAD.format(name=name, models=describe_models(recipe), version=__version__, fingerprint=fingerprint),
         ),
         _code("settings", _SETTINGS.format(name=name, recipe=to_toml(recipe))),
         _markdown("program", _PROGRAM.format(package=_PACKAGE)),

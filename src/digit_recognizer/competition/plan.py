@@ -16,7 +16,7 @@ from digit_recognizer.data import sources, submission
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.compare import PUBLIC_ROWS, public_error
-from digit_recognizer.tracking.ledger import UNCLEAR, Ledger, Row
+from digit_recognizer.tracking.ledger import UNCLEAR_STATES, Ledger, Row
 from digit_recognizer.tracking.run_session import estimate, hash_of, ledger
 from digit_recognizer.utils.console import say, show_table, waiting
 from digit_recognizer.utils.files import read_bytes
@@ -29,7 +29,7 @@ _UNJUDGED = -1  # what a run without held-out rows promises
 Labels = np.ndarray  # (n,) uint8
 
 
-def plan() -> dict[str, Any]:
+def plan_uploads() -> dict[str, Any]:
     """Bring the ledger up to what Kaggle lists, and rank the files that were not sent yet.
 
     Without credentials, or when Kaggle cannot be asked (`trouble` tells why), the ledger alone is. Returns {kaggle,
@@ -44,7 +44,7 @@ def plan() -> dict[str, Any]:
             trouble = str(error)
         submissions = book.submissions()
         sent = [entry for entry in submissions if entry["ref"] is not None]
-        unclear = {row["hash"] for row in submissions if row["status"] in UNCLEAR and row["ref"] is None}
+        unclear = {row["hash"] for row in submissions if row["status"] in UNCLEAR_STATES and row["ref"] is None}
         done = [run for run in book.runs() if run["status"] == "done"]
     entries = [run for run in done if run["source"] != "sample"]
     labels = {run["submission_hash"]: own for run in entries if (own := _labels(_file_of(run))) is not None}
@@ -62,11 +62,11 @@ def plan() -> dict[str, Any]:
             if run["submission_hash"] == entry["hash"]
         ],
         "of_the_sample": len(done) - len(entries),
-        "files": rank(entries, {entry["hash"]: entry for entry in sent}, labels, best, unclear),
+        "files": rank_files(entries, {entry["hash"]: entry for entry in sent}, labels, best, unclear),
     }
 
 
-def rank(
+def rank_files(
     entries: Sequence[Row],
     sent: Mapping[str, Row],
     labels: Mapping[str, Labels],
@@ -113,7 +113,7 @@ def reconcile(book: Ledger) -> api.Allowance | None:
     for upload in uploads:
         whole = [hash for hash in known if hash and upload.sha256 and hash.startswith(upload.sha256)]
         upload = replace(upload, sha256=max(whole, key=len, default=upload.sha256))
-        submit.keep(book, upload, file="")
+        submit.record_upload(book, upload, file="")
     for row in book.submissions():
         if row["status"] in ("CREATING", "UNKNOWN") and row["ref"] is None and _age(_since(book, row)) > LOST_SECONDS:
             book.update_submission(row["id"], status="LOST", error="Kaggle does not list it")

@@ -8,16 +8,16 @@ from shlex import quote
 from typing import Any
 
 from digit_recognizer.competition import api
-from digit_recognizer.competition.api import UnclearOutcome, Upload
+from digit_recognizer.competition.api import UnclearOutcomeError, Upload
 from digit_recognizer.competition.client import SITE, require_credentials
 from digit_recognizer.data import csv_reader, sources, submission
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.tracking.ledger import UNCLEAR, Ledger, Row
+from digit_recognizer.tracking.ledger import UNCLEAR_STATES, Ledger, Row
 from digit_recognizer.tracking.run_session import LEDGER, ledger
 from digit_recognizer.utils.console import say, waiting
 from digit_recognizer.utils.files import read_bytes
 from digit_recognizer.utils.locks import alive, alone
-from digit_recognizer.utils.signals import Terminated
+from digit_recognizer.utils.signals import TerminationSignal
 
 NOT_THE_SAMPLE = (
     "The built-in sample is not Kaggle's test set and cannot be submitted. Get the real files with "
@@ -25,7 +25,7 @@ NOT_THE_SAMPLE = (
 )
 
 
-def submit(file: Path, data: Path | None = None, message: str = "", again: bool = False) -> dict[str, Any]:
+def submit_file(file: Path, data: Path | None = None, message: str = "", again: bool = False) -> dict[str, Any]:
     """Send a submission file made earlier: as many rows as the test.csv found, or else as Kaggle's, are expected.
 
     Returns {ref, status, public_score}. Raises InputError when the file or the data cannot be submitted,
@@ -44,20 +44,20 @@ def submit(file: Path, data: Path | None = None, message: str = "", again: bool 
         if made_by and made_by[0]["source"] == "sample":
             raise InputError(f"{file}: run {made_by[0]['name']} made it for the built-in sample. {NOT_THE_SAMPLE}")
         source = sources.find(data)
-        check_is_real(source)
+        check_not_sample(source)
         n_rows = len(csv_reader.read_test(source.test, sources.CACHE).pixels) if source else api.TEST_ROWS
         submission.check_upload(content, str(file), n_rows)
         require_credentials()
-        return send(book, file, content, made_by[0]["name"] if made_by else file.stem, message, again)
+        return submit_once(book, file, content, made_by[0]["name"] if made_by else file.stem, message, again)
 
 
-def check_is_real(source: sources.Source | None) -> None:
+def check_not_sample(source: sources.Source | None) -> None:
     """Raise InputError for data that Kaggle cannot score, so that no training is spent on it."""
     if source and source.kind == "sample":
         raise InputError(NOT_THE_SAMPLE)
 
 
-def check_is_welcome() -> None:
+def check_allowance() -> None:
     """Raise RunError when Kaggle cannot be asked or takes no more entries today, before any training is spent."""
     cure = "Nothing was trained: run without --submit, and send the file later by `digits submit`."
     with waiting() as tell:
@@ -70,7 +70,7 @@ def check_is_welcome() -> None:
         raise RunError(f"Today's allowance is used up ({left.num_today} sent); it starts anew at 00:00 UTC. {cure}")
 
 
-def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, again: bool) -> dict[str, Any]:
+def submit_once(book: Ledger, file: Path, data: bytes, run_name: str, message: str, again: bool) -> dict[str, Any]:
     """Send a checked file's content once and wait for its score; the ledger keeps each state as it comes.
 
     A file that was sent before and whose score is still awaited is not sent, but its score is asked for.
@@ -91,7 +91,7 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
     try:
         with _nobody_else_sends(hash, file.name):
             before = book.submissions(hash)
-            is_unclear = any(row["status"] in UNCLEAR and row["ref"] is None for row in before)
+            is_unclear = any(row["status"] in UNCLEAR_STATES and row["ref"] is None for row in before)
             known = next((row for row in reversed(before) if row["ref"] is not None), None)
             awaited = known["status"] == "PENDING" if known else is_unclear
             if known and not again:  # whatever Kaggle's list shows by now
@@ -99,20 +99,20 @@ def send(book: Ledger, file: Path, data: bytes, run_name: str, message: str, aga
             else:
                 with waiting() as tell:
                     upload = api.submit(data, file.name, message, run_name, tell, again, is_unclear, on_step)
-                number = keep(book, upload, str(file), number)
+                number = record_upload(book, upload, str(file), number)
         is_copy = upload.already_sent and upload.public_score is not None and not awaited
         with waiting() as tell:
             upload = api.wait_for_score(upload, tell)
-        keep(book, upload, str(file), number)
+        record_upload(book, upload, str(file), number)
     except RunError as error:
-        unclear = isinstance(error, UnclearOutcome)
+        unclear = isinstance(error, UnclearOutcomeError)
         if number is not None and book.submission_states(number)[-1]["status"] in ("UPLOADING", "CREATING"):
             book.update_submission(number, status="UNKNOWN" if unclear else "REFUSED", error=str(error))
         for row in before:
             if unclear and row["status"] == "CREATING":  # of a process that was killed
                 book.update_submission(row["id"], status="UNKNOWN", error=str(error))
         raise RunError(f"{error} The file is kept; to go on from here: {look_again}.") from error
-    except (KeyboardInterrupt, Terminated):
+    except (KeyboardInterrupt, TerminationSignal):
         say(f"To go on from here: {look_again}.", style="bold")
         raise
     if upload.status == "ERROR":
@@ -146,7 +146,7 @@ def _nobody_else_sends(hash: str, name: str) -> Iterator[None]:
         yield
 
 
-def keep(book: Ledger, upload: Upload, file: str, number: int | None = None) -> int:
+def record_upload(book: Ledger, upload: Upload, file: str, number: int | None = None) -> int:
     """Write what Kaggle says of an entry into the ledger, under its row there or a new one; the row's number."""
     return book.keep_submission(
         number,

@@ -15,7 +15,7 @@ _KNOTS = 5  # of the elastic field along each side; between them it is smooth
 
 
 @dataclass(frozen=True)
-class Distortion:
+class Augmentation:
     """How far an image may be distorted at most; each image anew in each epoch."""
 
     rotate: float = 0.0  # degrees, either way
@@ -25,7 +25,7 @@ class Distortion:
     elastic: float = 0.0  # pixels: the standard deviation of a smooth field (after Simard, Steinkraus, Platt 2003)
 
 
-def draw(distortion: Distortion, n: int, seed: int, epoch: int) -> np.ndarray:
+def draw_coefficients(distortion: Augmentation, n: int, seed: int, epoch: int) -> np.ndarray:
     """Coefficients (n, 2, 3 + _KNOTS**2) float32 of a random distortion of each of `n` images.
 
     For rows and for columns: how far the source lies from its place, how it follows row and column of the target,
@@ -47,7 +47,7 @@ def draw(distortion: Distortion, n: int, seed: int, epoch: int) -> np.ndarray:
     return found
 
 
-def sources(side: int) -> np.ndarray:
+def coordinate_basis(side: int) -> np.ndarray:
     """(3 + _KNOTS**2, side * side) float32: `coefficients @ sources(side)` says from where each pixel takes its ink.
 
     In pixels from the middle of the image: one, row and column for the affine part, and a bump around each knot.
@@ -62,12 +62,12 @@ def sources(side: int) -> np.ndarray:
     return np.concatenate([np.ones((1, side**2)), [row.ravel(), column.ravel()], bumps]).astype(np.float32)
 
 
-def distorted(images: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+def apply_augmentation(images: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """(n, side, side, 1) images with the `coefficients` of `draw` applied, bilinearly; beyond the image is paper."""
     from scipy import ndimage  # takes 0.1 s to import
 
     side = images.shape[1]
-    places = (coefficients @ sources(side) + (side - 1) / 2).reshape(-1, 2, side, side)
+    places = (coefficients @ coordinate_basis(side) + (side - 1) / 2).reshape(-1, 2, side, side)
     found = [
         ndimage.map_coordinates(image[..., 0], place, order=1, mode="grid-constant")
         for image, place in zip(images, places, strict=True)
@@ -75,7 +75,7 @@ def distorted(images: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     return np.stack(found)[..., np.newaxis]
 
 
-def variants(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
+def tta_views(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
     """The (n, side, side, 1) images as test-time augmentation shows them to a network, themselves first.
 
     "none": only themselves; "shift": also moved by one pixel in the eight directions; "rotate": also those

@@ -38,7 +38,7 @@ _NO_NUMBER = 256  # above every limit
 _LONGEST_ROW = 100_000  # characters; Kaggle's have 7,000
 
 
-def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArray[np.uint8]:
+def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArray[np.uint8]:
     """Read a CSV with exactly these columns: labels are digits, pixels whole numbers from 0 to 255.
 
     Harmless variants are understood: a byte-order mark, any line ends, quotes or spaces around values,
@@ -47,7 +47,7 @@ def read_carefully(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDAr
     Returns (n, columns) uint8. Raises InputError, beginning with `name`, that lists the first faults by line
     and column, says how many more there are, and gives the cure.
     """
-    if other := other_than_csv(data):
+    if other := identify_other_format(data):
         kind, cure = other
         raise InputError(f"{name}: expected a CSV file, received {kind}. Cure: {cure}.")
     values = bytearray()
@@ -79,7 +79,7 @@ def columns_of(header: bytes, name: str) -> tuple[str, ...]:
     raise InputError(f"{name} is not in Kaggle's form:\n  {faults}\n  Correct that, or {DOWNLOAD}.")
 
 
-def judge(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
+def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
     """The values of a single row, the `line` of its file without the line's end, or its faults."""
     if len(row) > _LONGEST_ROW:
         return [f"line {line}: expected {len(columns)} values, received more than {_LONGEST_ROW:,} characters"]
@@ -98,7 +98,7 @@ def _cells(text: str, line: int, name: str) -> list[str]:
         raise InputError(f"{where}: expected values between commas, received broken quotes ({error})") from error
 
 
-def other_than_csv(data: bytes) -> tuple[str, str] | None:
+def identify_other_format(data: bytes) -> tuple[str, str] | None:
     """What a file is that is no CSV at all, and the cure for Kaggle's data; None for one that may be."""
     blank = codecs.BOM_UTF8 + b" \t\r\n"
     text = data[:1024].lstrip(blank)

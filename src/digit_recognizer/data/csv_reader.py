@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from digit_recognizer.data import archives
-from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_carefully
+from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_strictly
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.utils.files import check_size, sweep, write_atomically
 
@@ -146,7 +146,7 @@ def _read(file: CsvFile, columns: tuple[str, ...], cache: Path | None) -> tuple[
             content = content_of_file()
             values = parse_plain(content, columns, file.path if isinstance(content, mmap.mmap) else None)
             if values is None:
-                values = read_carefully(bytes(content), columns, str(file))
+                values = read_strictly(bytes(content), columns, str(file))
             if cache:
                 _save(cache, columns, fingerprint, values)
         return values, fingerprint

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from digit_recognizer.data.archives import GZIP
-from digit_recognizer.data.csv_format import N_PIXELS, TRAIN_COLUMNS, columns_of, judge, other_than_csv
+from digit_recognizer.data.csv_format import N_PIXELS, TRAIN_COLUMNS, columns_of, identify_other_format, parse_row
 from digit_recognizer.data.csv_reader import Bytes
 from digit_recognizer.data.images import SIDE
 from digit_recognizer.errors import InputError
@@ -101,7 +101,7 @@ def _one(parts: list[Chunk]) -> Chunk:
 def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
     """The rows of each block. `content` is what `file` holds, unpacked."""
     rest = content.read(_HEAD)
-    if other := other_than_csv(rest):
+    if other := identify_other_format(rest):
         raise InputError(
             f"{path}: expected a CSV, a gzip of one or an .npy, received {other[0]}. Unpack or write it anew."
         )
@@ -136,7 +136,7 @@ def _judged(lines: bytes, columns: tuple[str, ...], before: int) -> tuple[np.nda
     ids, good, bad = [], bytearray(), []
     for number, line in enumerate(BytesIO(lines), start=before + 1):
         row = line.removesuffix(b"\n")
-        found = judge(row, columns, number + 1)
+        found = parse_row(row, columns, number + 1)
         if row == line:
             found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
         if isinstance(found, bytes):

@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from digit_recognizer.data.csv_format import other_than_csv
+from digit_recognizer.data.csv_format import identify_other_format
 from digit_recognizer.errors import InputError
 
 COLUMNS = ["ImageId", "Label"]
@@ -87,19 +87,19 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
         raise InputError(f"{name}: every label is {labels[0]}; no model learnt that. Submit a trained model's file.")
 
 
-def without_kaggles_answer(message: str) -> str:
+def strip_kaggle_answer(message: str) -> str:
     """What `parse` says of a file that Kaggle will never see."""
     return re.sub(r" Kaggle would answer: .*(was not expected|could not be found|'ImageId' column)\.", "", message)
 
 
-def unable_to_find(n_missing: int) -> str:
+def missing_ids_answer(n_missing: int) -> str:
     """Kaggle's words for a file with too few rows."""
     return f"Unable to find {n_missing} required key values in the 'ImageId' column."
 
 
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty as (line number, values), the header first."""
-    if other := other_than_csv(data):
+    if other := identify_other_format(data):
         raise InputError(f"{name}: expected a CSV, received {other[0]}. Name or write a CSV, in UTF-8.")
     try:
         text = data.removeprefix(_BOM).decode()
@@ -136,7 +136,7 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
     """Each of 1..n once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     missing = np.setdiff1d(np.arange(1, n + 1), unique)
-    answer = f" Kaggle would answer: {unable_to_find(len(missing))}" if len(missing) else ""
+    answer = f" Kaggle would answer: {missing_ids_answer(len(missing))}" if len(missing) else ""
     if unique[0] == 0:
         raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.{answer}")
     if counts.max() > 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from digit_recognizer.evaluation.prediction import average
+from digit_recognizer.evaluation.prediction import average_log_p
 
 N_PICKS = 30  # of runs, with replacement: weights in steps of 1/30
 N_FOLDS = 5  # of the nested estimate
@@ -57,7 +57,7 @@ def nested(weigh: Weigh, log_ps: Sequence[LogP], labels: np.ndarray, seed: int =
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(labels, labels)
     for others, own in folds:
         weights = weigh([log_p[others] for log_p in log_ps], labels[others])
-        judged[own] = average([log_p[own] for log_p in log_ps], weights)
+        judged[own] = average_log_p([log_p[own] for log_p in log_ps], weights)
     return judged
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import Score, chance, compare, score
+from digit_recognizer.evaluation.metrics import Score, describe_significance, mcnemar, score
 from digit_recognizer.utils.console import say, show_table
 from digit_recognizer.utils.files import check_target, read_bytes, write_atomically
 
@@ -48,7 +48,7 @@ def _read_labels(file: Path, answers_file: Path, n_rows: int) -> np.ndarray:
         n = len(submission.parse(data, str(file)))  # tells what else is wrong with it
         if n == n_rows:
             raise
-        answer = f" Kaggle would answer: {submission.unable_to_find(n_rows - n)}" if n < n_rows else ""
+        answer = f" Kaggle would answer: {submission.missing_ids_answer(n_rows - n)}" if n < n_rows else ""
         raise InputError(
             f"{file}: {n:,} rows, but {answers_file} has {n_rows:,}. Give the answers to these images.{answer}"
         ) from None
@@ -64,7 +64,7 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
         try:
             return submission.parse(data, str(file), n_rows)
         except InputError as error:
-            raise InputError(submission.without_kaggles_answer(str(error))) from None
+            raise InputError(submission.strip_kaggle_answer(str(error))) from None
     if b"label" not in data[:200]:
         raise InputError(
             f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels. "
@@ -124,7 +124,7 @@ def _record(file: Path, scored: Score) -> dict[str, Any]:
 
 
 def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.ndarray) -> dict[str, Any]:
-    found = compare(labels[0], labels[1], answers)
+    found = mcnemar(labels[0], labels[1], answers)
     lead = found.only_first - found.only_second
     if np.array_equal(labels[0], labels[1]):
         verdict = "The two files hold the same labels."
@@ -133,7 +133,7 @@ def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.n
     else:
         winner = files[0] if lead > 0 else files[1]
         lot = f"{abs(lead):,} more right of {len(answers):,}"
-        verdict = f"{winner} has {lot}: {chance(found.p_value)}, p = {found.p_value:.2g}."
+        verdict = f"{winner} has {lot}: {describe_significance(found.p_value)}, p = {found.p_value:.2g}."
     counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
     return {
         "only_first": found.only_first,

@@ -10,7 +10,7 @@ import numpy as np
 
 N_DIGITS = 10
 Z95 = NormalDist().inv_cdf(0.975)  # standard errors to either side that hold 95 % of a normal distribution
-NOISE = 0.05  # the customary level: above it a difference could be chance
+SIGNIFICANCE_LEVEL = 0.05  # the customary level: above it a difference could be chance
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class McNemar:
     """Two submissions on the same rows: those that only one of them has right, and could it be chance."""
 
     only_first: int
@@ -65,7 +65,7 @@ def score(labels: np.ndarray, answers: np.ndarray) -> Score:
     return Score(correct, len(answers), wilson_interval(correct, len(answers)), confusion)
 
 
-def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Comparison:
+def mcnemar(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> McNemar:
     """Which of two submissions has more right, and how likely chance alone makes such a difference (McNemar 1947)."""
     from scipy.special import bdtr  # here: it takes a tenth of a second to import
 
@@ -73,7 +73,7 @@ def compare(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> Compa
     only_second = int(((first != answers) & (second == answers)).sum())
     discordant = only_first + only_second
     p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
-    return Comparison(only_first, only_second, p_value)
+    return McNemar(only_first, only_second, p_value)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -85,12 +85,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [by_place[place] for place in range(n)]
 
 
-def chance(p_value: float) -> str:
+def describe_significance(p_value: float) -> str:
     """A p-value in words."""
-    return "could be chance" if p_value > NOISE else "hardly chance"
+    return "could be chance" if p_value > SIGNIFICANCE_LEVEL else "hardly chance"
 
 
-def difference_interval(found: Comparison, n: int) -> tuple[float, float]:
+def difference_interval(found: McNemar, n: int) -> tuple[float, float]:
     """The 95 % interval of the second's accuracy minus the first's, on the same `n` rows (Bonett and Price 2012)."""
     first, second = ((count + 1) / (n + 2) for count in (found.only_first, found.only_second))
     half = Z95 * sqrt((first + second - (first - second) ** 2) / (n + 2))

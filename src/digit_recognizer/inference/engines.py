@@ -14,78 +14,78 @@ import numpy as np
 
 from digit_recognizer.data.images import SIDE, to_images
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.evaluation.prediction import average, log_probabilities
+from digit_recognizer.evaluation.prediction import average_log_p, log_probabilities
 from digit_recognizer.inference import formats
-from digit_recognizer.inference.load import Voice
+from digit_recognizer.inference.load import TrainedNetwork
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.backend import hide_native_output, start_backend
 
-Engine = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities, float32 or float64
+Predictor = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities, float32 or float64
 FORMATS = {"onnxruntime": "onnx", "litert": "litert"}  # what the engines besides Keras run
 _WORTH_CONVERTING = 300_000_000  # bytes, a CSV of 150,000 rows: what is won makes up for some seconds of conversion
 _AT_ONCE = 64  # images: what a network makes of them fits the cache, and what is done once for all weighs little
 
 
-def chosen(name: str, n_bytes: int) -> str:
+def choose_runtime(name: str, n_bytes: int) -> str:
     """The engine that `auto` means for an input of so many bytes: ONNX Runtime where it can be had and is worth it."""
     if name != "auto":
         return name
-    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing("onnx") else "onnxruntime"
+    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing_packages("onnx") else "onnxruntime"
 
 
-def of_run(voices: Sequence[Voice], name: str) -> Engine:
+def predictor_of_networks(voices: Sequence[TrainedNetwork], name: str) -> Predictor:
     """The networks by the engine of that name.
 
     Raises InputError when weights are another network's, or what the engine needs is not installed.
     """
     if name == "keras":
-        return by_keras(voices)
-    formats.require(FORMATS[name])
-    return of_content(content(voices, FORMATS[name]), FORMATS[name])
+        return keras_predictor(voices)
+    formats.require_packages(FORMATS[name])
+    return predictor_of_content(export_networks(voices, FORMATS[name]), FORMATS[name])
 
 
-def by_keras(voices: Sequence[Voice]) -> Engine:
+def keras_predictor(voices: Sequence[TrainedNetwork]) -> Predictor:
     """The networks as they were trained, one after another. Raises InputError when weights are another network's."""
     start_backend()
     networks = [(voice, voice.network()) for voice in voices]
 
     def engine(pixels: np.ndarray) -> np.ndarray:
         log_ps = [log_probabilities(network, _images(pixels, voice), voice.recipe.tta) for voice, network in networks]
-        return np.exp(average(log_ps, [voice.share for voice in voices]).astype(np.float64))
+        return np.exp(average_log_p(log_ps, [voice.weight for voice in voices]).astype(np.float64))
 
     return engine
 
 
-def content(voices: Sequence[Voice], format: str, like: np.ndarray | None = None) -> bytes:
+def export_networks(voices: Sequence[TrainedNetwork], format: str, like: np.ndarray | None = None) -> bytes:
     """The file that holds the networks as one, by `formats.packed`, whose arguments and errors these are.
 
     Raises InputError when weights are another network's.
     """
     start_backend()
-    from digit_recognizer.inference.merged_model import whole
+    from digit_recognizer.inference.merged_model import merge_networks
 
-    model = whole(voices, widened=format != "keras")
-    return formats.packed(model, format, like)
+    model = merge_networks(voices, widened=format != "keras")
+    return formats.serialize(model, format, like)
 
 
-def engine_of(path: Path) -> str:
+def runtime_of(path: Path) -> str:
     """Which engine runs a file. Raises InputError when none does, or it is not installed."""
     for engine, format in FORMATS.items():
         if formats.SUFFIXES[format] == path.suffix:
-            formats.require(format, made=True)
+            formats.require_packages(format, made=True)
             return engine
     raise InputError(f"{path}: no such file is read, as it may hold code. Name the run, or export it with --to onnx.")
 
 
-def of_file(path: Path, content: bytes) -> Engine:
+def predictor_of_file(path: Path, content: bytes) -> Predictor:
     """What a file by `digits export` computes, whose `content` was read from `path`.
 
     Raises InputError when it is none, or damaged; RunError when the library that runs it cannot be loaded.
     """
-    format = FORMATS[engine_of(path)]
+    format = FORMATS[runtime_of(path)]
     try:
-        engine = of_content(content, format)
+        engine = predictor_of_content(content, format)
         shape = engine(np.zeros((1, SIDE**2), np.uint8)).shape
     except RunError:  # the library is broken, not the file
         raise
@@ -99,13 +99,13 @@ def of_file(path: Path, content: bytes) -> Engine:
     return engine
 
 
-def of_content(content: bytes, format: str) -> Engine:
+def predictor_of_content(content: bytes, format: str) -> Predictor:
     """What a file in that format computes. What its library raises is raised; RunError when that cannot be loaded."""
     with hide_native_output(f"Reading {format}"):
         return {"keras": _by_keras_file, "onnx": _by_onnxruntime, "litert": _by_litert}[format](content)
 
 
-def _by_keras_file(content: bytes) -> Engine:
+def _by_keras_file(content: bytes) -> Predictor:
     import keras
 
     with TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def _by_keras_file(content: bytes) -> Engine:
     return lambda pixels: np.asarray(model.predict_on_batch(pixels.reshape(-1, SIDE, SIDE)))
 
 
-def _by_onnxruntime(content: bytes) -> Engine:
+def _by_onnxruntime(content: bytes) -> Predictor:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -125,7 +125,7 @@ def _by_onnxruntime(content: bytes) -> Engine:
     return _side_by_side(lambda images: session.run(None, {"pixels": images})[0])
 
 
-def _by_litert(content: bytes) -> Engine:
+def _by_litert(content: bytes) -> Predictor:
     from ai_edge_litert.interpreter import Interpreter
 
     idle: SimpleQueue[Any] = SimpleQueue()  # each is for one thread at a time
@@ -152,7 +152,7 @@ def _by_litert(content: bytes) -> Engine:
     return _side_by_side(run)
 
 
-def _side_by_side(run: Callable[[np.ndarray], np.ndarray]) -> Engine:
+def _side_by_side(run: Callable[[np.ndarray], np.ndarray]) -> Predictor:
     """`run`, from (n, 28, 28) to (n, 10), for _AT_ONCE images at most, on as many threads as there are CPUs."""
     pool = ThreadPoolExecutor(environment.threads())
 
@@ -164,5 +164,5 @@ def _side_by_side(run: Callable[[np.ndarray], np.ndarray]) -> Engine:
     return engine
 
 
-def _images(pixels: np.ndarray, voice: Voice) -> np.ndarray:
+def _images(pixels: np.ndarray, voice: TrainedNetwork) -> np.ndarray:
     return to_images(pixels, MODELS[voice.recipe.model].side, voice.recipe.fit)

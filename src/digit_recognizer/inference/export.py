@@ -12,8 +12,8 @@ from digit_recognizer.data.csv_reader import LabelledTable, read_test
 from digit_recognizer.data.images import SIDE
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import engines, formats
-from digit_recognizer.inference.load import voices
-from digit_recognizer.tracking.compare import source_of, train_table_of
+from digit_recognizer.inference.load import load_networks
+from digit_recognizer.tracking.compare import data_source_of, train_table_of
 from digit_recognizer.tracking.ledger import Row
 from digit_recognizer.tracking.run_session import ledger
 from digit_recognizer.utils.console import say
@@ -26,7 +26,7 @@ _N_LIKE = 500  # rows of train.csv by which the ranges of bytes are chosen, even
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportConfig:
     """What the user asked for."""
 
     run: str
@@ -36,7 +36,7 @@ class Job:
     data: Path | None = None  # where the run's data is now
 
 
-def export(job: Job) -> dict[str, Any]:
+def export_run(job: ExportConfig) -> dict[str, Any]:
     """Write the file, once it says what the networks say, and return the record that `--json` prints.
 
     Raises InputError for what is no run, format or name, and when the run's data or a library is missing; RunError,
@@ -46,14 +46,17 @@ def export(job: Job) -> dict[str, Any]:
     if job.int8 and job.format != "litert":
         raise InputError("--int8 is for --to litert. Say that, or leave --int8 out.")
     require_backend()
-    formats.require(job.format)
+    formats.require_packages(job.format)
     with ledger() as book:
         run = book.run(job.run)
-        heard = voices(book, run)
-    source = source_of(run, job.data)
+        heard = load_networks(book, run)
+    source = data_source_of(run, job.data)
     pixels = _test_of(run, source)[:_N_CHECKED]
-    content = engines.content(heard, job.format, _like(train_table_of([run], job.data)) if job.int8 else None)
-    expected, received = engines.by_keras(heard)(pixels), engines.of_content(content, job.format)(pixels)
+    content = engines.export_networks(heard, job.format, _like(train_table_of([run], job.data)) if job.int8 else None)
+    expected, received = (
+        engines.keras_predictor(heard)(pixels),
+        engines.predictor_of_content(content, job.format)(pixels),
+    )
     difference = float(np.abs(received - expected).max())
     n_others = int((received.argmax(axis=1) != expected.argmax(axis=1)).sum())
     if not np.isfinite(difference) or n_others > len(pixels) * (_INT8_OTHERS if job.int8 else 0):

@@ -18,7 +18,7 @@ _TO_RUN = {"onnx": ("onnxruntime",), "litert": ("ai_edge_litert",)}  # what each
 _TO_MAKE = {"onnx": ("onnx", "tf2onnx")}  # besides TensorFlow
 
 
-def missing(format: str, made: bool = False) -> str:
+def missing_packages(format: str, made: bool = False) -> str:
     """What is not there to make and run a file of this format, or only to run it when it is `made`, and the cure."""
     needed = _TO_RUN.get(format, ()) + (() if made else _TO_MAKE.get(format, ()))
     absent = [name.replace("_", "-") for name in needed if find_spec(name) is None]
@@ -29,13 +29,13 @@ def missing(format: str, made: bool = False) -> str:
     return ""
 
 
-def require(format: str, made: bool = False) -> None:
+def require_packages(format: str, made: bool = False) -> None:
     """Raise InputError when something is `missing`."""
-    if told := missing(format, made):
+    if told := missing_packages(format, made):
         raise InputError(told)
 
 
-def packed(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
+def serialize(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
     """The content of a file of `model`, as `whole.whole` gives it: `pixels` in, `probabilities` out.
 
     With `like`, (n, 28, 28) uint8, images like those to be labelled, weights and activations become bytes, by the

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from keras import Input, Model, layers
 
-from digit_recognizer.data.augmentation import variants
+from digit_recognizer.data.augmentation import tta_views
 from digit_recognizer.data.images import SIDE, to_images
-from digit_recognizer.inference.load import Voice
+from digit_recognizer.inference.load import TrainedNetwork
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.models.standard_layers import builtin
 
 _AS_IT_IS = 1, 1  # one of the nine places of an image in itself with a margin of 1
 
 
-def whole(voices: Sequence[Voice], widened: bool = False) -> Any:
+def merge_networks(voices: Sequence[TrainedNetwork], widened: bool = False) -> Any:
     """The model from `pixels`, (n, 28, 28) uint8, ink 255, to `probabilities`, (n, 10) float32.
 
     The same function as `engines.by_keras`: images brought to size, test-time augmentation and the average over all
@@ -39,7 +39,7 @@ def whole(voices: Sequence[Voice], widened: bool = False) -> Any:
         logits = [
             network(image) for image in looks(MODELS[voice.recipe.model].side, voice.recipe.fit, voice.recipe.tta)
         ]
-        said.append(layers.Rescaling(voice.share)(_of(layers.Average(), logits)))
+        said.append(layers.Rescaling(voice.weight)(_of(layers.Average(), logits)))
     return Model(pixels, layers.Softmax(name="probabilities")(_of(layers.Add(), said)))
 
 
@@ -66,7 +66,7 @@ def _variants(image: Any, side: int, tta: str) -> list[Any]:
         found += [layers.Cropping2D([(row, 2 - row), (column, 2 - column)])(margin) for row, column in places]
     if tta == "rotate":
         dots = np.eye(side**2, dtype=np.float32).reshape(-1, side, side, 1)
-        found += [_linear(image, turned) for turned in list(variants(dots, tta))[len(found) :]]
+        found += [_linear(image, turned) for turned in list(tta_views(dots, tta))[len(found) :]]
     return found
 
 

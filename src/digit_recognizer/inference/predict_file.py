@@ -24,13 +24,13 @@ from digit_recognizer.data import stream
 from digit_recognizer.data.stream import Bad, Chunk
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines, formats
-from digit_recognizer.inference.load import voices
+from digit_recognizer.inference.load import load_networks
 from digit_recognizer.tracking.run_session import ledger
 from digit_recognizer.utils import locks, partial_files
 from digit_recognizer.utils.console import counting, say
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import check_target, read_bytes
-from digit_recognizer.utils.signals import Terminated
+from digit_recognizer.utils.signals import TerminationSignal
 
 _AHEAD = 2  # chunks that are read before they are needed
 _DECIMALS = 6  # of a probability
@@ -39,7 +39,7 @@ _MOST_KEPT = 100_000  # bytes of a bad row; the longest that may be good
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictConfig:
     """What the user asked for."""
 
     source: Path
@@ -57,7 +57,7 @@ class _Labeller:
     name: str
     engine: str
     hash: str
-    start: Callable[[], engines.Engine]
+    start: Callable[[], engines.Predictor]
 
 
 @dataclass
@@ -77,7 +77,7 @@ class _Times:
             setattr(self, part, getattr(self, part) + time.perf_counter() - start)
 
 
-def predict(job: Job) -> dict[str, Any]:
+def predict_file(job: PredictConfig) -> dict[str, Any]:
     """Label all rows of the input, and return the record that `--json` prints.
 
     Raises InputError for what is no input, output or run, and for the first bad row unless those are set aside;
@@ -89,12 +89,12 @@ def predict(job: Job) -> dict[str, Any]:
     files = _files(job, labeller)
     name = partial_files.short_hash(str(job.output.resolve()))
     with locks.alone(f"predict-{name}", f"another process is writing {job.output}."):
-        after, n_bad = partial_files.cut_to_whole(files)
+        after, n_bad = partial_files.truncate_to_whole_rows(files)
         if after:
             say(f"Going on after row {after:,}.")
         try:
             found = _label(job, files, after, labeller.start)
-        except (KeyboardInterrupt, Terminated):
+        except (KeyboardInterrupt, TerminationSignal):
             if files[job.output.resolve()].exists():
                 say("The same command goes on where this one stopped.", style="bold")
             raise
@@ -122,7 +122,7 @@ def show(result: dict[str, Any]) -> None:
     say(f"The limit is {result['limit']}. Wrote {result['output']}")
 
 
-def _check_paths(job: Job) -> None:
+def _check_paths(job: PredictConfig) -> None:
     for path in (job.output, job.skip_bad):
         if path:
             check_target(path)
@@ -134,40 +134,44 @@ def _check_paths(job: Job) -> None:
             raise InputError(f"{option} {path}: the same file as {other}. Name another.")
 
 
-def _is_of_file(job: Job) -> bool:
+def _is_of_file(job: PredictConfig) -> bool:
     """Whether --run names a file. A run that is called like one goes by its number."""
     return Path(job.run).suffix in formats.SUFFIXES.values()
 
 
-def _labeller(job: Job) -> _Labeller:
+def _labeller(job: PredictConfig) -> _Labeller:
     """The run, or the file, that `job` names."""
     if _is_of_file(job):
         file = Path(job.run)
-        engine, content = engines.engine_of(file), read_bytes(file)
+        engine, content = engines.runtime_of(file), read_bytes(file)
         if job.engine not in ("auto", engine):
             raise InputError(f"{file} is run by {engine}; leave --engine out.")
-        return _Labeller(str(file), engine, sha256(content).hexdigest(), lambda: engines.of_file(file, content))
+        return _Labeller(
+            str(file), engine, sha256(content).hexdigest(), lambda: engines.predictor_of_file(file, content)
+        )
     require_backend()
-    engine = engines.chosen(job.engine, job.source.stat().st_size if job.source.is_file() else 0)
+    engine = engines.choose_runtime(job.engine, job.source.stat().st_size if job.source.is_file() else 0)
     with ledger() as book:
         run = book.run(job.run)
-        heard = voices(book, run)
-    return _Labeller(run["name"], engine, run["submission_hash"], lambda: engines.of_run(heard, engine))
+        heard = load_networks(book, run)
+    return _Labeller(run["name"], engine, run["submission_hash"], lambda: engines.predictor_of_networks(heard, engine))
 
 
-def _files(job: Job, labeller: _Labeller) -> partial_files.Growing:
+def _files(job: PredictConfig, labeller: _Labeller) -> partial_files.PartialFiles:
     """Where the output, and what is set aside, grow: another input, labeller or option has other names."""
     options = job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
     key = repr((stream.fingerprint(job.source), (labeller.hash, labeller.engine), *options))
-    return partial_files.beside([path for path in (job.output, job.skip_bad) if path], key)
+    return partial_files.partial_files([path for path in (job.output, job.skip_bad) if path], key)
 
 
-def _label(job: Job, files: partial_files.Growing, after: int, start: Callable[[], engines.Engine]) -> dict[str, Any]:
+def _label(
+    job: PredictConfig, files: partial_files.PartialFiles, after: int, start: Callable[[], engines.Predictor]
+) -> dict[str, Any]:
     """Write the rows after so many; what was done. The engine starts once there is something to label."""
     times, n_rows, n_bad = _Times(), 0, 0
     engine, begin = None, time.perf_counter()
     headers = [_header(job.probabilities), _BAD_HEADER][: len(files)]
-    with partial_files.opened(files, headers) as opened, ThreadPoolExecutor(1) as writer:
+    with partial_files.open_partial(files, headers) as opened, ThreadPoolExecutor(1) as writer:
         pending = None
         ahead = closing(_ahead(stream.read(job.source, after), times))
         with counting(job.source.stat().st_size) as tell, ahead as read:

@@ -16,7 +16,7 @@ import numpy as np
 from digit_recognizer.errors import InputError
 from digit_recognizer.models import convnets, lenet5, lenet5_1998
 
-__all__ = ["MODELS", "Model", "restored", "stored"]
+__all__ = ["MODELS", "Model", "build_with_weights", "network_weights"]
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ MODELS = {
 }
 
 
-def stored(network: Any) -> dict[str, np.ndarray]:
+def network_weights(network: Any) -> dict[str, np.ndarray]:
     """The weights of a network, by "layer/weight"."""
     named = [(layer, weight) for layer in network.layers for weight in layer.weights]
     return {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named}
 
 
-def restored(model: str, weights: dict[str, np.ndarray], place: Path) -> Any:
+def build_with_weights(model: str, weights: dict[str, np.ndarray], place: Path) -> Any:
     """The network of MODELS with `weights` stored at a `place`, by "layer/weight".
 
     Raises InputError when they are not those of this network.

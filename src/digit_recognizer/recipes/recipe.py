@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_type_hints
 
-from digit_recognizer.data.augmentation import Distortion
+from digit_recognizer.data.augmentation import Augmentation
 from digit_recognizer.errors import InputError
 from digit_recognizer.models.registry import MODELS
 
@@ -65,12 +65,12 @@ class Recipe:
             highest = _RANGES["seed"][1] + 1
             raise InputError(f"seed + seeds must be at most {highest}: each further network's seed is one higher.")
         if self.members:
-            networks(self)
+            network_recipes(self)
 
     @property
-    def distortion(self) -> Distortion:
+    def distortion(self) -> Augmentation:
         """How each image is distorted, anew in each epoch."""
-        return Distortion(self.rotate, self.zoom, self.shear, self.shift, self.elastic)
+        return Augmentation(self.rotate, self.zoom, self.shear, self.shift, self.elastic)
 
 
 _CHOICES = {
@@ -80,7 +80,7 @@ _CHOICES = {
     "fit": ("pad", "resize"),
     "tta": ("none", "shift", "rotate"),
 }
-OF_THE_RUN = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "threads", "members"}
+RUN_FIELDS = {"teacher", "teacher_weight", "validation", "folds", "full", "seeds", "seed", "tta", "threads", "members"}
 _ALMOST_1 = 0.999
 _RANGES = {
     "epochs": (1, 100_000),
@@ -193,7 +193,7 @@ def from_record(record: dict[str, Any]) -> Recipe:
     return change(Recipe(record["model"]), record)
 
 
-def networks(recipe: Recipe) -> tuple[Recipe, ...]:
+def network_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
     """The recipe of each network that one seed and one split train: the members, or the recipe itself.
 
     Raises InputError when a member sets what belongs to the whole run, or what a recipe refuses.
@@ -201,7 +201,7 @@ def networks(recipe: Recipe) -> tuple[Recipe, ...]:
     found = []
     for position, settings in enumerate(recipe.members, start=1):
         try:
-            if shared := OF_THE_RUN & set(settings):
+            if shared := RUN_FIELDS & set(settings):
                 raise InputError(f"{min(shared)} holds for the whole run; set it outside the members.")
             found.append(change(replace(recipe, members=()), settings))
         except InputError as error:
@@ -209,9 +209,9 @@ def networks(recipe: Recipe) -> tuple[Recipe, ...]:
     return tuple(found) or (recipe,)
 
 
-def own_recipe(recipe: Recipe, name: str) -> Recipe:
+def network_recipe(recipe: Recipe, name: str) -> Recipe:
     """The recipe of the network of that name, which begins with its position where there are several kinds."""
-    own = networks(recipe)
+    own = network_recipes(recipe)
     return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]
 
 
@@ -225,7 +225,7 @@ def _member(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     _, recipe = choose(name, None)
     if recipe.members:
         raise InputError(f"members: {name} has several networks itself; name recipes of one.")
-    return _without(asdict(recipe), OF_THE_RUN | settings.keys())
+    return _without(asdict(recipe), RUN_FIELDS | settings.keys())
 
 
 def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import Recipe, change, choose, networks, type_of, with_named_members
+from digit_recognizer.recipes.recipe import Recipe, change, choose, network_recipes, type_of, with_named_members
 from digit_recognizer.utils.files import read_bytes
 
 _MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
@@ -85,31 +85,31 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
 
 
-def in_words(recipe: Recipe, base: Recipe) -> str:
+def describe_changes(recipe: Recipe, base: Recipe) -> str:
     """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
-    words = [f"{key} {plain(value)}" for key, value in differences(recipe, base).items() if key != "members"]
+    words = [f"{key} {format_value(value)}" for key, value in differences(recipe, base).items() if key != "members"]
     if recipe.members:
-        words.append(f"members {members_in_words(recipe)}")
+        words.append(f"members {describe_members(recipe)}")
     return ", ".join(words)
 
 
-def members_in_words(recipe: Recipe) -> str:
+def describe_members(recipe: Recipe) -> str:
     """The members, each with what is other than in `recipe`: "lenet5 (shift 1) + wide-cnn"."""
-    return " + ".join(_member_in_words(own, recipe) for own in networks(recipe))
+    return " + ".join(_member_in_words(own, recipe) for own in network_recipes(recipe))
 
 
-def models_in_words(recipe: Recipe) -> str:
+def describe_models(recipe: Recipe) -> str:
     """The names of the models it trains: "lenet5 + wide-cnn"."""
-    return " + ".join(dict.fromkeys(own.model for own in networks(recipe)))
+    return " + ".join(dict.fromkeys(own.model for own in network_recipes(recipe)))
 
 
 def _member_in_words(own: Recipe, recipe: Recipe) -> str:
     others = {"model", "members"}
-    words = [f"{key} {plain(value)}" for key, value in differences(own, recipe).items() if key not in others]
+    words = [f"{key} {format_value(value)}" for key, value in differences(own, recipe).items() if key not in others]
     return f"{own.model} ({', '.join(words)})" if words else own.model
 
 
-def plain(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A field's value as one reads it: on, off, 0.003, pad; none for an empty word."""
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -9,8 +9,8 @@ from digit_recognizer.data import sources
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.metrics import holm
 from digit_recognizer.report.charts import chart
-from digit_recognizer.report.leaderboard import board
-from digit_recognizer.report.run_section import N_DISTORTED, Record, about
+from digit_recognizer.report.leaderboard import leaderboard
+from digit_recognizer.report.run_section import N_DISTORTED, Record, run_section
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.compare import compare_runs, verdict
 from digit_recognizer.tracking.ledger import Row, now
@@ -27,7 +27,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None, studies: Sequenc
     """
     if data:
         sources.find(data)
-    rows = board()
+    rows = leaderboard()
     with ledger() as book:
         named = list({run["id"]: run for run in (book.run(word) for word in words)}.values())
         if not rows and not named:
@@ -46,7 +46,7 @@ def gather(words: Sequence[str] = (), data: Path | None = None, studies: Sequenc
         "public": _public(rows),
         "comparisons": _comparisons(_compared(named, best), data),
         "studies": [] if named else studies,
-        "runs": [about(run, members[run["id"]], data) for run in shown],
+        "runs": [run_section(run, members[run["id"]], data) for run in shown],
     }
 
 

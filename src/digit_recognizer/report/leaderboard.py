@@ -7,17 +7,17 @@ from dataclasses import asdict
 from typing import Any
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import DEFAULT, RECIPES, from_record, networks
-from digit_recognizer.recipes.toml import in_words, members_in_words, plain
+from digit_recognizer.recipes.recipe import DEFAULT, RECIPES, from_record, network_recipes
+from digit_recognizer.recipes.toml import describe_changes, describe_members, format_value
 from digit_recognizer.tracking.ledger import Row
-from digit_recognizer.tracking.run_dir import folder_of, last_epoch_kept, short_name
+from digit_recognizer.tracking.run_dir import folder_of, last_checkpoint_epoch, short_name
 from digit_recognizer.tracking.run_session import estimate, ledger, status
 from digit_recognizer.utils.console import say, show_table
 
 SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
 
 
-def board(
+def leaderboard(
     sort: str = "accuracy",
     recipe: str | None = None,
     model: str | None = None,
@@ -33,7 +33,7 @@ def board(
     if sort not in SORTS:
         raise InputError(f"--sort {sort}: expected one of {', '.join(SORTS)}.")
     with ledger() as book:
-        found = [row(run) for run in book.runs() if every or run["status"] == "done"]
+        found = [leaderboard_row(run) for run in book.runs() if every or run["status"] == "done"]
     if recipe is not None:
         found = [run for run in found if run["recipe"] == recipe]
     if model is not None:
@@ -41,7 +41,7 @@ def board(
     return sorted(found, key=lambda run: _rank(run, sort))[:n]
 
 
-def row(run: Row) -> dict[str, Any]:
+def leaderboard_row(run: Row) -> dict[str, Any]:
     """What the board says of a run of the ledger; "low" to "high" is the interval of "accuracy" on "n" rows."""
     judged = estimate(run) or {"n": None, "accuracy": None, "interval": (None, None), "loss": None}
     low, high = judged["interval"]
@@ -119,7 +119,7 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def details(word: str, note: str | None = None) -> dict[str, Any]:
+def run_details(word: str, note: str | None = None) -> dict[str, Any]:
     """All the ledger knows of a run; with `note`, that becomes its note first.
 
     Raises InputError when no run, or more than one, is meant by `word`.
@@ -190,7 +190,7 @@ def show_details(run: dict[str, Any]) -> None:
 
 def _kept(run: dict[str, Any]) -> str:
     """What there is of an interrupted run, in words."""
-    epoch, n_networks = last_epoch_kept(folder_of(run)), len(run["members"])
+    epoch, n_networks = last_checkpoint_epoch(folder_of(run)), len(run["members"])
     parts = [f"networks that are done, {n_networks}"] if n_networks else []
     parts += [f"epoch {epoch} of the network in training"] if epoch else []
     return "; ".join(parts)
@@ -204,8 +204,8 @@ def _settings(run: dict[str, Any]) -> str:
         recipe = from_record(run["recipe"])
     except InputError as error:
         return f"{run['recipe']} (this version refuses it: {error})"
-    words = [f"{key} {plain(value)}" for key, value in asdict(recipe).items() if key != "members"]
-    return ", ".join(words + [f"members {members_in_words(recipe)}"] * bool(recipe.members))
+    words = [f"{key} {format_value(value)}" for key, value in asdict(recipe).items() if key != "members"]
+    return ", ".join(words + [f"members {describe_members(recipe)}"] * bool(recipe.members))
 
 
 def _recipe_words(run: Row) -> tuple[list[str], str]:
@@ -218,9 +218,9 @@ def _recipe_words(run: Row) -> tuple[list[str], str]:
         recipe = from_record(record)
     except InputError:
         return [record.get("model", "")], "a recipe that this version refuses"
-    models = list(dict.fromkeys(own.model for own in networks(recipe)))
+    models = list(dict.fromkeys(own.model for own in network_recipes(recipe)))
     name = run["recipe_name"] if run["recipe_name"] in RECIPES else DEFAULT
-    words = in_words(recipe, RECIPES[name])
+    words = describe_changes(recipe, RECIPES[name])
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 

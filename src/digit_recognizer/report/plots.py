@@ -20,7 +20,7 @@ COLUMNS = 8  # digits beside each other
 _BESIDE = 4  # pixels between them
 
 
-def write(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
+def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
     """Write the pictures of a run to its folder.
 
     Sample digits, learning curves where networks were trained, and confusion matrix and most challenging digits where

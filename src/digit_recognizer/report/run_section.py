@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.data import sources
-from digit_recognizer.data.augmentation import Distortion, distorted, draw
+from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
 from digit_recognizer.data.csv_reader import LabelledTable, Table, read_test
 from digit_recognizer.data.images import SIDE, to_images
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.diagnostics import calibration, disagreement, label_errors
 from digit_recognizer.evaluation.metrics import score
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import Recipe, from_record, networks
+from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipes
 from digit_recognizer.report.charts import Line, chart
 from digit_recognizer.tracking import run_dir, run_session
-from digit_recognizer.tracking.compare import source_of, train_table_of
+from digit_recognizer.tracking.compare import data_source_of, train_table_of
 from digit_recognizer.tracking.ledger import Row
 
 N_GALLERY = 48  # images: of each kind
@@ -33,7 +33,7 @@ N_DISTORTED = 7  # examples of each digit
 Record = dict[str, Any]
 
 
-def about(run: Row, members: list[Row], data: Path | None) -> Record:
+def run_section(run: Row, members: list[Row], data: Path | None) -> Record:
     """The part of the page about one run."""
     record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "curves"))
     record |= {"run": run, "name": run_dir.short_name(run["name"]), "members": members, "missing": []}
@@ -69,7 +69,7 @@ def about(run: Row, members: list[Row], data: Path | None) -> Record:
 def _tables(run: Row, data: Path | None) -> tuple[LabelledTable, Table]:
     """The data the run was made of. Raises InputError when it is not there any more."""
     table = train_table_of([run], data)
-    test = read_test(source_of(run, data).test, sources.CACHE)
+    test = read_test(data_source_of(run, data).test, sources.CACHE)
     if test.fingerprint != run["test_hash"]:
         raise InputError("test.csv is another one than the run was made of. Name its place with --data.")
     return table, test
@@ -144,16 +144,19 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
         recipe = from_record(json.loads(run["recipe"]))
     except InputError:  # of another version
         return []
-    ways: dict[Distortion, list[Recipe]] = {}
-    for own in networks(recipe):
-        if own.distortion != Distortion() and own.clean < own.epochs:
+    ways: dict[Augmentation, list[Recipe]] = {}
+    for own in network_recipes(recipe):
+        if own.distortion != Augmentation() and own.clean < own.epochs:
             ways.setdefault(own.distortion, []).append(own)
     rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
     found = []
     for way, owns in ways.items():
         side = max(MODELS[own.model].side for own in owns)
         images = to_images(table.pixels[rows], side, owns[0].fit)
-        shown = [distorted(images, draw(way, len(rows), recipe.seed, epoch)) for epoch in range(1, N_DISTORTED + 1)]
+        shown = [
+            apply_augmentation(images, draw_coefficients(way, len(rows), recipe.seed, epoch))
+            for epoch in range(1, N_DISTORTED + 1)
+        ]
         sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_DISTORTED) * side)
         found.append(
             {

@@ -10,7 +10,7 @@ import numpy as np
 from digit_recognizer.data import sources, submission
 from digit_recognizer.data.csv_reader import LabelledTable, read_train
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import Z95, chance, compare, difference_interval
+from digit_recognizer.evaluation.metrics import Z95, describe_significance, difference_interval, mcnemar
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Row
 from digit_recognizer.tracking.run_session import ledger, probabilities, status
@@ -39,8 +39,8 @@ def compare_two(first: str, second: str, data: Path | None = None) -> dict[str, 
 def compare_runs(first: Row, second: Row, data: Path | None = None) -> dict[str, Any]:
     """Two runs on the rows that both held out: the exact McNemar test, and what that could mean on the board."""
     table = train_table_of([first, second], data)
-    rows, (log_p_first, log_p_second) = held_out_together([first, second])
-    found = compare(log_p_first.argmax(axis=1), log_p_second.argmax(axis=1), table.labels[rows])
+    rows, (log_p_first, log_p_second) = common_held_out_rows([first, second])
+    found = mcnemar(log_p_first.argmax(axis=1), log_p_second.argmax(axis=1), table.labels[rows])
     n, gain = len(rows), found.only_second - found.only_first
     low, high = difference_interval(found, n)
     unsure = public_error((low, high), (found.only_first + found.only_second) / n)
@@ -85,7 +85,7 @@ def compare_files(first: Path, second: Path) -> dict[str, Any]:
     }
 
 
-def held_out_together(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarray]]:
+def common_held_out_rows(chosen: Sequence[Row]) -> tuple[np.ndarray, list[np.ndarray]]:
     """The rows of train.csv that all runs held out, (n,) int, and their log-probabilities of these, (n, 10) each.
 
     Raises InputError when they held out no rows in common, or a run's probabilities are not its own or cannot be read.
@@ -116,7 +116,7 @@ def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:
     """
     if len({run["train_hash"] for run in chosen}) > 1:
         raise InputError("the runs were trained on different train.csv files and cannot be compared row by row.")
-    source = source_of(chosen[0], data)
+    source = data_source_of(chosen[0], data)
     table = read_train(source.train, sources.CACHE)
     if table.fingerprint != chosen[0]["train_hash"]:
         raise InputError(
@@ -126,7 +126,7 @@ def train_table_of(chosen: Sequence[Row], data: Path | None) -> LabelledTable:
     return table
 
 
-def source_of(run: Row, data: Path | None) -> sources.Source:
+def data_source_of(run: Row, data: Path | None) -> sources.Source:
     """The data at `data`, or where the run found it. Raises InputError when it is not there any more."""
     place = data or Path(run["data"])
     source = sources.find(place) if place.exists() or data or run["source"] == "sample" else None
@@ -154,7 +154,7 @@ def verdict(name: str, gain: int, n: int, p_value: float) -> str:
     if gain == 0:
         return f"no difference: both have the same number of {n:,} images right"
     what = f"{'gain' if gain > 0 else 'loss'} of {abs(gain):,} image{'s' if abs(gain) > 1 else ''} in {n:,}"
-    return f"{what} for {name}: {chance(p_value)}, p = {p_value:.2g}"
+    return f"{what} for {name}: {describe_significance(p_value)}, p = {p_value:.2g}"
 
 
 def show(found: dict[str, Any]) -> None:

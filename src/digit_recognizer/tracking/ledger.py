@@ -18,7 +18,7 @@ from digit_recognizer.tracking.schema import NO_CHECKSUM, migrate, transaction
 Row = dict[str, Any]
 
 # States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
-UNCLEAR = ("CREATING", "UNKNOWN", "LOST")
+UNCLEAR_STATES = ("CREATING", "UNKNOWN", "LOST")
 
 _PATIENCE = 30  # seconds to wait for another process that writes
 
@@ -71,7 +71,7 @@ class Ledger:
         else new. Only a new row takes the `file`: Kaggle does not know its path.
         """
         with self._transaction():
-            unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR}"
+            unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR_STATES}"
             same = self._connection.execute(
                 f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
                 "ORDER BY ref IS NULL, id DESC LIMIT 1",
@@ -193,7 +193,7 @@ class Ledger:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Ledger]:
+def open_ledger(path: Path) -> Iterator[Ledger]:
     """The ledger at `path`, made if need be and brought up to date.
 
     Raises RunError when it cannot be opened, is damaged, was written by a newer version, or is locked for long.

@@ -46,7 +46,7 @@ def check(
     same_bits, expected, changes, different, n, verdict}: whether all log-probabilities have the same bits, whether that
     is expected, what differs in the environment, and how many of the `n` test labels differ.
     """
-    changes = run_session.changes_since(first.run, where) + run_session.changes_on_the_way(first.run)
+    changes = run_session.environment_diff(first.run, where) + run_session.changes_at_resumes(first.run)
     same_bits = all(map(np.array_equal, (first.rows, first.log_p, first.test_log_p), (rows, log_p, test_log_p)))
     different, n = int((first.test_log_p.argmax(axis=1) != test_log_p.argmax(axis=1)).sum()), len(test_log_p)
     outcome = "the same bits" if same_bits else f"{different:,} of {n:,} test labels differ"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.data.archives import most_unpacked
-from digit_recognizer.errors import Diverged, InputError, RunError
+from digit_recognizer.errors import DivergedError, InputError, RunError
 from digit_recognizer.tracking.ledger import Row
 from digit_recognizer.utils.files import read_bytes, write_atomically
 
@@ -57,7 +57,7 @@ def short_name(name: str) -> str:
     return re.sub(r"^\d{8}-\d{6}-", "", name)
 
 
-def new_run(
+def make_run_folder(
     name: str, now: datetime, submissions: Path = SUBMISSIONS, is_taken: Callable[[str], bool] = lambda name: False
 ) -> Path:
     """Make an empty folder for a run, named by time and `name`; a number is added when it exists already, or is taken.
@@ -83,12 +83,12 @@ def new_run(
         ) from error
 
 
-def folders() -> set[str]:
+def run_folder_names() -> set[str]:
     """The names of the folders of runs that there are."""
     return {path.name for path in SUBMISSIONS.glob("*/") if short_name(path.name) != path.name}
 
 
-def last_epoch_kept(folder: Path) -> int:
+def last_checkpoint_epoch(folder: Path) -> int:
     """The last epoch of the network in training of which there is a checkpoint, 0 without; `folder` is the run's."""
     numbers = [path.stem.rpartition("-")[2] for path in folder.rglob(CHECKPOINTS)]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
@@ -99,7 +99,7 @@ def folder_of(run: Row) -> Path:
     return SUBMISSIONS / _within(run["name"])
 
 
-def same_run(run: Row) -> Path:
+def existing_folder(run: Row) -> Path:
     """The folder of a run that goes on, made anew if it was removed for being empty. Raises RunError when it can't."""
     folder = folder_of(run)
     try:
@@ -171,7 +171,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     Raises Diverged, and writes nothing, when a value is no number; RunError on failure.
     """
     if wrong := _not_finite(arrays):
-        raise Diverged(f"{path}: not written, as {wrong} holds values that are no numbers. Try another recipe.")
+        raise DivergedError(f"{path}: not written, as {wrong} holds values that are no numbers. Try another recipe.")
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy 2.1 has a keyword that 2.0 has not
     write_atomically(path, buffer.getvalue())

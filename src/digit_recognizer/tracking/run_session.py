@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.data import submission
-from digit_recognizer.errors import Diverged, InputError, RunError
+from digit_recognizer.errors import DivergedError, InputError, RunError
 from digit_recognizer.evaluation.metrics import wilson_interval
-from digit_recognizer.evaluation.prediction import fitness
+from digit_recognizer.evaluation.prediction import evaluate
 from digit_recognizer.tracking import run_dir
-from digit_recognizer.tracking.ledger import Ledger, Row, opened
+from digit_recognizer.tracking.ledger import Ledger, Row, open_ledger
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.console import complain
 from digit_recognizer.utils.files import read_bytes, sweep
@@ -29,10 +29,10 @@ _SIGN = ".training"  # locked in a run's folder while a process is at it
 
 
 @dataclass(frozen=True)
-class Entry:
+class ActiveRun:
     """An open run."""
 
-    book: Ledger
+    ledger: Ledger
     number: int  # in the ledger
     folder: Path
 
@@ -48,16 +48,16 @@ class Pruned(Exception):
 @contextmanager
 def ledger() -> Iterator[Ledger]:
     """The ledger of the folder one works in; warns when it begins anew. Raises RunError when it cannot be used."""
-    if lost := lost_ledger():
+    if lost := missing_ledger():
         complain(f"Warning: {lost}", style="yellow")
-    with opened(LEDGER) as book:
+    with open_ledger(LEDGER) as book:
         yield book
 
 
-def lost_ledger() -> str:
+def missing_ledger() -> str:
     """What is to be told when there are folders of runs and no ledger, or an empty one; else nothing."""
     is_new = not LEDGER.exists() or LEDGER.stat().st_size == 0
-    folders = run_dir.folders() if is_new else ()
+    folders = run_dir.run_folder_names() if is_new else ()
     if not folders:
         return ""
     return (
@@ -67,27 +67,27 @@ def lost_ledger() -> str:
 
 
 @contextmanager
-def entered(book: Ledger, name: str, **facts: Any) -> Iterator[Entry]:
+def open_run(book: Ledger, name: str, **facts: Any) -> Iterator[ActiveRun]:
     """Make a run's folder and enter it with these facts (columns of the ledger's `runs`) and the surroundings.
 
     What the body raises closes the run as failed, diverged, interrupted or pruned, and an empty folder is removed.
     """
     sweep(run_dir.SUBMISSIONS, below=True)
-    folder = run_dir.new_run(name, datetime.now(), is_taken=book.has_run)
+    folder = run_dir.make_run_folder(name, datetime.now(), is_taken=book.has_run)
     with _at_work(folder):
-        number = book.start_run(name=folder.name, **{**environment.facts(), **facts})
+        number = book.start_run(name=folder.name, **{**environment.current_environment(), **facts})
         with _closed_whatever_happens(book, number):
-            yield Entry(book, number, folder)
+            yield ActiveRun(book, number, folder)
 
 
 @contextmanager
-def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterator[Entry]:
+def resume_run(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterator[ActiveRun]:
     """Open a run of the ledger that did not come to its end.
 
     Its row keeps the surroundings in which it began, and notes the `changes` since.
     Raises RunError while another process is at it, or when that one has finished it.
     """
-    folder = run_dir.same_run(run)
+    folder = run_dir.existing_folder(run)
     with _at_work(folder):
         if book.run(run["name"])["status"] == "done":
             raise RunError(f"run {run['name']} was finished by another process meanwhile.")
@@ -98,16 +98,16 @@ def entered_again(book: Ledger, run: Row, changes: Sequence[str] = ()) -> Iterat
             settings[_RESUMED] = ", ".join(filter(None, [known, *added]))
         book.update_run(run["id"], status="running", finished=None, error="", settings=settings)
         with _closed_whatever_happens(book, run["id"]):
-            yield Entry(book, run["id"], folder)
+            yield ActiveRun(book, run["id"], folder)
 
 
-def changes_since(run: Row, where: Mapping[str, str]) -> list[str]:
+def environment_diff(run: Row, where: Mapping[str, str]) -> list[str]:
     """What decides the bits of a training and is other now than when a run began, such as "keras 3.14 -> 3.15".
 
     `where` holds the device that is computed on, and the cpu if it is not this machine's.
     """
     own = json.loads(run["recipe"]).get("threads") or environment.threads()
-    facts = environment.facts() | {**where, "threads": own}
+    facts = environment.current_environment() | {**where, "threads": own}
     then = {**run, **json.loads(run["versions"]), **json.loads(run["settings"])}
     now = {**facts, **facts["versions"], **facts["settings"]}
     keys = (*_VERSIONS, environment.backend(), "device", "cpu", "threads", *environment.SETTINGS)
@@ -119,7 +119,7 @@ def changes_since(run: Row, where: Mapping[str, str]) -> list[str]:
     return changes
 
 
-def changes_on_the_way(run: Row) -> list[str]:
+def changes_at_resumes(run: Row) -> list[str]:
     """What was other when a run was resumed than when it began, such as "resumed with threads 4 -> 2"."""
     changes = json.loads(run["settings"]).get(_RESUMED)
     return [f"{_RESUMED} {changes}"] if changes else []
@@ -177,16 +177,16 @@ def probabilities(run: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return found
 
 
-def judge(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def validation_record(log_p: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """The part "validation" of a run's record, from what was said of held-out rows; nothing without any."""
     if not len(labels):
         return {}
-    fit = fitness(log_p, labels)
+    fit = evaluate(log_p, labels)
     correct = int((log_p.argmax(axis=1) == labels).sum())
     return {"validation": {**asdict(fit), "correct": correct, "interval": list(wilson_interval(correct, fit.n))}}
 
 
-def write_answer(
+def write_predictions(
     folder: Path,
     recipe: dict[str, Any],
     rows: np.ndarray,
@@ -203,7 +203,7 @@ def write_answer(
     run_dir.write_record(folder, "recipe", recipe)
     run_dir.write_probabilities(folder, rows, log_p, test_log_p)
     hash = sha256(content).hexdigest()
-    return {**judge(log_p, labels[rows]), "submission": str(file), "submission_sha256": hash}
+    return {**validation_record(log_p, labels[rows]), "submission": str(file), "submission_sha256": hash}
 
 
 def estimate(run: Row) -> dict[str, Any] | None:
@@ -214,7 +214,7 @@ def estimate(run: Row) -> dict[str, Any] | None:
     return {"n": run["n"], "accuracy": run["correct"] / run["n"], "interval": interval, "loss": run["loss"]}
 
 
-def finish(entry: Entry, result: dict[str, Any], estimated: str, publish: bool = True) -> None:
+def finish(entry: ActiveRun, result: dict[str, Any], estimated: str, publish: bool = True) -> None:
     """Close a run as done: its record to result.json, its figures to the ledger.
 
     With `publish` its submission becomes the newest, submissions/submission.csv.
@@ -223,7 +223,7 @@ def finish(entry: Entry, result: dict[str, Any], estimated: str, publish: bool =
     if publish:
         run_dir.publish(entry.folder)
     judged = result.get("validation")
-    entry.book.finish_run(
+    entry.ledger.finish_run(
         entry.number,
         "done",
         weights=result["weights"],
@@ -236,7 +236,7 @@ def finish(entry: Entry, result: dict[str, Any], estimated: str, publish: bool =
     )
 
 
-def keep_scores(result: dict[str, Any]) -> None:
+def record_scores(result: dict[str, Any]) -> None:
     """Enter what `scorecard.score_files` found, where there is a ledger; scoring alone begins none."""
     if LEDGER.exists():
         with ledger() as book:
@@ -258,6 +258,6 @@ def _told(value: Any) -> str:
 def _status_after(error: BaseException) -> str:
     if isinstance(error, Pruned):
         return "pruned"
-    if isinstance(error, Diverged):
+    if isinstance(error, DivergedError):
         return "diverged"
     return "failed" if isinstance(error, Exception) else "interrupted"

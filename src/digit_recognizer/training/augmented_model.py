@@ -11,14 +11,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from digit_recognizer.data.augmentation import sources
+from digit_recognizer.data.augmentation import coordinate_basis
 
 _BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
 # TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
 _FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
 
 
-class Presented(keras.Model):  # type: ignore[misc]
+class AugmentedModel(keras.Model):  # type: ignore[misc]
     """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
 
     Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
@@ -31,13 +31,13 @@ class Presented(keras.Model):  # type: ignore[misc]
     ) -> None:
         super().__init__(name="presented")
         self.network, self.teachers, self.teacher_weight = network, list(teachers), teacher_weight
-        frames = framed(images)
+        frames = pack_pixels(images)
         self.frames = self.add_weight(
             frames.shape, lambda shape, dtype: frames, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
         )
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        images = warp(self.frames, inputs["rows"], inputs["distortions"])
+        images = sample_augmented(self.frames, inputs["rows"], inputs["distortions"])
         logits = self.network(images, training=training)
         if training and self.teachers:
             targets = opinion(self.teachers, images)
@@ -62,7 +62,7 @@ def _cut(images: Any, side: int) -> Any:
     return ops.pad(images, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
 
 
-def framed(images: np.ndarray) -> np.ndarray:
+def pack_pixels(images: np.ndarray) -> np.ndarray:
     """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, paper around: what `warp` reads.
 
     Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
@@ -74,14 +74,14 @@ def framed(images: np.ndarray) -> np.ndarray:
     return np.stack(four, axis=-1).view(_FOUR_BYTES)[..., 0]
 
 
-def warp(frames: Any, rows: Any, coefficients: Any) -> Any:
+def sample_augmented(frames: Any, rows: Any, coefficients: Any) -> Any:
     """The images `rows`, (n,) int, of `frames`, distorted: (n, side, side, 1) float32 in [0, 1].
 
     As `augment.distorted`, in one bilinear gather.
     """
     width = frames.shape[-1]
     side = width - 2 * _BORDER
-    source = ops.matmul(coefficients, sources(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
+    source = ops.matmul(coefficients, coordinate_basis(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
     source = ops.clip(source, 0, width - 1)
     corner = ops.cast(source, "int32")  # rounded down
     part = source - ops.cast(corner, "float32")

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.prediction import Fitness
+from digit_recognizer.evaluation.prediction import Metrics
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Ledger, Row
-from digit_recognizer.training.cross_validation import Member, Outcome
+from digit_recognizer.training.cross_validation import NetworkResult, NetworkSpec
 from digit_recognizer.training.state import Checkpoint, Epoch
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.files import read_bytes, write_atomically
@@ -29,7 +29,7 @@ class _Other(InputError):
     """A checkpoint is whole, and another training's."""
 
 
-def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
+def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of an epoch, and keep one before it. Raises RunError, and removes none, when it fails."""
     history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     told = {"training": np.array(identity), "history": np.array(history), "names": np.array(checkpoint.names, np.str_)}
@@ -38,19 +38,21 @@ def keep(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
     _forget_older(folder)
 
 
-def newest_packed(folder: Path) -> tuple[int, bytes]:
+def pack_latest_checkpoint(folder: Path) -> tuple[int, bytes]:
     """The last epoch with a checkpoint in `folder`, and that checkpoint as bytes that travel; 0 and none without."""
-    epoch = run_dir.last_epoch_kept(folder)
+    epoch = run_dir.last_checkpoint_epoch(folder)
     return epoch, read_bytes(_path(folder, epoch)) if epoch else b""
 
 
-def keep_packed(folder: Path, epoch: int, content: bytes) -> None:
+def save_packed_checkpoint(folder: Path, epoch: int, content: bytes) -> None:
     """As `keep`, of a checkpoint that came by `newest_packed` from elsewhere."""
     write_atomically(_path(folder, epoch), content)
     _forget_older(folder)
 
 
-def begun(folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint | None:
+def load_latest_checkpoint(
+    folder: Path, identity: str, tell: Callable[[str], None] = lambda line: None
+) -> Checkpoint | None:
     """The newest whole checkpoint of a network's training, None without any; `tell` hears of a damaged one before it.
 
     Raises InputError when all are damaged, or the newest whole one is another training's.
@@ -87,7 +89,7 @@ def _read(path: Path, identity: str) -> Checkpoint:
     return checkpoint
 
 
-def history(folder: Path) -> tuple[Epoch, ...]:
+def read_progress(folder: Path) -> tuple[Epoch, ...]:
     """The epochs that a network in training has behind it, as far as can be read while it writes."""
     with suppress(IndexError, InputError):
         arrays = run_dir.read_arrays(_newest_first(folder)[0], ("history",), cure="")
@@ -95,13 +97,13 @@ def history(folder: Path) -> tuple[Epoch, ...]:
     return ()
 
 
-def forget(folder: Path) -> None:
+def delete_checkpoints(folder: Path) -> None:
     """Remove the checkpoints of a network that is done."""
     for path in _newest_first(folder):
         path.unlink()
 
 
-def finished(folder: Path, row: Row) -> Outcome:
+def load_result(folder: Path, row: Row) -> NetworkResult:
     """What a network left that the ledger knows to be done. Raises InputError when its files are gone or damaged."""
     _, held_out_log_p, test_log_p = run_dir.read_probabilities(folder)
     fits = {"train": _fitness(row["train_n"], row["train_accuracy"], row["train_loss"])}
@@ -109,13 +111,15 @@ def finished(folder: Path, row: Row) -> Outcome:
         fits["validation"] = _fitness(row["n"], row["accuracy"], row["loss"])
     seconds = {"train": row["seconds"], "predict": row["seconds_predict"] or 0.0}
     history = tuple(Epoch(**cells) for cells in run_dir.read_history(folder / "history.csv"))
-    return Outcome(run_dir.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds)
+    return NetworkResult(
+        run_dir.read_arrays(folder / "weights.npz"), history, held_out_log_p, test_log_p, fits, seconds
+    )
 
 
-def seconds_before(
+def seconds_trained(
     book: Ledger,
     run: Row,
-    members: Sequence[Member],
+    members: Sequence[NetworkSpec],
     train_hash: str,
     tell: Callable[[str], None] = lambda line: None,
 ) -> float:
@@ -125,19 +129,19 @@ def seconds_before(
     for member in members:
         if member.name not in done:
             folder = run_dir.member_folder(run_dir.folder_of(run), member.name, len(members))
-            checkpoint = begun(folder, identity(member, train_hash), tell)
+            checkpoint = load_latest_checkpoint(folder, training_fingerprint(member, train_hash), tell)
             seconds += checkpoint.seconds if checkpoint else 0.0
     return float(seconds)
 
 
-def identity(member: Member, train_hash: str) -> str:
+def training_fingerprint(member: NetworkSpec, train_hash: str) -> str:
     """What decides each step of a network's training, recipe, data, rows, backend, as 64 hexadecimal digits."""
-    rows = [member.fitted.tolist(), member.held_out.tolist()]
+    rows = [member.train_rows.tolist(), member.held_out.tolist()]
     text = json.dumps([asdict(member.recipe), train_hash, rows, environment.backend()])
     return sha256(text.encode()).hexdigest()
 
 
-def write_outcome(folder: Path, outcome: Outcome, held_out: np.ndarray) -> None:
+def save_result(folder: Path, outcome: NetworkResult, held_out: np.ndarray) -> None:
     """Write the files of a trained network: weights.npz, probabilities.npz, history.csv. Raises RunError on failure."""
     run_dir.write_arrays(folder / "weights.npz", outcome.weights)
     run_dir.write_probabilities(folder, held_out, outcome.held_out_log_p, outcome.test_log_p)
@@ -157,5 +161,5 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob(run_dir.CHECKPOINTS), key=lambda path: (len(path.name), path.name), reverse=True)
 
 
-def _fitness(n: int, accuracy: float, loss: float) -> Fitness:
-    return Fitness(n, accuracy, loss, 1 - accuracy)
+def _fitness(n: int, accuracy: float, loss: float) -> Metrics:
+    return Metrics(n, accuracy, loss, 1 - accuracy)

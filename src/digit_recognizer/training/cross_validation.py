@@ -11,34 +11,36 @@ from statistics import mean
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.prediction import Fitness, average
-from digit_recognizer.recipes.recipe import Recipe, networks
+from digit_recognizer.evaluation.prediction import Metrics, average_log_p
+from digit_recognizer.recipes.recipe import Recipe, network_recipes
 from digit_recognizer.training.state import Epoch
 
 Split = tuple[int | None, np.ndarray, np.ndarray]  # fold, rows to train on, rows to judge on
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
+class NetworkSpec:
     """One network to train: by `recipe` with its own seed, on the rows `fitted` of train.csv, judged on `held_out`."""
 
     name: str  # unique within the run, fit for a file's name
     recipe: Recipe
     fold: int | None  # from 1
-    fitted: np.ndarray  # (n_fitted,) int
+    train_rows: np.ndarray  # (n_fitted,) int
     held_out: np.ndarray  # (n_held_out,) int
-    labels_test: bool  # whether it has a voice in the submission
+    predicts_test: bool  # whether it has a voice in the submission
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class NetworkResult:
     """What training a member leaves."""
 
     weights: dict[str, np.ndarray]  # by "layer/weight"
     history: tuple[Epoch, ...]
     held_out_log_p: np.ndarray  # (n_held_out, 10) log-probabilities
     test_log_p: np.ndarray  # (n_test, 10); (0, 10) for a member without a voice in the submission
-    fits: dict[str, Fitness]  # "train", without test-time augmentation, and, with it, "validation" if rows are held out
+    metrics: dict[
+        str, Metrics
+    ]  # "train", without test-time augmentation, and, with it, "validation" if rows are held out
     seconds: dict[str, float]  # "train" and "predict" (test.csv)
 
     @property
@@ -47,7 +49,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
+class EnsemblePredictions:
     """What all networks of a run say together."""
 
     rows: np.ndarray  # (n,) int, ascending: the rows of train.csv that were held out
@@ -56,18 +58,18 @@ class Together:
     histories: tuple[tuple[Epoch, ...], ...]
     n_networks: int  # with a voice in the submission
     n_weights: int  # of those
-    train_fit: Fitness  # mean over all networks
+    train_fit: Metrics  # mean over all networks
     seconds: dict[str, float]  # "train" and "predict", summed
 
 
-def plan(recipe: Recipe, labels: np.ndarray) -> tuple[Member, ...]:
+def plan_networks(recipe: Recipe, labels: np.ndarray) -> tuple[NetworkSpec, ...]:
     """All networks that `recipe` trains on rows with these (n,) labels.
 
     All seeds and members share the splits, so that their out-of-fold probabilities can be averaged. Raises
     InputError when there are too few rows of a digit to split.
     """
     splits = _splits(recipe, labels)
-    own = networks(recipe)
+    own = network_recipes(recipe)
     members = []
     for seed in range(recipe.seed, recipe.seed + recipe.seeds):
         for position, network in enumerate(own, start=1):
@@ -76,40 +78,40 @@ def plan(recipe: Recipe, labels: np.ndarray) -> tuple[Member, ...]:
                 words += [f"fold{fold}"] if fold else ["all"] if recipe.folds else []
                 labels_test = fold is None or not recipe.full
                 single = replace(network, seed=seed)
-                members.append(Member("-".join(words), single, fold, fitted, held_out, labels_test))
+                members.append(NetworkSpec("-".join(words), single, fold, fitted, held_out, labels_test))
     return tuple(members)
 
 
 def n_networks(recipe: Recipe) -> int:
     """How many networks `plan` has."""
     n_splits = recipe.folds + recipe.full if recipe.folds else 1
-    return recipe.seeds * len(networks(recipe)) * n_splits
+    return recipe.seeds * len(network_recipes(recipe)) * n_splits
 
 
-def together(members: Sequence[Member], outcomes: Sequence[Outcome]) -> Together:
+def combine(members: Sequence[NetworkSpec], outcomes: Sequence[NetworkResult]) -> EnsemblePredictions:
     """Join the outcomes of a run's members: log-probabilities are averaged, for each row over who may judge it."""
-    voices = [outcome for member, outcome in zip(members, outcomes, strict=True) if member.labels_test]
+    voices = [outcome for member, outcome in zip(members, outcomes, strict=True) if member.predicts_test]
     rows, log_p = _out_of_fold(members, outcomes)
-    fits = [outcome.fits["train"] for outcome in outcomes]
-    n, accuracy, loss, error = (mean(getattr(fit, part) for fit in fits) for part in Fitness.__dataclass_fields__)
-    return Together(
+    fits = [outcome.metrics["train"] for outcome in outcomes]
+    n, accuracy, loss, error = (mean(getattr(fit, part) for fit in fits) for part in Metrics.__dataclass_fields__)
+    return EnsemblePredictions(
         rows,
         log_p,
-        average([outcome.test_log_p for outcome in voices]),
+        average_log_p([outcome.test_log_p for outcome in voices]),
         tuple(outcome.history for outcome in outcomes),
         len(voices),
         sum(outcome.n_weights for outcome in voices),
-        Fitness(round(n), accuracy, loss, error),
+        Metrics(round(n), accuracy, loss, error),
         {part: sum(outcome.seconds[part] for outcome in outcomes) for part in ("train", "predict")},
     )
 
 
-def _out_of_fold(members: Sequence[Member], outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:
+def _out_of_fold(members: Sequence[NetworkSpec], outcomes: Sequence[NetworkResult]) -> tuple[np.ndarray, np.ndarray]:
     held_out = np.concatenate([member.held_out for member in members])
     rows, place, count = np.unique(held_out, return_inverse=True, return_counts=True)
     total = np.zeros((len(rows), 10))
     np.add.at(total, place, np.concatenate([outcome.held_out_log_p for outcome in outcomes]))
-    return rows, average([total / count[:, np.newaxis]])
+    return rows, average_log_p([total / count[:, np.newaxis]])
 
 
 def _splits(recipe: Recipe, labels: np.ndarray) -> list[Split]:

@@ -7,19 +7,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.models.registry import restored
-from digit_recognizer.recipes.recipe import Recipe, from_record, networks
+from digit_recognizer.models.registry import build_with_weights
+from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipes
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.compare import check_finished
 from digit_recognizer.tracking.ledger import Ledger, Row
-
-if TYPE_CHECKING:
-    from digit_recognizer.training.cross_validation import Member
+from digit_recognizer.training.cross_validation import NetworkSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +32,12 @@ class Teacher:
 
     def network(self) -> Any:
         """The network itself, which learns no more. Raises InputError when the weights are another's."""
-        network = restored(self.model, self.weights, self.folder)
+        network = build_with_weights(self.model, self.weights, self.folder)
         network.trainable = False
         return network
 
 
-def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
+def load_teachers(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
     """The networks of the run that `recipe` names as teacher, and the recipe with that run's full name.
 
     Raises InputError when the run is not known or finished, was made of another train.csv, has no networks or has lost
@@ -61,7 +59,7 @@ def hired(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[
     if not members or run["kind"] == "blend":
         raise InputError(f"teacher {run['name']} has no networks of its own. Name a run that trained some.")
     taught = from_record(json.loads(run["recipe"]))
-    if any(own.fit != "pad" for one in (recipe, taught) for own in networks(one)):
+    if any(own.fit != "pad" for one in (recipe, taught) for own in network_recipes(one)):
         raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
     folder = run_dir.folder_of(run)
     part = f"--folds {taught.folds}" if taught.folds else f"--validation {taught.validation:g}"
@@ -82,7 +80,7 @@ def _teacher(member: Row, folder: Path, split: str) -> Teacher:
     return Teacher(member["model"], folder, rows, split, run_dir.read_arrays(folder / "weights.npz"))
 
 
-def check(members: Sequence["Member"], teachers: Sequence[Teacher]) -> None:
+def check_teachers(members: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
     """Raise InputError when a member has no teacher among `teachers`, or one's weights are not its network's."""
     for member in members:
         teachers_of(member, teachers)
@@ -90,7 +88,7 @@ def check(members: Sequence["Member"], teachers: Sequence[Teacher]) -> None:
         teacher.network()
 
 
-def teachers_of(member: "Member", teachers: Sequence[Teacher]) -> list[Teacher]:
+def teachers_of(member: NetworkSpec, teachers: Sequence[Teacher]) -> list[Teacher]:
     """Those that never saw the rows `member` is judged by; where it is judged by none, those that saw all, if any did.
 
     Raises InputError when there are teachers and none may.

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from digit_recognizer.recipes.recipe import Recipe, from_record, own_recipe
+from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipe
 from digit_recognizer.tracking.ledger import Ledger, Row
 from digit_recognizer.tracking.run_session import ledger
-from digit_recognizer.training.cross_validation import n_networks, plan
-from digit_recognizer.training.parallel.config import Places
+from digit_recognizer.training.cross_validation import n_networks, plan_networks
+from digit_recognizer.training.parallel.config import ExecutionConfig
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.console import say, show_table
 
 Known = dict[tuple[Any, ...], list[float]]  # seconds of networks, by `_key`
 
 
-def forecast(
-    recipe: Recipe, labels: np.ndarray, places: Places, resumed: Row | None = None, as_it_was: bool = False
+def list_networks(
+    recipe: Recipe, labels: np.ndarray, places: ExecutionConfig, resumed: Row | None = None, as_it_was: bool = False
 ) -> dict[str, Any]:
     """The networks that a run by this recipe would train on rows with these (n,) labels.
 
@@ -37,16 +37,16 @@ def forecast(
     threads = recipe.threads or environment.threads()
     with ledger() as book:
         done = {row["name"] for row in book.members(resumed["id"])} if resumed else set()
-        members = [member for member in plan(recipe, labels) if member.name not in done]
+        members = [member for member in plan_networks(recipe, labels) if member.name not in done]
         known = _known(book, threads)
     networks: list[dict[str, Any]] = [
         {
             "name": member.name,
             "model": member.recipe.model,
             "epochs": member.recipe.epochs,
-            "fitted": len(member.fitted),
+            "fitted": len(member.train_rows),
             "held_out": len(member.held_out),
-            "seconds": _seconds(known.get(_key(member.recipe, len(member.fitted)))),
+            "seconds": _seconds(known.get(_key(member.recipe, len(member.train_rows)))),
         }
         for member in members
     ]
@@ -90,7 +90,7 @@ def _known(book: Ledger, threads: int) -> Known:
             continue
         recipe = from_record(json.loads(run["recipe"]))
         for row in book.members(run["id"]):
-            known.setdefault(_key(own_recipe(recipe, row["name"]), row["train_n"]), []).append(row["seconds"])
+            known.setdefault(_key(network_recipe(recipe, row["name"]), row["train_n"]), []).append(row["seconds"])
     return known
 
 

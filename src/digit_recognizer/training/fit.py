@@ -13,13 +13,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from digit_recognizer.data.augmentation import Distortion, draw
-from digit_recognizer.errors import Diverged, InputError
-from digit_recognizer.evaluation.prediction import Fitness, fitness, log_probabilities
+from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
+from digit_recognizer.errors import DivergedError, InputError
+from digit_recognizer.evaluation.prediction import Metrics, evaluate, log_probabilities
 from digit_recognizer.models import batch_norm
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.recipe import Recipe
-from digit_recognizer.training.augmented_model import Presented
+from digit_recognizer.training.augmented_model import AugmentedModel
 from digit_recognizer.training.state import Checkpoint, Epoch
 
 # Batches until Python hears of them, on TensorFlow in one compiled program: 1 is a third slower for LeNet-5 there.
@@ -64,7 +64,7 @@ def fit(
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
     batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
-    presented = Presented(model, images, teachers, recipe.teacher_weight)
+    presented = AugmentedModel(model, images, teachers, recipe.teacher_weight)
     optimizer = _compile(presented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
     if begun:
@@ -76,19 +76,19 @@ def fit(
 
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         order = order_of(epoch)
-        distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Distortion()
-        distortions = draw(distortion, len(order), recipe.seed, epoch)
+        distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Augmentation()
+        distortions = draw_coefficients(distortion, len(order), recipe.seed, epoch)
         logs = presented.fit(
             **_fed({"rows": order.astype(np.int32), "distortions": distortions}, one_hot[order], batch_size),
             shuffle=False,
             verbose=0,
             callbacks=[_Steps(on_batch, n_steps)],
         ).history
-        held_out = fitness(log_probabilities(model, validation[0]), validation[1]) if validation else None
+        held_out = evaluate(log_probabilities(model, validation[0]), validation[1]) if validation else None
         record = _record(epoch, logs, held_out, time.perf_counter() - start)
         values = tuple(np.asarray(one).copy() for one in variables)
         if not all(np.isfinite(part).all() for part in (logs["loss"], record.validation_loss or 0, *values)):
-            raise Diverged(
+            raise DivergedError(
                 f"Training diverged in epoch {epoch}: the loss or a weight is not a number. No submission was written; "
                 f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
             )
@@ -120,7 +120,7 @@ def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> 
     return {"x": tf.data.Dataset.from_tensor_slices(batches).with_options(options)}
 
 
-def _record(epoch: int, logs: dict[str, list[float]], held_out: Fitness | None, seconds: float) -> Epoch:
+def _record(epoch: int, logs: dict[str, list[float]], held_out: Metrics | None, seconds: float) -> Epoch:
     """An epoch by the history of its `fit`, its fitness to held-out rows, and the seconds since the training began."""
     return Epoch(
         epoch,
@@ -143,7 +143,7 @@ def _restore(variables: Sequence[Any], begun: Checkpoint) -> None:
         variable.assign(value)
 
 
-def _compile(presented: Presented, recipe: Recipe, n_steps: int) -> "_AdamW":
+def _compile(presented: AugmentedModel, recipe: Recipe, n_steps: int) -> "_AdamW":
     """Make the training program of `n_steps` an epoch, and return its optimizer."""
     optimizer = _AdamW(
         _schedule(recipe, n_steps * recipe.epochs),

@@ -27,7 +27,7 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 _HERE = Path(__file__).resolve().parents[1]  # the package
 
 
-def facts() -> dict[str, Any]:
+def current_environment() -> dict[str, Any]:
     """All that stands here, by the names of the ledger's columns."""
     return {
         "code": code(),

@@ -16,10 +16,10 @@ from digit_recognizer.errors import RunError
 
 _TAIL = 4096  # bytes at the end of a file, in which a line ends
 
-Growing = dict[Path, Path]  # by the names that they are to get: the output's, then others'
+PartialFiles = dict[Path, Path]  # by the names that they are to get: the output's, then others'
 
 
-def beside(targets: Sequence[Path], key: str) -> Growing:
+def partial_files(targets: Sequence[Path], key: str) -> PartialFiles:
     """Where files grow. Another `key` has other names."""
     return {path: path.with_name(f"{path.name}.{short_hash(key)}.partial") for path in map(Path.resolve, targets)}
 
@@ -29,7 +29,7 @@ def short_hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def cut_to_whole(files: Growing) -> tuple[int, int]:
+def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
     """The last whole row of what was written before, and how many lines come before it in files but the output.
 
     What is torn, or was to come after it, is cut off; all of it when a file is gone. Raises RunError on failure.
@@ -45,7 +45,7 @@ def cut_to_whole(files: Growing) -> tuple[int, int]:
 
 
 @contextmanager
-def opened(files: Growing, headers: Sequence[bytes]) -> Iterator[Sequence[BinaryIO]]:
+def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequence[BinaryIO]]:
     """The files, to append to, new ones with their headers; those that hold no more are removed if the body raises.
 
     An OSError of the body becomes a RunError that names the output.
@@ -69,7 +69,7 @@ def opened(files: Growing, headers: Sequence[bytes]) -> Iterator[Sequence[Binary
             raise
 
 
-def finish(files: Growing) -> None:
+def finish(files: PartialFiles) -> None:
     """Give the whole files their names, once they are on the disk, and remove what other tries of these left.
 
     Raises RunError on failure.

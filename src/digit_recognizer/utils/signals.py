@@ -14,19 +14,19 @@ from typing import Any, NoReturn
 _came: int | None = None  # the number of the last signal that was raised
 
 
-class Terminated(BaseException):
+class TerminationSignal(BaseException):
     """SIGTERM or SIGHUP, by which spot machines and closed terminals tell that they stop; it ends what Ctrl-C ends."""
 
 
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-_ERRORS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+_ERRORS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminationSignal}
 if hasattr(signal, "SIGHUP"):  # Windows has none
     _USUAL[signal.SIGHUP] = signal.SIG_DFL
-    _ERRORS[signal.SIGHUP] = Terminated
+    _ERRORS[signal.SIGHUP] = TerminationSignal
 
 
 @contextmanager
-def remembered() -> Iterator[None]:
+def handle_signals() -> Iterator[None]:
     """Raise KeyboardInterrupt or Terminated when a signal comes, again when the body ends, and instead of its errors.
 
     A signal that has another handler, or is ignored, is left alone, as are all outside the main thread. Within another
@@ -40,7 +40,7 @@ def remembered() -> Iterator[None]:
         signal.signal(number, _remember)
     try:
         yield
-        check()
+        raise_if_signalled()
     except Exception as error:
         if _came:
             raise _ERRORS[_came] from error
@@ -52,7 +52,7 @@ def remembered() -> Iterator[None]:
             _came = None
 
 
-def check() -> None:
+def raise_if_signalled() -> None:
     """Raise again what a signal raised, if one came: to be called before anything is kept."""
     if _came:
         raise _ERRORS[_came]

@@ -12,7 +12,7 @@ import pytest
 from distributed import Client, Variable, WorkerPlugin
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.training.parallel.dask_pool import connected
+from digit_recognizer.training.parallel.dask_pool import connect
 from seen_from_outside import ENVIRONMENT, digits, epochs_kept, fingerprints, started, until, went_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kills groups of processes")]
@@ -102,7 +102,7 @@ def test_certificates_that_are_missing_or_none_are_told(tmp_path):
     for tls in ({}, dict.fromkeys(("ca_file", "cert", "key"), tmp_path / "no.pem")):
         with (
             pytest.raises(InputError, match=r"name certificates by --tls-ca-file"),
-            connected("tls://host:1", tls, None),
+            connect("tls://host:1", tls, None),
         ):
             pass
 
@@ -123,11 +123,11 @@ def test_without_a_scheduler_or_workers_the_command_that_starts_them_is_told(sch
     address, _ = scheduler
     with (
         pytest.raises(RunError, match=rf"no worker is there. Start some: dask worker {address}"),
-        connected(address, {}, None),
+        connect(address, {}, None),
     ):
         pass
     with (
         pytest.raises(RunError, match=r"no scheduler answers .* dask scheduler"),
-        connected("tcp://127.0.0.1:1", {}, None),
+        connect("tcp://127.0.0.1:1", {}, None),
     ):
         pass

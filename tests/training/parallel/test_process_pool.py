@@ -11,7 +11,7 @@ import pytest
 
 from digit_recognizer.data import sources
 from digit_recognizer.errors import RunError
-from digit_recognizer.tracking.ledger import opened
+from digit_recognizer.tracking.ledger import open_ledger
 from digit_recognizer.training.parallel import process_pool, worker
 from digit_recognizer.utils import environment
 from seen_from_outside import children_of, digits, epochs_kept, fingerprints, started, until, went_on
@@ -61,7 +61,7 @@ def test_a_sweep_trains_the_folds_of_a_trial_side_by_side_to_the_same_findings(t
         folder.mkdir()
         (folder / "space.toml").write_text(SPACE)
         assert digits(folder, "sweep", "space.toml", "--trials", "2", "--data", "sample", *words) == 0
-        with opened(folder / "submissions/ledger.sqlite") as book:
+        with open_ledger(folder / "submissions/ledger.sqlite") as book:
             return [(run["recipe"], run["correct"], run["loss"]) for run in book.runs()]
 
     assert accuracies("alone") == accuracies("together", "--workers", "2")
@@ -111,14 +111,14 @@ class Dying:
 
 def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     found = {}
-    process_pool.train(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
+    process_pool.train_in_pool(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
     assert found == {"one": 1}
     with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*--dry-run"):
-        process_pool.train(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
+        process_pool.train_in_pool(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
     assert process_pool.where(Dying(2), 1) == {"device": "cpu"}
     with pytest.raises(RunError, match="die at their start"):
         process_pool.where(Dying(3), 1)
-    process_pool.train(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
+    process_pool.train_in_pool(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
     assert found == {"one": 2}
 
 
@@ -129,7 +129,9 @@ def test_a_process_computes_by_the_threads_of_the_recipe(tmp_path):
         return config.threading.get_intra_op_parallelism_threads()
 
     with (
-        closing(process_pool.Processes(1, worker.setup(*sources.read(sources.sample_source(tmp_path))))) as pool,
+        closing(
+            process_pool.ProcessPool(1, worker.worker_setup(*sources.read(sources.sample_source(tmp_path))))
+        ) as pool,
         pool.executor() as executor,
     ):
         assert pool.where(1) == {"device": "cpu", "cpu": environment.cpu()}

@@ -8,18 +8,18 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.training.parallel import worker
 from digit_recognizer.utils import environment, locks
 
-HERE = environment.facts()
+HERE = environment.current_environment()
 
 
 def asked(**facts):
-    return worker.Setup(None, None, HERE | facts)
+    return worker.WorkerSetup(None, None, HERE | facts)
 
 
 def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
-    worker.check(asked())
-    worker.check(asked(cpu="another", threads=99, code=None))
+    worker.check_worker(asked())
+    worker.check_worker(asked(cpu="another", threads=99, code=None))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as Dask does
-    worker.check(asked())
+    worker.check_worker(asked())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
 def test_a_machine_with_others_is_refused_by_name(facts, told, monkeypatch):
     monkeypatch.setattr(environment, "code", lambda: "ba9876543210")
     with pytest.raises(InputError, match=rf"a worker on .* has {told}. Make that the same there."):
-        worker.check(asked(**{"code": "ba9876543210", **facts}))
+        worker.check_worker(asked(**{"code": "ba9876543210", **facts}))
 
 
 def test_each_gpu_has_one_worker(monkeypatch):
@@ -60,5 +60,5 @@ def test_each_gpu_has_one_worker(monkeypatch):
 def test_workers_have_no_credentials_of_kaggle(monkeypatch):
     monkeypatch.setenv("KAGGLE_KEY", "secret")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
-    worker.forget_credentials()
+    worker.remove_credentials()
     assert not [name for name in os.environ if name.startswith("KAGGLE_")]

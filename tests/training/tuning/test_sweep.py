@@ -42,7 +42,7 @@ SAMPLE = Path("sample")
 def sweep_file(file, n_trials, data=None, hours=None):
     """What `digits sweep` does."""
     chosen = sweep.read_space(file)
-    source = download.find_data(data)
+    source = download.find_or_download(data)
     return sweep.sweep(chosen, n_trials, ensemble.Data(source, *sources.read(source)), hours)
 
 
@@ -58,17 +58,17 @@ def rows():
 
 
 def states(name="faster"):
-    return [record["state"] for record in studies.findings(name).trials]
+    return [record["state"] for record in studies.study_results(name).trials]
 
 
 def params(name="faster"):
-    return [record["params"] for record in studies.findings(name).trials]
+    return [record["params"] for record in studies.study_results(name).trials]
 
 
 @pytest.fixture
 def quick(workplace, monkeypatch):
     """Networks are made up instead of trained."""
-    monkeypatch.setattr(network, "train_member", made_up_training.train_member)
+    monkeypatch.setattr(network, "train_network", made_up_training.train_member)
     return workplace
 
 
@@ -94,7 +94,7 @@ def at_swept(swept, monkeypatch):
 
 
 def test_each_trial_is_a_row_with_its_recipe_and_its_networks(at_swept):
-    for number, (row, trial) in enumerate(zip(rows(), studies.findings("faster").trials, strict=True)):
+    for number, (row, trial) in enumerate(zip(rows(), studies.study_results("faster").trials, strict=True)):
         assert (row["kind"], row["status"], row["estimate"], row["n"]) == ("trial", "done", "out-of-fold", 1200)
         assert run_dir.short_name(row["name"]) == f"faster-{number}"
         assert row["recipe_name"] == "faster"
@@ -106,7 +106,7 @@ def test_each_trial_is_a_row_with_its_recipe_and_its_networks(at_swept):
 
 def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(at_swept):
     train_table, _ = sources.read(sources.find(None))
-    for trial in studies.findings("faster").trials:
+    for trial in studies.study_results("faster").trials:
         held_out, log_p, _ = run_dir.read_probabilities(run_dir.SUBMISSIONS / trial["run"])
         assert held_out.tolist() == list(range(1200))
         assert trial["value"] == np.mean(log_p.argmax(axis=1) == train_table.labels)
@@ -114,14 +114,14 @@ def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(at_swept):
 
 
 def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_its(at_swept):
-    for trial in studies.findings("faster").trials:
+    for trial in studies.study_results("faster").trials:
         names = {path.name for path in (run_dir.SUBMISSIONS / trial["run"]).iterdir()}
         assert names == {"submission.csv", "probabilities.npz", "recipe.json", "result.json", "members"}
     assert not Path("submissions/submission.csv").exists()
 
 
 def test_trials_are_listed_and_compared_as_runs_are(at_swept):
-    listed = leaderboard.board(recipe="faster")
+    listed = leaderboard.leaderboard(recipe="faster")
     assert listed[0]["run"] == at_swept["best"]["run"]
     assert listed[0]["accuracy"] == at_swept["best"]["value"]
     assert compare.compare_two("faster-0", "faster-1")["n"] == 1200
@@ -154,9 +154,9 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
 
 def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(quick):
     best = sweep_file(write_space(), 6, data=SAMPLE)["best"]
-    assert best["value"] == max(trial["value"] or 0 for trial in studies.findings("faster").trials)
+    assert best["value"] == max(trial["value"] or 0 for trial in studies.study_results("faster").trials)
     lowest = sweep_file(write_space('objective = "loss"\n' + SPACE, "surer.toml"), 6, data=SAMPLE)["best"]
-    assert lowest["value"] == min(trial["value"] or 9 for trial in studies.findings("surer").trials)
+    assert lowest["value"] == min(trial["value"] or 9 for trial in studies.study_results("surer").trials)
     assert lowest["value"] == next(row["loss"] for row in rows() if row["name"] == lowest["run"])
 
 
@@ -175,7 +175,7 @@ def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(quick):
     assert len(pruned) == result["trials"]["pruned"] > 0
     assert not any((run_dir.SUBMISSIONS / row["name"]).exists() for row in pruned)
     assert states()[: studies._STARTUP] == ["complete"] * studies._STARTUP
-    assert len(leaderboard.board()) == result["trials"]["complete"]
+    assert len(leaderboard.leaderboard()) == result["trials"]["complete"]
 
 
 def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(quick, monkeypatch):
@@ -192,7 +192,7 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(network, "train_member", interrupted)
+        patch.setattr(network, "train_network", interrupted)
         with pytest.raises(SystemExit) as leave:
             cli.main(["sweep", "faster.toml", "--trials", "2", "--data", "sample"])
     assert leave.value.code == 130
@@ -206,7 +206,7 @@ def test_what_is_wrong_with_the_machine_ends_the_sweep(quick, monkeypatch):
     def full(*arguments):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(network, "train_member", full)
+    monkeypatch.setattr(network, "train_network", full)
     with pytest.raises(OSError, match="no space"):
         sweep_file(write_space(), 3, data=SAMPLE)
     assert states() == ["interrupted"]
@@ -351,7 +351,7 @@ def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(qui
         sweep_file(write_space(), 1, data=SAMPLE)
     assert states() == ["running"]
     sweep_file(Path("faster.toml"), 1, data=SAMPLE)
-    [trial] = studies.findings("faster").trials
+    [trial] = studies.study_results("faster").trials
     [row] = rows()
     assert (trial["state"], trial["value"]) == ("complete", row["correct"] / row["n"])
 
@@ -369,7 +369,7 @@ def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(qu
 def prune(study, data, trial, *_):
     """As a trial that is pruned, up to the closing of its row."""
     facts = ensemble.facts("trial", "faster", study.space.recipe, data)
-    with suppress(run_session.Pruned), run_session.entered(study.book, "faster-0", **facts) as entry:
+    with suppress(run_session.Pruned), run_session.open_run(study.ledger, "faster-0", **facts) as entry:
         trial.set_user_attr("run", entry.name)
         raise run_session.Pruned
 

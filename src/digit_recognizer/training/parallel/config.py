@@ -17,7 +17,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Tls:
+class TlsFiles:
     """Files of certificates; those that are None are taken from Dask's own configuration."""
 
     ca_file: Path | None = None  # who signed the cluster's
@@ -26,7 +26,7 @@ class Tls:
 
 
 @dataclass(frozen=True)
-class Places:
+class ExecutionConfig:
     """What the user asked for.
 
     Raises InputError when that is contradictory, or would send data and code in the clear over a network.
@@ -34,7 +34,7 @@ class Places:
 
     workers: int = 1  # 1: in this process
     cluster: str | None = None  # the scheduler's address
-    tls: Tls = Tls()
+    tls: TlsFiles = TlsFiles()
     insecure: bool = False
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Places:
         if find_spec("distributed") is None:
             raise InputError("--cluster needs Dask: pip install distributed")
 
-    def used_by(self, n_networks: int) -> "Places":
+    def used_by(self, n_networks: int) -> "ExecutionConfig":
         """These with no more workers than networks or, where there are any, GPUs of this machine."""
         n_gpus = len(worker.gpus())
         return replace(self, workers=min(self.workers, n_networks, n_gpus or self.workers))
@@ -71,24 +71,24 @@ class Places:
         return replace(recipe, threads=1 if self.cluster else max(1, environment.threads() // self.workers))
 
 
-HERE = Places()  # in this process
+IN_PROCESS = ExecutionConfig()  # in this process
 
 
 @contextmanager
-def opened(places: Places, train: LabelledTable, test: Table) -> Iterator[process_pool.Pool | None]:
+def open_pool(places: ExecutionConfig, train: LabelledTable, test: Table) -> Iterator[process_pool.Pool | None]:
     """The pool of processes at these places; None where this process is to train itself.
 
     Raises RunError when a cluster does not answer, InputError when its workers are not fit.
     """
     if places.cluster:
-        from digit_recognizer.training.parallel.dask_pool import connected
+        from digit_recognizer.training.parallel.dask_pool import connect
 
-        with connected(places.cluster, asdict(places.tls), worker.setup(train, test)) as cluster:
+        with connect(places.cluster, asdict(places.tls), worker.worker_setup(train, test)) as cluster:
             yield cluster
     elif places.workers == 1:
         yield None
     else:
-        with closing(process_pool.Processes(places.workers, worker.setup(train, test))) as pool:
+        with closing(process_pool.ProcessPool(places.workers, worker.worker_setup(train, test))) as pool:
             yield pool
 
 

@@ -23,7 +23,7 @@ from distributed.security import Security
 
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.training import checkpoints
-from digit_recognizer.training.cross_validation import Outcome
+from digit_recognizer.training.cross_validation import NetworkResult
 from digit_recognizer.training.parallel import process_pool, worker
 from digit_recognizer.utils.console import say
 
@@ -31,7 +31,7 @@ _OURS = "digits-"  # begins the names of what is left with a scheduler; the clie
 _MOMENT = 0.25  # seconds between two looks at the connection
 _PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
 _here: dict[
-    str, "process_pool.Processes | Exception"
+    str, "process_pool.ProcessPool | Exception"
 ] = {}  # of a worker, by who asks: the process, or why there is none
 
 
@@ -42,30 +42,30 @@ class _Unwanted(Exception):
 class _Prepared(WorkerPlugin):  # type: ignore[misc]
     """Prepares each worker as it comes, and ends its process when the client goes."""
 
-    def __init__(self, name: str, setup: worker.Setup) -> None:
+    def __init__(self, name: str, setup: worker.WorkerSetup) -> None:
         self.name, self._setup = name, setup
 
     def setup(self, worker: Any) -> None:
         _prepare(self.name, self._setup, worker)
 
     def teardown(self, worker: Any) -> None:
-        if isinstance(pool := _here.pop(self.name, None), process_pool.Processes):
+        if isinstance(pool := _here.pop(self.name, None), process_pool.ProcessPool):
             pool.close()
 
 
-def _prepare(name: str, setup: worker.Setup, here: Any) -> None:
+def _prepare(name: str, setup: worker.WorkerSetup, here: Any) -> None:
     """Make a worker ready. Raises InputError when it is not fit; one that came later raises that again at its work."""
     try:
         _check(setup, here)
     except InputError as error:
         _here[name] = error
         raise
-    worker.forget_credentials()
+    worker.remove_credentials()
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
-    _here[name] = process_pool.Processes(1, setup)
+    _here[name] = process_pool.ProcessPool(1, setup)
 
 
-def _pool(name: str) -> process_pool.Processes:
+def _pool(name: str) -> process_pool.ProcessPool:
     found = _here.get(name)
     if found is None:
         raise RunError("the scheduler took its user for dead, and released the workers. Go on with --resume.")
@@ -74,17 +74,17 @@ def _pool(name: str) -> process_pool.Processes:
     return found
 
 
-def _check(setup: worker.Setup, here: Any) -> None:
+def _check(setup: worker.WorkerSetup, here: Any) -> None:
     if here.state.nthreads != 1:
         raise InputError(
             f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; how "
             "many threads train a network is said by the recipe."
         )
-    worker.check(setup)
+    worker.check_worker(setup)
 
 
 @contextmanager
-def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup) -> "Iterator[Cluster]":
+def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSetup) -> "Iterator[DaskPool]":
     """The workers of the scheduler at `address`, prepared; `tls` holds the files ca_file, cert and key, or None.
 
     Raises RunError when none answers or no worker is there, InputError when a worker is not fit.
@@ -122,7 +122,7 @@ def connected(address: str, tls: Mapping[str, Path | None], setup: worker.Setup)
             except ImportError as error:
                 told = f"--cluster {address}: a worker lacks this program ({error}). Install it there."
                 raise RunError(told) from error
-            yield Cluster(client, name)
+            yield DaskPool(client, name)
         finally:
             _unregister(client, name)
 
@@ -151,7 +151,7 @@ def _unregister(client: Client, name: str) -> None:
         client.unregister_worker_plugin(name)
 
 
-class Cluster:
+class DaskPool:
     """A pool of the workers of a scheduler, those included that come later."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError, KilledWorker)
@@ -181,9 +181,9 @@ class Cluster:
                     self._variable(member).delete()
             self._folders.clear()
 
-    def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
+    def submit(self, executor: Executor, job: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
         self._folders[job.member.name] = folder
-        self._variable(job.member.name).set(checkpoints.newest_packed(folder))
+        self._variable(job.member.name).set(checkpoints.pack_latest_checkpoint(folder))
         return executor.submit(_work, job, self._name, self._try)
 
     def bring(self, names: Collection[str]) -> None:
@@ -193,7 +193,7 @@ class Cluster:
                 told.add(self._news.get_nowait())
         for member in told & set(names):
             epoch, content = self._variable(member).get(timeout=_PATIENCE)
-            checkpoints.keep_packed(self._folders[member], epoch, content)
+            checkpoints.save_packed_checkpoint(self._folders[member], epoch, content)
 
     def where(self, threads: int) -> dict[str, str]:
         self._client.wait_for_workers(1, timeout=_PATIENCE)
@@ -208,7 +208,7 @@ class Cluster:
         return Variable(f"{self._try}-{member}", client=self._client)
 
 
-def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
+def _work(job: worker.TrainingTask, name: str, attempt: str) -> NetworkResult:
     """On a worker: have a network trained, and send each checkpoint to the scheduler."""
     pool = _pool(name)
     here = get_worker()
@@ -220,20 +220,20 @@ def _work(job: worker.Job, name: str, attempt: str) -> Outcome:
     with TemporaryDirectory() as place:
         folder = Path(place)
         if told:
-            checkpoints.keep_packed(folder, told, content)
+            checkpoints.save_packed_checkpoint(folder, told, content)
 
         def on_moment() -> None:
             nonlocal told
             task = here.state.tasks.get(key)
             if task is None or task.state == "cancelled":
                 raise _Unwanted
-            epoch, content = checkpoints.newest_packed(folder)
+            epoch, content = checkpoints.pack_latest_checkpoint(folder)
             if epoch > told:
                 variable.set([epoch, content])
                 here.log_event(attempt, {"member": job.member.name, "epoch": epoch})
                 told = epoch
 
-        process_pool.train(pool, {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
+        process_pool.train_in_pool(pool, {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
     return outcomes[0]
 
 

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 from digit_recognizer.errors import RunError
 from digit_recognizer.tracking import run_dir
-from digit_recognizer.training.cross_validation import Outcome
+from digit_recognizer.training.cross_validation import NetworkResult
 from digit_recognizer.training.parallel import worker
 from digit_recognizer.utils import environment
 
 _MOMENT = 0.25  # seconds between two looks at checkpoints and signals
 _TRIES = 3  # times in a row that processes die before any of them has finished an epoch
 
-Jobs = Mapping[str, tuple[worker.Job, Path]]  # by the networks' names: each with the folder of its checkpoints
+Jobs = Mapping[str, tuple[worker.TrainingTask, Path]]  # by the networks' names: each with the folder of its checkpoints
 
 
 class Pool(Protocol):
@@ -32,7 +32,7 @@ class Pool(Protocol):
     def executor(self) -> AbstractContextManager[Executor]:
         """Processes that live. When the body raises, what they were given is no longer done."""
 
-    def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
+    def submit(self, executor: Executor, job: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
         """Have a network trained, from its newest checkpoint in `folder` if there is one."""
 
     def bring(self, names: Collection[str]) -> None:
@@ -47,10 +47,10 @@ class Pool(Protocol):
     deaths: tuple[type[Exception], ...]  # what a future raises whose process has died
 
 
-def train(
+def train_in_pool(
     pool: Pool,
     jobs: Jobs,
-    on_outcome: Callable[[str, Outcome], None],
+    on_outcome: Callable[[str, NetworkResult], None],
     on_moment: Callable[[], None] = lambda: None,
 ) -> None:
     """Have all jobs done; `on_outcome` gets each network as it comes, `on_moment` is called several times a second.
@@ -60,7 +60,7 @@ def train(
     left = dict(jobs)
     tries, before = 0, None
     while left:
-        progress = len(left), sum(run_dir.last_epoch_kept(folder) for _, folder in left.values())
+        progress = len(left), sum(run_dir.last_checkpoint_epoch(folder) for _, folder in left.values())
         tries = 1 if progress != before else tries + 1
         before = progress
         try:
@@ -85,7 +85,7 @@ def where(pool: Pool, threads: int) -> dict[str, str]:
 
 
 def _train(
-    pool: Pool, left: dict[str, Any], on_outcome: Callable[[str, Outcome], None], on_moment: Callable[[], None]
+    pool: Pool, left: dict[str, Any], on_outcome: Callable[[str, NetworkResult], None], on_moment: Callable[[], None]
 ) -> None:
     """One try, until all is done or processes die; takes what is done out of `left`."""
     with pool.executor() as executor:
@@ -100,12 +100,12 @@ def _train(
                 del left[name]
 
 
-class Processes:
+class ProcessPool:
     """Processes of this machine, by joblib's loky: none is forked, as TensorFlow does not survive that."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
-    def __init__(self, n: int, setup: worker.Setup) -> None:
+    def __init__(self, n: int, setup: worker.WorkerSetup) -> None:
         self._n = n
         self._setup = setup
         self._executor: Any = None  # of those that live
@@ -115,10 +115,10 @@ class Processes:
         from joblib.externals.loky import ProcessPoolExecutor
 
         if self._executor is None:
-            blank = dict.fromkeys(worker.credentials(), "")  # as its environment begins with ours
+            blank = dict.fromkeys(worker.credential_variables(), "")  # as its environment begins with ours
             self._folder = TemporaryDirectory(prefix="digits-")
             place = Path(self._folder.name, "setup.npz")
-            few = place, worker.write(self._setup, place), os.getpid()
+            few = place, worker.write_setup(self._setup, place), os.getpid()
             start = {"initializer": worker.prepare, "initargs": few, "env": blank}
             self._executor = ProcessPoolExecutor(self._n, **start)
         try:
@@ -127,8 +127,8 @@ class Processes:
             self.close()
             raise
 
-    def submit(self, executor: Executor, job: worker.Job, folder: Path) -> Future[Outcome]:
-        return executor.submit(worker.work, job, folder.resolve())
+    def submit(self, executor: Executor, job: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
+        return executor.submit(worker.train_task, job, folder.resolve())
 
     def bring(self, names: Collection[str]) -> None:
         pass  # they are written there

@@ -16,7 +16,7 @@ from digit_recognizer.data.csv_reader import LabelledTable, Table
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.training import checkpoints
-from digit_recognizer.training.cross_validation import Member, Outcome
+from digit_recognizer.training.cross_validation import NetworkResult, NetworkSpec
 from digit_recognizer.training.distillation import Teacher
 from digit_recognizer.training.state import Checkpoint
 from digit_recognizer.utils import backend, environment, locks
@@ -28,7 +28,7 @@ _SETTINGS = tuple(name for name in environment.SETTINGS if name not in _OF_A_WOR
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
+class WorkerSetup:
     """What every network of a run needs: it travels once to each process."""
 
     train: LabelledTable
@@ -37,10 +37,10 @@ class Setup:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class TrainingTask:
     """A network to train; with the tables it decides every bit of the outcome."""
 
-    member: Member
+    member: NetworkSpec
     identity: str  # of its checkpoints
     teachers: tuple[Teacher, ...]
 
@@ -50,12 +50,12 @@ _wrong: Exception | None = None  # in preparing it
 _gpu = ExitStack()  # holds the lock of this process's GPU as long as it lives
 
 
-def setup(train: LabelledTable, test: Table) -> Setup:
+def worker_setup(train: LabelledTable, test: Table) -> WorkerSetup:
     """What to prepare processes with."""
-    return Setup(train, test, environment.facts())
+    return WorkerSetup(train, test, environment.current_environment())
 
 
-def write(given: Setup, place: Path) -> tuple[str, str]:
+def write_setup(given: WorkerSetup, place: Path) -> tuple[str, str]:
     """Write the tables, from which processes of this machine are prepared, and return their fingerprints.
 
     By a pipe a process that dies before it has read them would leave its parent waiting. Raises RunError on failure.
@@ -65,9 +65,9 @@ def write(given: Setup, place: Path) -> tuple[str, str]:
     return given.train.fingerprint, given.test.fingerprint
 
 
-def check(given: Setup) -> None:
+def check_worker(given: WorkerSetup) -> None:
     """Raise InputError when this machine has other code, versions or settings than `given`: these decide the bits."""
-    both = environment.facts(), given.facts
+    both = environment.current_environment(), given.facts
     here, there = ({**facts["versions"], **facts["settings"], "code": facts["code"]} for facts in both)
     wrong = [name for name in (*_SAME, there["backend"], *_SETTINGS) if here.get(name) != there.get(name)]
     if here["code"] and there["code"] and here["code"] != there["code"]:  # None where it was installed
@@ -88,7 +88,7 @@ def prepare(place: Path, fingerprints: tuple[str, str], parent: int) -> None:
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    forget_credentials()
+    remove_credentials()
     try:
         arrays = run_dir.read_arrays(place)
         train_hash, test_hash = fingerprints
@@ -100,18 +100,18 @@ def prepare(place: Path, fingerprints: tuple[str, str], parent: int) -> None:
         _wrong = error
 
 
-def credentials() -> list[str]:
+def credential_variables() -> list[str]:
     """The variables of this process's environment that Kaggle's client may log in with."""
     return [name for name in os.environ if name.startswith("KAGGLE_")]
 
 
-def forget_credentials() -> None:
+def remove_credentials() -> None:
     """Take them out of it."""
-    for name in credentials():
+    for name in credential_variables():
         del os.environ[name]
 
 
-def work(job: Job, folder: Path) -> Outcome:
+def train_task(job: TrainingTask, folder: Path) -> NetworkResult:
     """Train a network in a prepared process, with its checkpoints in `folder`, from the newest there if there is one.
 
     Raises Diverged when the training does, InputError when the checkpoints are damaged, RunError when this process has
@@ -121,11 +121,11 @@ def work(job: Job, folder: Path) -> Outcome:
     from digit_recognizer.training import network
 
     def keep(checkpoint: Checkpoint) -> None:
-        checkpoints.keep(folder, job.identity, checkpoint)
+        checkpoints.save_checkpoint(folder, job.identity, checkpoint)
 
-    begun = checkpoints.begun(folder, job.identity)
+    begun = checkpoints.load_latest_checkpoint(folder, job.identity)
     teachers = [teacher.network() for teacher in job.teachers]
-    return network.train_member(job.member, *_tables, teachers=teachers, begun=begun, keep=keep)
+    return network.train_network(job.member, *_tables, teachers=teachers, begun=begun, keep=keep)
 
 
 def device(threads: int) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import OF_THE_RUN, Recipe, change, convert, type_of
-from digit_recognizer.recipes.toml import from_settings, plain, read_settings
+from digit_recognizer.recipes.recipe import RUN_FIELDS, Recipe, change, convert, type_of
+from digit_recognizer.recipes.toml import format_value, from_settings, read_settings
 from digit_recognizer.tracking.run_dir import name_from
 
 OBJECTIVES = ("accuracy", "loss")
@@ -32,11 +32,11 @@ class Range:
     log: bool = False  # drawn evenly on a logarithmic scale
 
 
-Axis = Range | tuple[Any, ...]  # or one of these values
+Dimension = Range | tuple[Any, ...]  # or one of these values
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """What a sweep tries. The objective is cross-validated: accuracy, to be raised, or log-loss, to be lowered.
 
     Accuracy is the competition's measure. Log-loss tells small gains sooner, but only between recipes of the same
@@ -48,10 +48,10 @@ class Space:
     file: Path
     objective: str  # one of OBJECTIVES
     recipe: Recipe  # for the fields that do not vary
-    axes: dict[str, Axis]  # by field
+    axes: dict[str, Dimension]  # by field
 
 
-def load(path: Path) -> Space:
+def load(path: Path) -> SearchSpace:
     """The space of a TOML file: a recipe's file with `objective` and a table [space] in it.
 
     Raises InputError when the file is missing or not TOML, when a field is unknown or may not vary, and when any
@@ -80,10 +80,10 @@ def load(path: Path) -> Space:
         _check_corners(recipe, axes)
     except InputError as error:
         raise InputError(f"{path}: [space] {error}") from None
-    return Space(name, path, objective, recipe, axes)
+    return SearchSpace(name, path, objective, recipe, axes)
 
 
-def to_record(space: Space) -> dict[str, Any]:
+def to_record(space: SearchSpace) -> dict[str, Any]:
     """The space as values that JSON holds; two spaces are the same when their records are."""
     axes = {field: asdict(axis) if isinstance(axis, Range) else list(axis) for field, axis in space.axes.items()}
     return {"objective": space.objective, "recipe": recipe_record(space.recipe), "space": axes}
@@ -94,7 +94,7 @@ def recipe_record(recipe: Recipe) -> dict[str, Any]:
     return {**asdict(recipe), "members": list(recipe.members)}
 
 
-def combinations(space: Space) -> list[dict[str, Any]] | None:
+def combinations(space: SearchSpace) -> list[dict[str, Any]] | None:
     """Every combination of the space's values; None when there are more than can be listed."""
     values = [_values(axis) for axis in space.axes.values()]
     if prod(len(own) or _MOST + 1 for own in values) > _MOST:
@@ -102,7 +102,7 @@ def combinations(space: Space) -> list[dict[str, Any]] | None:
     return [dict(zip(space.axes, own, strict=True)) for own in product(*values)]
 
 
-def _values(axis: Axis) -> Sequence[Any]:
+def _values(axis: Dimension) -> Sequence[Any]:
     """All values of an axis, none when there are more than can be listed."""
     if not isinstance(axis, Range):
         return axis
@@ -111,9 +111,9 @@ def _values(axis: Axis) -> Sequence[Any]:
     return [axis.low + number * step for number in range(n)] if n <= _MOST else []
 
 
-def _axis(field: str, value: Any) -> Axis:
+def _axis(field: str, value: Any) -> Dimension:
     kind = type_of(field)
-    if field in OF_THE_RUN:
+    if field in RUN_FIELDS:
         raise InputError(
             f"{field}: expected a field of the training, received one that all trials share, so that they can be "
             "compared. Set it outside [space]."
@@ -156,7 +156,7 @@ def _range(field: str, given: dict[str, Any]) -> Range:
     return Range(low, high, step, False)
 
 
-def _check_corners(recipe: Recipe, axes: dict[str, Axis]) -> None:
+def _check_corners(recipe: Recipe, axes: dict[str, Dimension]) -> None:
     """Raise InputError when some combination is no recipe.
 
     What a recipe refuses besides a field's own range is a pair of values of which numbers count as zero or more: the
@@ -167,11 +167,11 @@ def _check_corners(recipe: Recipe, axes: dict[str, Axis]) -> None:
         try:
             change(recipe, settings)
         except InputError as error:
-            words = ", ".join(f"{field} {plain(value)}" for field, value in settings.items())
+            words = ", ".join(f"{field} {format_value(value)}" for field, value in settings.items())
             raise InputError(f"holds {words}: {error}") from None
 
 
-def _ends(axis: Axis) -> tuple[Any, ...]:
+def _ends(axis: Dimension) -> tuple[Any, ...]:
     if isinstance(axis, Range):
         return axis.low, axis.high
     numbers = all(isinstance(choice, (int, float)) for choice in axis)

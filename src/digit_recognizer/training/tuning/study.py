@@ -18,7 +18,7 @@ from digit_recognizer.recipes.recipe import from_record
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Ledger, Row
 from digit_recognizer.training.tuning import search_space
-from digit_recognizer.training.tuning.search_space import Range, Space
+from digit_recognizer.training.tuning.search_space import Range, SearchSpace
 from digit_recognizer.training.tuning.storage import require_optuna, storage
 from digit_recognizer.utils.locks import alive, in_turn, is_alive
 
@@ -37,13 +37,13 @@ class Study:
     """An open study, to which this process adds trials."""
 
     optuna: Any  # the study as Optuna has it
-    space: Space
-    book: Ledger
+    space: SearchSpace
+    ledger: Ledger
     worker: str  # names the lock file that says that this process lives
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyResults:
     """What came of a study.
 
     A trial is {trial, run, state, value, params}: `run` its name in the ledger, `value` the cross-validated
@@ -56,7 +56,7 @@ class Findings:
 
 
 @contextmanager
-def opened(chosen: Space, data: dict[str, str], book: Ledger) -> Iterator[Study]:
+def open_study(chosen: SearchSpace, data: dict[str, str], book: Ledger) -> Iterator[Study]:
     """The study of a space, made if need be; `data` tells the files its trials are trained on.
 
     Raises InputError when the study was begun with another space or data, RunError when its journal is damaged or
@@ -154,7 +154,7 @@ def close(study: Study, trial: Any, state: str) -> None:
     study.optuna.tell(trial, state=states.PRUNED if state == "pruned" else states.FAIL)
 
 
-def findings(name: str) -> Findings:
+def study_results(name: str) -> StudyResults:
     """What came of a study. Raises InputError when there is none of that name, RunError without Optuna."""
     study = _load(name)
     drawn = study.get_trials(deepcopy=False)
@@ -162,7 +162,7 @@ def findings(name: str) -> Findings:
     objective = study.user_attrs["begun"]["objective"]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     ranked = sorted(complete, key=lambda trial: float(trial["value"]), reverse=objective == "accuracy")
-    return Findings(objective, trials, ranked)
+    return StudyResults(objective, trials, ranked)
 
 
 def importance(name: str) -> dict[str, float]:
@@ -188,7 +188,7 @@ def summaries() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for journal in sorted(SWEEPS.glob("*.journal")):
         try:
-            study, parts = findings(journal.stem), importance(journal.stem)
+            study, parts = study_results(journal.stem), importance(journal.stem)
         except (InputError, RunError) as error:
             found.append({"name": journal.stem, "reason": str(error)})
             continue
@@ -239,7 +239,7 @@ def _rounded(params: dict[str, Any]) -> dict[str, Any]:
     return {field: f"{value:.9g}" if isinstance(value, float) else value for field, value in params.items()}
 
 
-def _draw(trial: Any, field: str, axis: search_space.Axis) -> None:
+def _draw(trial: Any, field: str, axis: search_space.Dimension) -> None:
     if not isinstance(axis, Range):
         trial.suggest_categorical(field, axis)
     elif isinstance(axis.low, int):
@@ -258,7 +258,7 @@ def _take_back(study: Study) -> None:
     states = optuna.trial.TrialState
     known = study.optuna.get_trials(deepcopy=False)
     lost = [trial for trial in known if trial.state == states.RUNNING and not _lives(study.space.name, trial)]
-    rows = {row["name"]: row for row in study.book.runs()} if lost else {}
+    rows = {row["name"]: row for row in study.ledger.runs()} if lost else {}
     for trial in lost:
         row = rows.get(trial.user_attrs.get("run"))
         if row is not None and row["status"] == "done":  # killed between the two last steps
@@ -268,7 +268,7 @@ def _take_back(study: Study) -> None:
             study.optuna.tell(trial.number, state=states.PRUNED)
             continue
         if row is not None and row["status"] == "running":
-            study.book.finish_run(row["id"], "interrupted")
+            study.ledger.finish_run(row["id"], "interrupted")
         is_known = "again" in trial.user_attrs or any(
             other.user_attrs.get("again") == trial.number
             for other in known  # killed right after the next line

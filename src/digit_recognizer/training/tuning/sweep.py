@@ -7,26 +7,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-from digit_recognizer.errors import Diverged, InputError
+from digit_recognizer.errors import DivergedError, InputError
 from digit_recognizer.recipes.recipe import change
-from digit_recognizer.recipes.toml import plain
+from digit_recognizer.recipes.toml import format_value
 from digit_recognizer.tracking import run_session
 from digit_recognizer.tracking.run_session import Pruned
 from digit_recognizer.training import cross_validation, ensemble
-from digit_recognizer.training.cross_validation import Member
+from digit_recognizer.training.cross_validation import NetworkSpec
 from digit_recognizer.training.parallel import config, process_pool
-from digit_recognizer.training.parallel.config import HERE, Places
+from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig
 from digit_recognizer.training.state import Epoch
 from digit_recognizer.training.tuning import search_space
 from digit_recognizer.training.tuning import study as studies
-from digit_recognizer.training.tuning.search_space import Space
+from digit_recognizer.training.tuning.search_space import SearchSpace
 from digit_recognizer.training.tuning.storage import require_optuna
 from digit_recognizer.training.tuning.study import Study
 from digit_recognizer.utils.console import progress, say
 from digit_recognizer.utils.environment import require_backend
 
 
-def read_space(file: Path) -> Space:
+def read_space(file: Path) -> SearchSpace:
     """The space of a sweep's file.
 
     Raises InputError when the file is wrong or Keras has no backend, RunError when Optuna is not installed.
@@ -40,7 +40,11 @@ def read_space(file: Path) -> Space:
 
 
 def sweep(
-    chosen: Space, n_trials: int, data: ensemble.Data, hours: float | None = None, where: Places = HERE
+    chosen: SearchSpace,
+    n_trials: int,
+    data: ensemble.Data,
+    hours: float | None = None,
+    where: ExecutionConfig = IN_PROCESS,
 ) -> dict[str, Any]:
     """Add trials to the study of a space until it has `n_trials`, those of other processes included, or time is up.
 
@@ -50,13 +54,15 @@ def sweep(
     """
     end = time.monotonic() + 3600 * hours if hours is not None else None
     if not studies.journal_of(chosen.name).exists():
-        cross_validation.plan(chosen.recipe, data.train.labels)  # refuses too many folds before anything is written
+        cross_validation.plan_networks(
+            chosen.recipe, data.train.labels
+        )  # refuses too many folds before anything is written
     where = where.used_by(cross_validation.n_networks(chosen.recipe))
     hashes = {"train.csv": data.train.fingerprint, "test.csv": data.test.fingerprint}
     with (
         run_session.ledger() as book,
-        studies.opened(chosen, hashes, book) as study,
-        config.opened(where, data.train, data.test) as pool,
+        studies.open_study(chosen, hashes, book) as study,
+        config.open_pool(where, data.train, data.test) as pool,
     ):
         while in_time := end is None or time.monotonic() < end:
             if (trial := studies.ask(study, n_trials)) is None:
@@ -78,7 +84,7 @@ def show(result: dict[str, Any]) -> None:
         say(f"Was it luck? With fresh folds and weights: {result['again']}")
 
 
-def _try(study: Study, data: ensemble.Data, trial: Any, where: Places, pool: process_pool.Pool | None) -> None:
+def _try(study: Study, data: ensemble.Data, trial: Any, where: ExecutionConfig, pool: process_pool.Pool | None) -> None:
     """Train and judge one trial, enter it, tell its outcome to the study and the terminal.
 
     What is wrong with its recipe alone ends the trial; all else ends the sweep.
@@ -88,7 +94,7 @@ def _try(study: Study, data: ensemble.Data, trial: Any, where: Places, pool: pro
     except Pruned as pruned:
         studies.close(study, trial, "pruned")
         outcome, note = str(pruned), ""
-    except Diverged:
+    except DivergedError:
         studies.close(study, trial, "diverged")
         outcome, note = "diverged", ""
     except BaseException:
@@ -100,35 +106,37 @@ def _try(study: Study, data: ensemble.Data, trial: Any, where: Places, pool: pro
     say(f"trial {trial.number}: {outcome}, {_words(trial.params)}{note}")
 
 
-def _train(study: Study, data: ensemble.Data, trial: Any, where: Places, pool: process_pool.Pool | None) -> float:
+def _train(
+    study: Study, data: ensemble.Data, trial: Any, where: ExecutionConfig, pool: process_pool.Pool | None
+) -> float:
     """The value of a trial, trained as a run is; raises Pruned when its first fold promises too little."""
     start = time.perf_counter()
     name, objective = study.space.name, study.space.objective
     recipe = where.with_threads(change(study.space.recipe, trial.params))
-    members = cross_validation.plan(recipe, data.train.labels)
+    members = cross_validation.plan_networks(recipe, data.train.labels)
     facts = ensemble.facts("trial", name, recipe, data, pool)
-    with run_session.entered(study.book, f"{name}-{trial.number}", **facts) as entry:
+    with run_session.open_run(study.ledger, f"{name}-{trial.number}", **facts) as entry:
         trial.set_user_attr("run", entry.name)
         epochs = {member.name: member.recipe.epochs for member in members}
         with progress(epochs, f"trial {trial.number}", side_by_side=pool is not None) as lines:
 
-            def on_epoch(member: Member, epoch: Epoch) -> None:
+            def on_epoch(member: NetworkSpec, epoch: Epoch) -> None:
                 lines.on_epoch(member.name, epoch)
                 value = getattr(epoch, f"validation_{objective}")
                 is_first = member is members[0]
                 if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
                     raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
 
-            together = ensemble.train(entry, members, data, lines.on_batch, on_epoch, pool=pool)
-        result = ensemble.write(entry, name, recipe, data, together)
+            together = ensemble.train_ensemble(entry, members, data, lines.on_batch, on_epoch, pool=pool)
+        result = ensemble.write_results(entry, name, recipe, data, together)
         seconds = {**together.seconds, "total": time.perf_counter() - start}
         result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
         run_session.finish(entry, result, "out-of-fold", publish=False)
     return float(result["validation"][objective])
 
 
-def _summary(chosen: Space) -> dict[str, Any]:
-    found = studies.findings(chosen.name)
+def _summary(chosen: SearchSpace) -> dict[str, Any]:
+    found = studies.study_results(chosen.name)
     states = [trial["state"] for trial in found.trials]
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     best = found.ranked[0] if found.ranked else None
@@ -143,5 +151,7 @@ def _summary(chosen: Space) -> dict[str, Any]:
 
 
 def _words(params: dict[str, Any]) -> str:
-    short = {field: f"{value:.3g}" if isinstance(value, float) else plain(value) for field, value in params.items()}
+    short = {
+        field: f"{value:.3g}" if isinstance(value, float) else format_value(value) for field, value in params.items()
+    }
     return ", ".join(f"{field} {value}" for field, value in short.items())
