@@ -5,6 +5,7 @@
 Alternating, median (lowest to highest) of seven after one warm-up.
 """
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -29,7 +30,7 @@ def main() -> None:
                 f"digits {' '.join(words)}": lambda words=words: subprocess.run(
                     [*DIGITS, *words],
                     cwd=folder,
-                    env=OF_THIS_CODE,
+                    env=os.environ | OF_THIS_CODE,
                     capture_output=True,
                     check=words[0] != "submit",
                 )

@@ -1,4 +1,4 @@
-"""How fast each part is on this machine: reading, starting, distorting, training, predicting.
+"""How fast each part is on this machine: reading, starting, augmenting, training, predicting.
 
     python benchmarks/engine.py --data PATH
 
@@ -7,7 +7,6 @@ Writes its tables into docs/benchmarks.md. Training and predicting are timed on 
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,9 +28,11 @@ from digit_recognizer.data.augmentation import draw_coefficients  # noqa: E402
 from digit_recognizer.data.csv_reader import CsvFile, read_train  # noqa: E402
 from digit_recognizer.evaluation import prediction  # noqa: E402
 from digit_recognizer.models.registry import MODELS  # noqa: E402
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, network_recipes  # noqa: E402
+from digit_recognizer.recipes.catalog import RECIPES  # noqa: E402
+from digit_recognizer.recipes.recipe import Recipe, network_recipes  # noqa: E402
 from digit_recognizer.training import fit  # noqa: E402
 from digit_recognizer.training.augmented_model import AugmentedModel  # noqa: E402
+from digit_recognizer.training.state import FitHooks  # noqa: E402
 from digit_recognizer.utils import backend  # noqa: E402
 from figures import (  # noqa: E402
     DOCS,
@@ -82,20 +83,12 @@ def alone(job: Callable[..., str], *arguments: Any) -> str:
 
 
 def reading(file: Path) -> dict[str, list[float]]:
-    with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder) / "cache"
-
-        def cold() -> None:
-            shutil.rmtree(cache, ignore_errors=True)
-            read_train(CsvFile(file), cache)
-
-        return in_turn(
-            {
-                "`pandas.read_csv(dtype=uint8)` alone": lambda: pd.read_csv(file, dtype=np.uint8),
-                "`read_train`, cold: all checks, and the cache written": cold,
-                "`read_train`, cached": lambda: read_train(CsvFile(file), cache),
-            }
-        )
+    return in_turn(
+        {
+            "`pandas.read_csv(dtype=uint8)` alone": lambda: pd.read_csv(file, dtype=np.uint8),
+            "`read_train`, with all checks": lambda: read_train(CsvFile(file)),
+        }
+    )
 
 
 def starting() -> dict[str, list[float]]:
@@ -113,31 +106,31 @@ def training_row(name: str, recipe: Recipe, rate: int) -> str:
         replace(recipe, epochs=4, clean=0),
         images,
         RNG.integers(0, 10, N_TRAIN),
-        on_epoch=lambda epoch: ends.append(epoch.seconds),
+        hooks=FitHooks(on_epoch=lambda epoch: ends.append(epoch.seconds)),
     )
     seconds = min(np.diff(ends))
     work = gflops(model.multiply_adds, N_TRAIN / seconds)
-    share = distorting(recipe, images) / seconds
+    share = augmenting(recipe, images) / seconds
     print(name, round(N_TRAIN / seconds), flush=True)
     return f"| {name} | {N_TRAIN / seconds:,.0f} | {work:.0f} | {work / rate:.0%} | {share:.0%} |"
 
 
-def distorting(recipe: Recipe, images: np.ndarray) -> float:
-    """Seconds to draw and apply an epoch's distortions, the best of several."""
+def augmenting(recipe: Recipe, images: np.ndarray) -> float:
+    """Seconds to draw and apply an epoch's augmentation, the best of several."""
     import keras
 
     side = images.shape[1]
     nothing = keras.Sequential([keras.layers.Input((side, side, 1)), keras.layers.GlobalAveragePooling2D()])
-    shown = AugmentedModel(nothing, images)
+    augmented = AugmentedModel(nothing, images)
 
     def epoch() -> None:
         inputs = {
             "rows": np.arange(N_TRAIN, dtype=np.int32),
-            "distortions": draw_coefficients(recipe.distortion, N_TRAIN, recipe.seed, 1),
+            "coefficients": draw_coefficients(recipe.augmentation, N_TRAIN, recipe.seed, 1),
         }
-        shown.predict(inputs, batch_size=recipe.batch_size, verbose=0)
+        augmented.predict(inputs, batch_size=recipe.batch_size, verbose=0)
 
-    shown.compile(steps_per_execution=16)
+    augmented.compile(steps_per_execution=16)
     return min(timed(epoch))
 
 

@@ -48,12 +48,12 @@ def table(seconds: dict[str, list[float]], epochs: int) -> str:
         for way, took in seconds.items()
     ]
     n = len(next(iter(seconds.values())))
-    told = (
+    text = (
         f"Four LeNet-5 of {epochs} epochs on 42,000 rows, whole commands, n = {n} in turn: median (lowest to highest). "
         f"{machine()}; {today()}.\n"
     )
     columns = ["trained", "s", "times as fast as the first", "as the second, with the same bits"]
-    return "\n".join([told, head(columns), *rows])
+    return "\n".join([text, head(columns), *rows])
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from digit_recognizer.data import sources  # noqa: E402
 from digit_recognizer.errors import InputError  # noqa: E402
-from digit_recognizer.utils import environment as surroundings  # noqa: E402
+from digit_recognizer.utils import environment  # noqa: E402
 from digit_recognizer.utils.files import write_atomically  # noqa: E402
 
 DOCS = ROOT / "docs"
 DIGITS = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]  # the command, of this code
-OF_THIS_CODE = {"PYTHONPATH": str(ROOT / "src")}  # its environment
+OF_THIS_CODE = {"PYTHONPATH": str(ROOT / "src"), "DIGITS_WORKSPACE": "."}  # its environment: it works where it runs
 
 
 def matrix_rate() -> int:
@@ -53,9 +53,8 @@ def seconds_of(job: Callable[[], object]) -> float:
 
 def digits(folder: Path | str, *words: str) -> str:
     """What a command prints to stdout, in that folder. Raises CalledProcessError when it fails."""
-    environment = os.environ | OF_THIS_CODE
-    command = [*DIGITS, *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    command, own = [*DIGITS, *words], os.environ | OF_THIS_CODE
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=True).stdout
 
 
 def spread(seconds: list[float]) -> str:
@@ -77,8 +76,8 @@ def installed(package: str) -> str | None:
 
 def machine() -> str:
     """What the seconds depend on."""
-    backend = surroundings.backend()
-    words = [f"{surroundings.threads()} CPU cores ({surroundings.cpu()})", f"Python {platform.python_version()}"]
+    backend = environment.backend()
+    words = [f"{environment.threads()} CPU cores ({environment.cpu()})", f"Python {platform.python_version()}"]
     words.append(f"keras {installed('keras')} on {backend} {installed(backend)}")
     words += [f"{name} {found}" for name in ("torch", "numpy") if name != backend and (found := installed(name))]
     return ", ".join(words)
@@ -105,7 +104,7 @@ def write_between(file: Path, name: str, text: str) -> None:
 def unpacked(data: Path, folder: Path) -> Path:
     """The folder with the CSVs: `data` itself, or where its zip was unpacked. Ends the program where there are none."""
     try:
-        sources.find(data)
+        sources.find(data, folder)
     except InputError as error:
         raise SystemExit(f"Error: {error}") from None
     if data.is_dir():

@@ -36,7 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder or zip with the real CSVs")
     try:
-        table = read_train(sources.find(parser.parse_args().data).train)
+        place = parser.parse_args().data
+        table = read_train(sources.find(place, place).train)
     except InputError as error:
         parser.error(str(error))
     train, test = train_test_split(
@@ -52,8 +53,8 @@ def main() -> None:
             environment |= OF_THIS_CODE | {"COLUMNS": "110"}
 
             def outputs(block: re.Match[str]) -> str:
-                told = [run(line, folder, environment) for line in block["commands"].splitlines()]
-                return f"```sh\n{block['commands']}```\n\n```text\n{''.join(told)}```"
+                printed = [run(line, folder, environment) for line in block["commands"].splitlines()]
+                return f"```sh\n{block['commands']}```\n\n```text\n{''.join(printed)}```"
 
             text = SESSION.sub(outputs, DOC.read_text(encoding="utf-8"))
     DOC.write_text(text, encoding="utf-8")

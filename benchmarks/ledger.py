@@ -1,4 +1,4 @@
-"""How fast a large ledger is looked at: 200 runs with 2,000 networks, at Kaggle's size, with made-up probabilities.
+"""How fast a large ledger is looked at: 200 runs with 2,000 networks, at Kaggle's size, with made-up predictions.
 
     python benchmarks/ledger.py PATH
 
@@ -19,12 +19,15 @@ from figures import ROOT, digits, in_turn, spread
 sys.path.append(str(ROOT / "tests"))
 
 from digit_recognizer.data import sources
+from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.errors import InputError
-from digit_recognizer.tracking import run_dir, run_session
-from finished_runs import finish_run, said
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.run_dir import Predictions
+from digit_recognizer.tracking.workspace import Workspace
+from finished_runs import made_up_log_p, make_finished_run
 
 N_RUNS, N_FOLDS = 200, 10
-MEMBER = {"model": "lenet5", "weights": 61_706, "train_n": 37_800, "train_accuracy": 0.999, "train_loss": 0.01}
+NETWORK = {"model": "lenet5", "weights": 61_706, "train_n": 37_800, "train_accuracy": 0.999, "train_loss": 0.01}
 COMMANDS = (["leaderboard"], ["show", "last"], ["compare", "run199", "run198"], ["report"])
 
 
@@ -32,47 +35,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, metavar="PATH", help="folder or zip with the real CSVs")
     try:
-        source = sources.find(parser.parse_args().data.resolve())
+        place = parser.parse_args().data.resolve()
+        sources.find(place, place)
     except InputError as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        Path("data").mkdir()
-        (Path("data") / source.place.name).symlink_to(source.place)
-        build(source)
-        looks = {f"`digits {' '.join(words)}`": lambda words=words: digits(folder, *words) for words in COMMANDS}
-        for name, seconds in in_turn(looks, n=5).items():
+        workspace = Workspace(Path(folder))
+        if place.is_dir():
+            workspace.data.symlink_to(place)
+        else:
+            workspace.data.mkdir()
+            (workspace.data / sources.ZIP).symlink_to(place)
+        build(workspace)
+        commands = {f"`digits {' '.join(words)}`": lambda words=words: digits(folder, *words) for words in COMMANDS}
+        for name, seconds in in_turn(commands, n=5).items():
             print(f"| {name} | {spread(seconds)} |")
 
 
-def build(source: sources.Source) -> None:
-    """One run with its networks is made up, the others are copies of it under their own rows."""
-    train_table, test_table = sources.read(source)
+def build(workspace: Workspace) -> None:
+    """Make up one run with its networks; the others are copies of it under their own rows."""
+    data = read_dataset(sources.find(None, workspace.data))
     rng = np.random.default_rng(0)
-    answers = rng.integers(0, 10, len(test_table.pixels))
-    first = run_dir.SUBMISSIONS / finish_run("first", answers, 6)
-    folds = np.array_split(np.arange(len(train_table.labels)), N_FOLDS)
+    answers = rng.integers(0, 10, len(data.test.pixels))
+    first = workspace.submissions / make_finished_run(workspace, "first", answers, 6)
+    folds = np.array_split(np.arange(len(data.train.labels)), N_FOLDS)
     for fold, rows in enumerate(folds, start=1):
-        member = first / "members" / f"lenet5-seed0-fold{fold}"
-        labels = train_table.labels[rows]
-        run_dir.write_probabilities(member, rows, said(labels, 6, rng), said(answers, 6, rng))
-    with run_session.ledger() as book:
-        like = {key: value for key, value in book.run("first").items() if key in STORED}
+        labels = data.train.labels[rows]
+        predictions = Predictions(rows, made_up_log_p(labels, 6, rng), made_up_log_p(answers, 6, rng))
+        run_dir.write_predictions(first / "members" / f"lenet5-seed0-fold{fold}", predictions)
+    with workspace.existing_ledger() as ledger:
+        original = ledger.run("first")
+        columns = {name: getattr(original, name) for name in COPIED}
+        columns |= {"recipe": dict(original.recipe_fields), "versions": dict(original.versions)}
         for number in range(N_RUNS):
-            run_id = book.start_run(name=f"run{number:03}", **like)
+            run_id = ledger.start_run(name=f"run{number:03}", **columns)
             correct = 41_500 + number
-            book.finish_run(
+            ledger.finish_run(
                 run_id, "done", n=42_000, correct=correct, loss=0.1, estimate="out-of-fold", weights=617_060
             )
-            shutil.copytree(first, run_dir.SUBMISSIONS / f"run{number:03}", copy_function=os.link)
+            shutil.copytree(first, workspace.submissions / f"run{number:03}", copy_function=os.link)
             for fold in range(N_FOLDS):
                 name = f"lenet5-seed0-fold{fold + 1}"
-                book.add_member(
-                    run_id, name=name, seed=0, fold=fold + 1, accuracy=0.99, loss=0.1, seconds=9.0, **MEMBER
+                ledger.add_network(
+                    run_id, name=name, seed=0, fold=fold + 1, accuracy=0.99, loss=0.1, seconds=9.0, **NETWORK
                 )
 
 
-STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
+COPIED = ("kind", "recipe_name", "data", "source", "train_hash", "test_hash", "cpu", "threads")
 
 if __name__ == "__main__":
     main()

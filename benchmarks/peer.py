@@ -2,8 +2,8 @@
 
     python benchmarks/peer.py NAME --data PATH [--seed 0]
 
-Reads by pandas, trains by Keras's or PyTorch's plain loop on the rows that a recipe with this seed trains on, judges
-after each epoch, writes submission.csv into the folder it is called in, and prints one line of JSON.
+Reads by pandas, trains by Keras's or PyTorch's plain loop on the rows that a recipe with this seed trains on,
+validates after each epoch, writes submission.csv into the folder it is called in, and prints one line of JSON.
 """
 
 import argparse
@@ -21,11 +21,12 @@ from sklearn.model_selection import train_test_split
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from digit_recognizer.evaluation.prediction import average_log_p, evaluate, log_probabilities  # noqa: E402
+from digit_recognizer.evaluation.metrics import evaluate  # noqa: E402
+from digit_recognizer.evaluation.prediction import average_log_p, log_probabilities  # noqa: E402
 from digit_recognizer.models.summary import layer_table  # noqa: E402
 from public import PEERS, Images, Peer  # noqa: E402
 
-Said = Callable[[Images], np.ndarray]  # log-probabilities of images
+Predictor = Callable[[Images], np.ndarray]  # images to log-probabilities
 
 
 def main() -> None:
@@ -51,14 +52,14 @@ def main() -> None:
         nonlocal begun
         begun = time.perf_counter()
 
-    def judge(said: Said) -> None:  # after each epoch
-        fit = evaluate(said(images[held_out]), labels[held_out])
+    def validate(predict: Predictor) -> None:  # after each epoch
+        metrics = evaluate(predict(images[held_out]), labels[held_out])
         seconds = round(time.perf_counter() - begun, 3)
-        epochs.append({"seconds": seconds, "accuracy": round(fit.accuracy, 5), "loss": round(fit.loss, 5)})
+        epochs.append({"seconds": seconds, "accuracy": round(metrics.accuracy, 5), "loss": round(metrics.log_loss, 5)})
 
     run = by_keras if peer.build else by_pytorch
-    said, weights, multiply_adds = run(peer, options.seed, images[fitted], labels[fitted], begin, judge)
-    test_labels = said(test_images).argmax(axis=1)
+    predict, weights, multiply_adds = run(peer, options.seed, images[fitted], labels[fitted], begin, validate)
+    test_labels = predict(test_images).argmax(axis=1)
     table = pd.DataFrame({"ImageId": np.arange(1, len(test_images) + 1), "Label": test_labels})
     table.to_csv("submission.csv", index=False)
     last = epochs[-1]
@@ -71,9 +72,9 @@ def main() -> None:
 
 
 def by_keras(
-    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], judge: Callable[[Said], None]
-) -> tuple[Said, int, int]:
-    """What the trained network says, its weights and its multiplications and additions."""
+    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], validate: Callable[[Predictor], None]
+) -> tuple[Predictor, int, int]:
+    """The predictor of the trained network, its weights and its multiplications and additions."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -81,7 +82,7 @@ def by_keras(
     begin()
     model = peer.build()
 
-    def said(images: Images) -> Images:
+    def predict(images: Images) -> Images:
         return log_probabilities(model, images)
 
     n_steps = peer.epochs * -(-len(x) // peer.batch_size)
@@ -90,7 +91,7 @@ def by_keras(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: judge(said))]
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: validate(predict))]
     callbacks += [keras.callbacks.LearningRateScheduler(peer.rate)] if peer.rate else []
     rounds = [(epoch, epoch + 1) for epoch in range(peer.epochs)] if peer.shown else [(0, peer.epochs)]
     for first, last in rounds:
@@ -103,12 +104,12 @@ def by_keras(
             callbacks=callbacks,
             verbose=0,
         )
-    return said, model.count_params(), sum(layer.multiply_adds for layer in layer_table(model))
+    return predict, model.count_params(), sum(layer.multiply_adds for layer in layer_table(model))
 
 
 def by_pytorch(
-    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], judge: Callable[[Said], None]
-) -> tuple[Said, int, int]:
+    peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], validate: Callable[[Predictor], None]
+) -> tuple[Predictor, int, int]:
     """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Returns likewise."""
     import torch
     from torch import nn
@@ -128,7 +129,7 @@ def by_pytorch(
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.7)
 
-    def said(images: Images) -> Images:
+    def predict(images: Images) -> Images:
         model.eval()
         with torch.no_grad():
             return average_log_p([np.concatenate([model(part).numpy() for part in normalised(images).split(1000)])])
@@ -140,9 +141,9 @@ def by_pytorch(
             nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
             optimizer.step()
         schedule.step()
-        judge(said)
+        validate(predict)
     weights = sum(weight.numel() for weight in model.parameters())
-    return said, weights, 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280
+    return predict, weights, 26**2 * 288 + 24**2 * 18432 + 9216 * 128 + 1280
 
 
 if __name__ == "__main__":

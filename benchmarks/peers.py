@@ -20,10 +20,21 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parent)]
 
 from digit_recognizer.models.registry import MODELS  # noqa: E402
-from digit_recognizer.recipes.recipe import RECIPES, network_recipes  # noqa: E402
+from digit_recognizer.recipes.catalog import RECIPES  # noqa: E402
+from digit_recognizer.recipes.recipe import network_recipes  # noqa: E402
 from digit_recognizer.utils.environment import code  # noqa: E402
 from digit_recognizer.utils.files import write_atomically  # noqa: E402
-from figures import DOCS, ROOT, installed, machine, matrix_rate, today, unpacked, write_between  # noqa: E402
+from figures import (  # noqa: E402
+    DOCS,
+    OF_THIS_CODE,
+    ROOT,
+    installed,
+    machine,
+    matrix_rate,
+    today,
+    unpacked,
+    write_between,
+)
 from public import PEERS  # noqa: E402
 from standings import Run, by_machine, full_tables, picture, short_table  # noqa: E402
 
@@ -91,15 +102,16 @@ def measure(name: str, seed: int, data: Path) -> Run:
         command += ["--set", "validation=0.1", "--json"]
     with tempfile.TemporaryDirectory() as folder:
         start = time.time()
-        with open(Path(folder, "told"), "w") as told, open(Path(folder, "errors"), "w") as errors:
-            process = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=told, stderr=errors)
+        command, environment = [sys.executable, *command], os.environ | OF_THIS_CODE
+        with open(Path(folder, "printed"), "w") as printed, open(Path(folder, "errors"), "w") as errors:
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=errors)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)  # for Popen, which did not wait itself
         if status:
             raise SystemExit(f"{' '.join(command)} failed:\n{Path(folder, 'errors').read_text()}")
         submission = Path(folder, "submissions" if name in RECIPES else "", "submission.csv")
         done = submission.stat().st_mtime - start
-        result = json.loads(Path(folder, "told").read_text().splitlines()[-1])
+        result = json.loads(Path(folder, "printed").read_text().splitlines()[-1])
         if name in RECIPES:
             result |= {part: round(result["validation"][part], 5) for part in ("accuracy", "loss")}
             result |= {

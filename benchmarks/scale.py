@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [--most 1000000] [--folder PLACE]
 
-The images are the built-in sample's, distorted anew until there are 20,000, and then over again. Parsing alone and
+The images are the built-in sample's, augmented anew until there are 20,000, and then repeated. Parsing alone and
 inference alone are timed in this process. Writes its table into docs/benchmarks.md, and the plot docs/scale.png.
 """
 
@@ -18,18 +18,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from figures import DIGITS, DOCS, OF_THIS_CODE, head, machine, seconds_of, today, write_between  # isort: skip
 from digit_recognizer.data import sources, stream
-from figures import DIGITS, DOCS, OF_THIS_CODE, head, machine, seconds_of, today, write_between
-
-from digit_recognizer.inference import engines  # isort: skip
-from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients  # isort: skip
-from digit_recognizer.data.csv_format import TEST_COLUMNS  # isort: skip
-from digit_recognizer.data.images import to_images  # isort: skip
-from digit_recognizer.tracking.ledger import open_ledger  # isort: skip
-from digit_recognizer.inference.load import load_networks  # isort: skip
+from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
+from digit_recognizer.data.csv_format import TEST_COLUMNS
+from digit_recognizer.data.csv_reader import read_train
+from digit_recognizer.data.images import to_images
+from digit_recognizer.inference import engines
+from digit_recognizer.inference.load import load_networks
+from digit_recognizer.tracking.workspace import Workspace
 
 N_DISTINCT = 20_000
-ENGINES = ("keras", "onnxruntime")
+RUNTIMES = engines.RUNTIMES
 N = 3
 LIMITS = Augmentation(rotate=12, zoom=0.12, shear=0.12, shift=2)
 MB = 1e6
@@ -39,7 +39,7 @@ MB = 1e6
 class Row:
     """A command that labelled a file, and how fast its parts are alone."""
 
-    engine: str
+    runtime: str
     n: int
     seconds: float
     peak: int  # bytes
@@ -59,21 +59,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder = Path(place)
         digits(folder, "run", "--data", "sample", "--recipe", "quick")
-        pixels = made_up(sources.read(sources.sample_source(folder))[0].pixels)
+        pixels = made_up(read_train(sources.sample_source(folder).train).pixels)
         text = lines(pixels)
         for size in sizes:
             file = folder / "images.csv"
             write(file, text, size)
             parsing = size / min(seconds_of(lambda file=file: parse(file)) for _ in range(N))
             by_pandas = size / min(seconds_of(lambda file=file: parse_by_pandas(file)) for _ in range(N))
-            for engine in ENGINES:
-                words = "predict", str(file), "--run", "last", "-o", "labels.csv", "--engine", engine, "--json"
+            for runtime in RUNTIMES:
+                words = "predict", str(file), "--run", "last", "-o", "labels.csv", "--runtime", runtime, "--json"
                 seconds, peak = digits(folder, *words)
                 result = json.loads((folder / "printed").read_text())
-                assert result["engine"] == engine
+                assert result["engine"] == runtime
                 assert result["rows"] == size
                 rows.append(
-                    Row(engine, size, seconds, peak, result["rows_per_second"], result["limit"], parsing, by_pandas)
+                    Row(runtime, size, seconds, peak, result["rows_per_second"], result["limit"], parsing, by_pandas)
                 )
                 print(rows[-1], flush=True)
         inference = inference_alone(folder, pixels)
@@ -83,33 +83,33 @@ def main() -> None:
 
 def table(rows: list[Row], inference: dict[str, float]) -> str:
     lines = [
-        f"| {row.n:,} | {row.engine} | {row.seconds:.1f} | {row.rate:,.0f} | {row.limit} | {row.parsing:,.0f} "
-        f"| {row.by_pandas:,.0f} | {row.rate / min(row.parsing, inference[row.engine]):.0%} | {row.peak / MB:,.0f} |"
+        f"| {row.n:,} | {row.runtime} | {row.seconds:.1f} | {row.rate:,.0f} | {row.limit} | {row.parsing:,.0f} "
+        f"| {row.by_pandas:,.0f} | {row.rate / min(row.parsing, inference[row.runtime]):.0%} | {row.peak / MB:,.0f} |"
         for row in rows
     ]
-    columns = ["rows", "engine", "s, whole command", "rows/s", "limit", "parsing alone", "by pandas alone"]
+    columns = ["rows", "runtime", "s, whole command", "rows/s", "limit", "parsing alone", "by pandas alone"]
     columns += ["rate of the slower alone", "peak, MB"]
-    alone = ", ".join(f"{rate:,.0f} by {engine}" for engine, rate in inference.items())
-    told = (
+    alone = ", ".join(f"{rate:,.0f} by {runtime}" for runtime, rate in inference.items())
+    text = (
         f"LeNet-5, CSVs of {N_DISTINCT:,} distinct images, n = 1 command each. Alone, the best of {N}: inference from "
         f"memory, images/s, {alone}; parsing; pandas' `read_csv(dtype=uint8, chunksize={stream.ROWS})`. {machine()}; "
         f"{today()}.\n"
     )
-    found = " ".join(costs(engine, [row for row in rows if row.engine == engine]) for engine in ENGINES)
-    return "\n".join([told, head(columns), *lines, f"\nSeconds grow linearly: {found}"])
+    found = " ".join(costs(runtime, [row for row in rows if row.runtime == runtime]) for runtime in RUNTIMES)
+    return "\n".join([text, head(columns), *lines, f"\nSeconds grow linearly: {found}"])
 
 
-def costs(engine: str, rows: list[Row]) -> str:
+def costs(runtime: str, rows: list[Row]) -> str:
     """What a row more costs between two sizes."""
     steps = [
         f"{(after.seconds - before.seconds) / (after.n - before.n) * MB:.1f} µs from {before.n:,} to {after.n:,}"
         for before, after in pairwise(rows)
     ]
-    return f"by {engine} a row costs {', '.join(steps)}."
+    return f"by {runtime} a row costs {', '.join(steps)}."
 
 
 def made_up(pixels: np.ndarray) -> np.ndarray:
-    """(N_DISTINCT, 784) uint8: the images over and over, each time distorted in another way."""
+    """(N_DISTINCT, 784) uint8: the images over and over, each time augmented in another way."""
     images = to_images(np.resize(pixels, (N_DISTINCT, pixels.shape[1])), side=28)
     return (
         np.rint(apply_augmentation(images, draw_coefficients(LIMITS, N_DISTINCT, 0, 1)) * 255)
@@ -139,16 +139,15 @@ def parse_by_pandas(file: Path) -> int:
 
 
 def inference_alone(folder: Path, pixels: np.ndarray) -> dict[str, float]:
-    os.chdir(folder)
-    with open_ledger(folder / "submissions/ledger.sqlite") as book:
-        heard = load_networks(book, book.run("last"))
+    with Workspace(folder).existing_ledger() as ledger:
+        networks = load_networks(ledger, ledger.run("last"))
     parts = [pixels[start : start + stream.ROWS] for start in range(0, len(pixels), stream.ROWS)]
     rates = {}
-    for engine in ENGINES:
-        label = engines.predictor_of_networks(heard, engine)
-        label(parts[0])
-        rates[engine] = len(pixels) / min(
-            seconds_of(lambda label=label: [label(part) for part in parts]) for _ in range(N)
+    for runtime in RUNTIMES:
+        predict = engines.predictor_of_networks(networks, runtime)
+        predict(parts[0])
+        rates[runtime] = len(pixels) / min(
+            seconds_of(lambda predict=predict: [predict(part) for part in parts]) for _ in range(N)
         )
     return rates
 
@@ -177,10 +176,10 @@ def plot(rows: list[Row]) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    for engine in ENGINES:
-        own = [row for row in rows if row.engine == engine]
-        left.plot([row.n for row in own], [row.seconds for row in own], "o-", label=engine)
-        right.plot([row.n for row in own], [row.peak / MB for row in own], "o-", label=engine)
+    for runtime in RUNTIMES:
+        own = [row for row in rows if row.runtime == runtime]
+        left.plot([row.n for row in own], [row.seconds for row in own], "o-", label=runtime)
+        right.plot([row.n for row in own], [row.peak / MB for row in own], "o-", label=runtime)
     left.legend()
     left.set(xlabel="rows", ylabel="seconds, whole command", ylim=(0, None))
     right.set(xlabel="rows", ylabel="peak memory, MB", ylim=(0, 1500))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.recipes.toml import describe_models
 from figures import gflops, head
 from public import PEERS

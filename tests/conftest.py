@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from digit_recognizer.models.registry import MODELS
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils.console import console
 from promises.warm_client import warm
 from tiny import tiny
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def news_on_stdout(monkeypatch):
+def messages_on_stdout(monkeypatch):
     """Also after a command with --json, for which they go to stderr."""
     monkeypatch.setattr(console, "stderr", False)
 
@@ -35,8 +36,8 @@ def tiny_lenet5(monkeypatch):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    """An empty current directory, and a home without Kaggle credentials."""
+def workspace(tmp_path, monkeypatch):
+    """An empty workspace, which commands use too, and a home without Kaggle credentials."""
     for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
@@ -46,8 +47,8 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     folder = tmp_path / "work"
     folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+    monkeypatch.setenv("DIGITS_WORKSPACE", str(folder))
+    return Workspace(folder)
 
 
 @pytest.fixture(scope="session")

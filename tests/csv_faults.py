@@ -54,7 +54,7 @@ HARMFUL = {
     "empty": (lambda data: b"", "received an empty file"),
     "nothing but empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
     "a byte-order mark alone": (lambda data: b"\xef\xbb\xbf", "received an empty"),
-    "header alone": (lambda data: data.split(b"\n")[0] + b"\n", "received the header alone"),
+    "header alone": (lambda data: data.split(b"\n")[0] + b"\n", "received only the header"),
     "no header": (lambda data: data.split(b"\n", 1)[1], "line 1: expected the header, received numbers"),
     "an empty line before the header": (lambda data: b"\n" + data, "line 1: expected the header"),
     "header twice": (lambda data: data.split(b"\n")[0] + b"\n" + data, "received 'pixel0'"),
@@ -113,7 +113,7 @@ HARMFUL = {
     "two files one after the other": (lambda data: data + data, "line 22, column"),
 }  # fmt: skip
 HARMFUL_TO_TRAIN = {
-    "test in its place": (lambda data: TEST, "this is test.csv in the place of train.csv"),
+    "test in its place": (lambda data: TEST, "this is test.csv in place of train.csv"),
     "the labels missing in the rows": (lambda data: each_row(data, lambda row: row[2:]), "received 784"),
     "a label column named otherwise": (lambda data: with_cell(data, 1, 0, "Label"), "missing: 'label'"),
     "label 10": (lambda data: with_cell(data, 4, 0, "10"), "line 4, column label: expected a whole number"),
@@ -136,7 +136,7 @@ HARMFUL_PACKED = {
     "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {
-    "train in its place": (lambda data: TRAIN, "this is train.csv in the place of test.csv"),
+    "train in its place": (lambda data: TRAIN, "this is train.csv in place of test.csv"),
     "labels in the rows": (lambda data: each_row(data, lambda row: b"3," + row), "received 785"),
 }
 HARMLESS = {

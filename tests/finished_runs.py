@@ -1,59 +1,56 @@
-"""Finished runs on the sample, entered as a run enters itself, but with made-up probabilities instead of training."""
+"""Finished runs on the sample, with made-up predictions in place of a training."""
 
 from dataclasses import asdict
-from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
 from digit_recognizer.data import sources, submission
+from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.data.sample import write_sample
+from digit_recognizer.evaluation.metrics import validate
 from digit_recognizer.evaluation.prediction import average_log_p
-from digit_recognizer.recipes.recipe import RECIPES
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.run_dir import Predictions
+from digit_recognizer.tracking.run_record import RunHeader, RunResult
+from digit_recognizer.tracking.run_session import finish_run, open_run
 
 
-def write_data(folder="data"):
+def write_data(workspace, folder=None):
     """The sample's files under Kaggle's names, so that they do not count as the sample; its test answers."""
-    write_sample(Path("elsewhere"))
-    Path(folder).mkdir(exist_ok=True)
+    sample, folder = workspace.folder / "elsewhere", folder or workspace.data
+    write_sample(sample)
+    folder.mkdir(exist_ok=True)
     for name in ("train.csv", "test.csv"):
-        Path(folder, name).write_bytes(Path("elsewhere", name).read_bytes())
-    answers = Path("elsewhere/answers.csv")
+        (folder / name).write_bytes((sample / name).read_bytes())
+    answers = sample / "answers.csv"
     return submission.parse(answers.read_bytes(), str(answers))
 
 
-def said(labels, strength, rng):
-    """Log-probabilities that see the truth as strongly as `strength` through noise."""
+def made_up_log_p(labels, strength, rng):
+    """Log-probabilities that are right the more often the larger `strength`."""
     logits = rng.normal(size=(len(labels), 10))
     logits[np.arange(len(labels)), labels] += strength
     return average_log_p([logits])
 
 
-def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["lenet5"], recipe_name="lenet5"):
-    """Enter a finished run that is right the more often the larger `strength`; its name. Data lies in data/."""
+def make_finished_run(
+    workspace, name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["lenet5"], recipe_name="lenet5"
+):
+    """Insert a finished run of one network on the data of the workspace; its name."""
     rng = np.random.default_rng(seed)
-    source = sources.find(None)
-    train_table, test_table = sources.read(source)
-    rows = np.arange(len(train_table.labels)) if rows is None else rows
-    log_p = said(train_table.labels[rows], strength, rng)
-    test_log_p = said(answers, strength, rng)
-    facts = {
-        "kind": "run",
-        "recipe_name": recipe_name,
-        "recipe": asdict(recipe),
-        "seed": seed,
-        "data": str(source.place),
-        "source": source.kind,
-        "train_hash": train_table.fingerprint,
-        "test_hash": test_table.fingerprint,
-    }
-    with run_session.ledger() as book, run_session.open_run(book, name, **facts) as entry:
-        content = submission.render(test_log_p.argmax(axis=1))
-        file = run_dir.write_submission(entry.folder, content)
-        run_dir.write_probabilities(entry.folder, rows, log_p, test_log_p)
-        book.add_member(
-            entry.number,
+    source = sources.find(None, workspace.data)
+    data = read_dataset(source)
+    rows = np.arange(len(data.train.labels)) if rows is None else rows
+    log_p = made_up_log_p(data.train.labels[rows], strength, rng)
+    test_log_p = made_up_log_p(answers, strength, rng)
+    place, hashes = workspace.relative(source.place), (data.train.fingerprint, data.test.fingerprint)
+    header = RunHeader("run", recipe_name, asdict(recipe), place, source.kind, *hashes, seed=seed)
+    with workspace.open_ledger() as ledger, open_run(ledger, name, header) as run:
+        file, sha256 = run_dir.write_submission(run.folder, test_log_p.argmax(axis=1))
+        run_dir.write_predictions(run.folder, Predictions(rows, log_p, test_log_p))
+        ledger.add_network(
+            run.id,
             name=f"lenet5-seed{seed}",
             model="lenet5",
             seed=seed,
@@ -63,12 +60,14 @@ def finish_run(name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["l
             train_loss=0.01,
             seconds=2.0,
         )
-        result = {
-            "weights": 61_706,
-            **run_session.validation_record(log_p, train_table.labels[rows]),
-            "submission": str(file),
-            "submission_sha256": sha256(content).hexdigest(),
-            "seconds": {"train": 2.0, "total": 3.0},
-        }
-        run_session.finish(entry, result, "out-of-fold" if len(rows) == len(train_table.labels) else "holdout")
-    return entry.name
+        result = RunResult(
+            run=run.name,
+            recipe=recipe_name,
+            weights=61_706,
+            submission=file,
+            submission_sha256=sha256,
+            validation=validate(log_p, data.train.labels[rows]),
+            seconds={"train": 2.0, "total": 3.0},
+        )
+        finish_run(run, result, is_out_of_fold=len(rows) == len(data.train.labels))
+    return run.name

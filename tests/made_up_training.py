@@ -11,21 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from digit_recognizer.errors import DivergedError
-from digit_recognizer.evaluation.prediction import average_log_p, evaluate
+from digit_recognizer.evaluation.metrics import evaluate
+from digit_recognizer.evaluation.prediction import average_log_p
 
 DIVERGES = 1.0  # the learning rate from which on
 
 
-def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(), begun=None, keep=None):
-    """Stands in for trainee.train_member."""
+def train_network(network, train, test, teachers=(), checkpoint=None, hooks=None):
+    """Stands in for training.network.train_network."""
+    from digit_recognizer.tracking.history import Epoch
     from digit_recognizer.training.cross_validation import NetworkResult
-    from digit_recognizer.training.state import Epoch
 
-    recipe = member.recipe
+    recipe = network.recipe
     if recipe.learning_rate >= DIVERGES:
         raise DivergedError("Training diverged in epoch 1.")
     rng = np.random.default_rng(0)
-    labels = train_table.labels[member.held_out]
+    labels = train.labels[network.held_out]
     history, log_p = [], None
     for epoch in range(1, recipe.epochs + 1):
         logits = rng.normal(size=(len(labels), 10))
@@ -33,12 +34,12 @@ def train_member(member, train_table, test_table, on_batch, on_epoch, teachers=(
         logits[np.arange(len(labels)), labels] += near * epoch / recipe.epochs
         log_p = average_log_p([logits])
         fit = evaluate(log_p, labels)
-        history.append(Epoch(epoch, fit.loss, fit.accuracy, fit.loss, fit.accuracy, float(epoch)))
-        on_epoch(history[-1])
-    test_log_p = average_log_p([rng.normal(size=(len(test_table.pixels), 10))])
-    fits = {"train": fit, "validation": fit}
+        history.append(Epoch(epoch, fit.log_loss, fit.accuracy, fit.log_loss, fit.accuracy, float(epoch)))
+        if hooks:
+            hooks.on_epoch(history[-1])
+    test_log_p = average_log_p([rng.normal(size=(len(test.pixels), 10))])
     seconds = {"train": 1.0, "predict": 0.1}
-    return NetworkResult({"layer/weight": np.zeros(3)}, tuple(history), log_p, test_log_p, fits, seconds)
+    return NetworkResult({"layer/weight": np.zeros(3)}, tuple(history), log_p, test_log_p, fit, fit, seconds)
 
 
 def together(n_processes):
@@ -48,7 +49,7 @@ def together(n_processes):
         Path(f"{os.getpid()}.training").touch()
         while len(list(Path().glob("*.training"))) < n_processes:
             time.sleep(0.01)
-        return train_member(*arguments)
+        return train_network(*arguments)
 
     return waiting
 

@@ -1,4 +1,4 @@
-"""`digits` run as a process of its own, and what it leaves: for tests that stop processes."""
+"""`digits` as a process of its own, and the files it leaves: for tests that stop processes."""
 
 import os
 import subprocess
@@ -9,19 +9,20 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "DIGITS_WORKSPACE"}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT / "src")
 COMMAND = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]
 PATIENCE = 120  # seconds
 
 
 def digits(folder, *words):
-    """Run a command in a folder; its exit code. What it prints is lost."""
+    """Run a command in a folder, which is its workspace; returns its exit code. Its output is discarded."""
     return subprocess.run([*COMMAND, *words], cwd=folder, env=ENVIRONMENT, capture_output=True).returncode
 
 
 @contextmanager
 def started(folder, *words, **variables):
-    """A command that runs in a folder, with more variables in its environment, and is waited for in the end."""
+    """A command that runs in a folder, its workspace, with more environment variables; waited for at the end."""
     environment = ENVIRONMENT | variables
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen([*COMMAND, *words], cwd=folder, env=environment, stdout=printed, stderr=printed)

@@ -19,6 +19,7 @@ CALLS = {
     *("to_csv", "to_pickle", "save_weights", "dump", "copyfile", "copy2", "copytree", "move"),
 }
 ALLOWED = {
+    ("__init__.py", "import_module"),  # of modules of this package, by a table of names
     ("competition/api.py", "copy.write_bytes"),  # of a submission, for the client to read, in a folder that is removed
     ("inference/engines.py", "keras.saving.load_model"),  # of what was made a moment before, to check it
     ("inference/engines.py", "path.write_bytes"),  # for that, in a folder that is removed
@@ -31,13 +32,12 @@ ALLOWED = {
     ("competition/client_process.py", "os.fdopen"),  # stdout
     ("competition/client_process.py", "os.open"),  # of os.devnull
     ("utils/partial_files.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
-    ("utils/locks.py", "path.open"),  # of a lock, which stays empty
     ("cli/recipe_options.py", "load"),  # ours, of TOML
     ("utils/environment.py", "joblib"),  # for the number of cores
     ("training/tuning/sweep.py", "search_space.load"),  # ours, of TOML
     ("cli/runs.py", "board.to_csv"),  # our own, which makes text
     ("report/plots.py", "figure.savefig"),  # into memory
-    ("tracking/run_dir.py", "np.savez_compressed"),  # into memory
+    ("utils/arrays.py", "np.savez_compressed"),  # into memory
 }
 
 

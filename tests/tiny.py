@@ -10,7 +10,10 @@ import pytest
 
 from digit_recognizer import pipeline
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import RECIPES, change
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import change
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.training.run_plan import NewRun
 
 
 def tiny(model):
@@ -19,15 +22,16 @@ def tiny(model):
 
 
 @contextmanager
-def finished(folder: Path, settings: dict[str, dict]) -> Iterator[None]:
-    """In a folder, with the tiny network in LeNet-5's place, runs of one epoch on the sample, by name."""
+def finished(folder: Path, settings: dict[str, dict]) -> Iterator[Workspace]:
+    """A workspace, with the tiny network in LeNet-5's place, with runs of one epoch on the sample, by name."""
+    workspace = Workspace(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "lenet5", tiny("lenet5"))
-        patch.chdir(folder)
+        patch.setenv("DIGITS_WORKSPACE", str(folder))
         for name, own in settings.items():
             recipe = change(RECIPES["quick"], {"epochs": 1, **own})
-            pipeline.run(pipeline.RunConfig("mine", recipe, Path("sample"), run_name=name))
-        yield
+            pipeline.run(pipeline.RunConfig(NewRun("mine", recipe, name), Path("sample")), workspace)
+        yield workspace
 
 
 def _network(side, dropout=0.0):

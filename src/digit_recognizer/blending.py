@@ -1,108 +1,114 @@
-"""`digits blend RUN...`: a committee of finished runs, from their stored probabilities, without training."""
+"""A blend: finished runs averaged into a run of its own from their stored predictions, without training."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from digit_recognizer.cli.render import show_result
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation import blend_weights
+from digit_recognizer.evaluation.metrics import validate
 from digit_recognizer.evaluation.prediction import average_log_p
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.compare import check_finished, common_held_out_rows, train_table_of
-from digit_recognizer.tracking.ledger import Ledger, Row
-from digit_recognizer.utils.console import say, show_table
+from digit_recognizer.tracking.ledger import Ledger
+from digit_recognizer.tracking.run_dir import Predictions
+from digit_recognizer.tracking.run_record import RunHeader, RunRecord, RunResult
+from digit_recognizer.tracking.run_session import finish_run, open_run
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.utils.reporter import SILENT, Reporter
 
-_ALONE = 0.999  # of the weight
-WEIGH = {"greedy": blend_weights.greedy, "equal": blend_weights.equal}
+METHODS = {"greedy": blend_weights.greedy, "equal": blend_weights.equal}
 
 
-def blend(
-    words: Sequence[str], weights: str = "greedy", name: str = "blend", data: Path | None = None
-) -> dict[str, Any]:
-    """Blend runs of the ledger into a run of its own, and return its record.
+def blend_runs(
+    words: Sequence[str],
+    workspace: Workspace,
+    weights: str = "greedy",
+    name: str = "blend",
+    data: Path | None = None,
+    reporter: Reporter = SILENT,
+) -> RunResult:
+    """Blend runs of the ledger, named as `Ledger.run` takes them, into a new run.
 
-    Weights are chosen on rows that the runs held out, and the record's estimate is nested: of each row by
-    weights chosen without it. Raises InputError for unknown, unfinished or unlike runs, and when greedy weights
-    are asked for runs that held nothing out. A blend among them stands for the runs it is made of.
+    Weights are chosen on held-out rows, and the validation is nested: each row is predicted with weights chosen without
+    it. A blend among the runs stands for the runs it is made of. `data` is the place of the runs' train.csv, by default
+    where the first found it. Raises InputError for unknown, unfinished or different runs, and when greedy weights are
+    wanted for runs that held nothing out.
     """
     start = time.perf_counter()
     run_dir.check_name(name)
-    if weights not in WEIGH:
-        raise InputError(f"--weights {weights}: expected {' or '.join(WEIGH)}.")
-    with run_session.ledger() as book:
-        chosen = list({run["id"]: run for word in words for run in _trained(book, book.run(word))}.values())
-        _check(chosen)
-        table = train_table_of(chosen, data)
-        rows, shares, honest = _weigh(chosen, weights, table.labels)
-        test_log_p = average_log_p([run_session.probabilities(run)[2] for run in chosen], shares)
-        record = {"weights": weights, "runs": {run["name"]: w for run, w in zip(chosen, shares, strict=True)}}
-        first = chosen[0]
-        facts = {key: first[key] for key in ("data", "source", "train_hash", "test_hash")}
-        with run_session.open_run(book, name, kind="blend", recipe_name="blend", recipe=record, **facts) as entry:
-            answer = run_session.write_predictions(entry.folder, record, rows, honest, test_log_p, table.labels)
-            from digit_recognizer.report import plots  # matplotlib takes half a second to import
+    if weights not in METHODS:
+        raise InputError(f"`weights` {weights}: expected {' or '.join(METHODS)}.")
+    with workspace.existing_ledger() as ledger:
+        parts = {run.id: run for word in words for run in _trained_runs(ledger, ledger.run(word), reporter)}
+        runs = list(parts.values())
+        _check(runs)
+        table = train_table_of(runs, data)
+        rows, shares, log_p = _weigh(runs, weights, table.labels)
+        test_log_p = average_log_p([run_dir.run_predictions(run).test_log_p for run in runs], shares)
+        predictions = Predictions(rows, log_p, test_log_p)
+        by_name = {run.name: share for run, share in zip(runs, shares, strict=True)}
+        header = _header(runs[0], weights, by_name)
+        with open_run(ledger, name, header) as run:
+            submission, sha256 = run_dir.write_submission(run.folder, test_log_p.argmax(axis=1))
+            run_dir.write_record(run.folder, "recipe", header.recipe)
+            run_dir.write_predictions(run.folder, predictions)
+            from digit_recognizer.report.plots import write_plots  # matplotlib takes half a second to import
 
-            plots.write_plots(entry.folder, table, rows, honest, ())
-            used = [run for run, share in zip(chosen, shares, strict=True) if share > 0]
-            result = {
-                "run": entry.name,
-                "recipe": "blend",
-                "runs": record["runs"],
-                "weights": sum(run["weights"] for run in used),
-                **answer,
-                "seconds": {
-                    "train": sum(run["seconds_train"] for run in used),
-                    "total": round(time.perf_counter() - start, 3),
+            write_plots(run.folder, table, rows, log_p, ())
+            used = [part for part in runs if by_name[part.name] > 0]
+            result = RunResult(
+                run=run.name,
+                recipe="blend",
+                weights=sum(part.weights or 0 for part in used),
+                submission=submission,
+                submission_sha256=sha256,
+                validation=validate(log_p, table.labels[rows]),
+                runs=by_name,
+                seconds={
+                    "train": sum(part.seconds_train or 0.0 for part in used),
+                    "total": time.perf_counter() - start,
                 },
-            }
-            folds = all(run["estimate"] == "out-of-fold" for run in chosen)
-            run_session.finish(entry, result, "out-of-fold" if folds else "holdout")
+            )
+            finish_run(run, result, is_out_of_fold=all(part.estimate == "out-of-fold" for part in runs))
     return result
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the weights and the nested estimate."""
-    show_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in result["runs"].items()])
-    if max(result["runs"].values()) > _ALONE:
-        say("One run alone got all the weight: this is that run again, under another name.", style="yellow")
-    if "validation" not in result:
-        say("No estimate: not all of these runs held rows out.")
-    show_result(result)
+def _header(first: RunRecord, weights: str, by_name: dict[str, float]) -> RunHeader:
+    recipe = {"weights": weights, "runs": by_name}
+    return RunHeader("blend", "blend", recipe, first.data, first.source, first.train_hash, first.test_hash)
 
 
-def _weigh(chosen: Sequence[Row], weights: str, labels: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
-    """The rows of the estimate, the runs' weights, and the nested log-probabilities of those rows."""
-    weigh = WEIGH[weights]
-    if weights == "equal" and not all(run["estimate"] for run in chosen):
+def _weigh(runs: Sequence[RunRecord], weights: str, labels: np.ndarray) -> tuple[np.ndarray, list[float], np.ndarray]:
+    """The common held-out rows, the runs' weights, and the nested log-probabilities of those rows."""
+    method = METHODS[weights]
+    if weights == "equal" and not all(run.estimate for run in runs):
         none = np.empty((0, 10), np.float32)
-        return np.empty(0, int), weigh([none] * len(chosen), none), none
-    rows, log_ps = common_held_out_rows(chosen)
-    fewest, least = int(np.bincount(labels[rows], minlength=10).min()), min(run["n"] for run in chosen)
+        return np.empty(0, int), method([none] * len(runs), none), none
+    rows, log_ps = common_held_out_rows(runs)
+    fewest, least = int(np.bincount(labels[rows], minlength=10).min()), min(run.n or 0 for run in runs)
     if fewest < blend_weights.N_FOLDS or len(rows) < least / 2:
         raise InputError(
-            f"the runs share only {len(rows):,} held-out rows of {least:,}, too few to judge a blend. Repeat them with "
-            "--folds 5, or with one --seed, by which the rows are held out."
+            f"the runs share only {len(rows):,} held-out rows of {least:,}, too few to validate a blend. Repeat them "
+            "with `folds` 5, or with one `seed`, which decides the rows that are held out."
         )
-    return rows, weigh(log_ps, labels[rows]), blend_weights.nested(weigh, log_ps, labels[rows])
+    return rows, method(log_ps, labels[rows]), blend_weights.nested(method, log_ps, labels[rows])
 
 
-def _trained(book: Ledger, run: Row) -> list[Row]:
-    """The run, or of a blend the runs it is made of: judged anew, as its own probabilities know all labels."""
-    if run["kind"] != "blend":
+def _trained_runs(ledger: Ledger, run: RunRecord, reporter: Reporter) -> list[RunRecord]:
+    """The run, or the runs that a blend is made of, as the weights of a blend have seen all labels."""
+    if not run.is_blend:
         return [run]
-    say(f"{run['name']} is a blend: the runs it is made of are weighed anew.")
-    return [own for name in json.loads(run["recipe"])["runs"] for own in _trained(book, book.run(name))]
+    reporter.info(f"{run.name} is a blend: new weights are chosen for the runs it is made of.")
+    return [own for name in run.blend_weights for own in _trained_runs(ledger, ledger.run(name), reporter)]
 
 
-def _check(chosen: Sequence[Row]) -> None:
-    if len(chosen) < 2:
+def _check(runs: Sequence[RunRecord]) -> None:
+    if len(runs) < 2:
         raise InputError("a blend needs two different runs or more. `digits leaderboard` lists them.")
-    for run in chosen:
+    for run in runs:
         check_finished(run)
-    if len({run["test_hash"] for run in chosen}) > 1:
-        raise InputError("the runs labelled different test.csv files and cannot be blended.")
+    if len({run.test_hash for run in runs}) > 1:
+        raise InputError("the runs predicted different test.csv files and cannot be blended.")

@@ -1,4 +1,4 @@
-"""The two ways a command ends badly. Their text is shown as it stands: what, where, and the cure."""
+"""The errors that a user sees. Their text is printed unchanged: what is wrong, where, and the cure."""
 
 
 class InputError(Exception):
@@ -10,4 +10,4 @@ class RunError(Exception):
 
 
 class DivergedError(RunError):
-    """A training or a network came to values that are no numbers, none of which is kept; another recipe may go well."""
+    """The loss or the weights are NaN or infinite; nothing of that network is kept."""

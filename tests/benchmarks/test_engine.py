@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.recipes.catalog import RECIPES
 
 
 @pytest.mark.slow

@@ -91,9 +91,9 @@ def test_each_machine_has_a_table_of_its_own_and_the_one_with_most_runs_comes_fi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["quick", "one-epoch net, 1 epoch"])
-def test_recipes_and_peers_are_measured_alike(name, workplace):
-    sample.write_sample(workplace / "sample")
-    found = peers.measure(name, 5, workplace / "sample")
+def test_recipes_and_peers_are_measured_alike(name, workspace):
+    sample.write_sample(workspace.data / "sample")
+    found = peers.measure(name, 5, workspace.data / "sample")
     assert set(found) == set(RUN) - {"name", "matrix_gflops", "machine", "date"}
     assert 0 < found["accuracy"] <= 1
     assert found["epochs"][-1]["seconds"] <= found["train"] < found["to_submission"]

@@ -1,4 +1,4 @@
-"""The commands as they are typed: what they print, what they refuse, their exit codes, what they do not load."""
+"""The commands: what they print, what they refuse, their exit codes, and which packages they do not import."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,20 @@ import pytest
 from digit_recognizer import cli
 from digit_recognizer.data.sample import write_sample
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import RECIPES
-from digit_recognizer.tracking import ledger
-from digit_recognizer.tracking.run_session import hash_of
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.tracking.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE_FILES = ("train.csv", "test.csv", "sample_submission.csv", "answers.csv", "sample.json")
 
 
+def sha256_of(file):
+    return sha256(file.read_bytes()).hexdigest()
+
+
 @pytest.fixture
-def digits(workplace, capfd):
-    """Call `digits` as the shell would: (exit code, stdout, stderr)."""
+def digits(workspace, capfd):
+    """Calls `digits` as the shell does: (exit code, stdout, stderr)."""
 
     def call(*words, command=cli.digits):
         with pytest.raises(SystemExit) as leave:
@@ -34,15 +38,15 @@ def digits(workplace, capfd):
 
 
 @pytest.fixture
-def sample(workplace):
-    write_sample(Path("data/sample"))
-    return Path("data/sample")
+def sample(workspace):
+    write_sample(workspace.data / "sample")
+    return workspace.data / "sample"
 
 
 def test_help_names_every_command(digits):
     code, out, _ = digits("--help")
     assert code == 0
-    for command in ("run", "download", "score", "submit", "sweep", "models", "recipes", "bundle", "doctor"):
+    for command in ("run", "download", "score", "submit", "sweep", "models", "recipes", "notebook", "doctor"):
         assert f"  {command} " in out
 
 
@@ -61,12 +65,13 @@ def test_layers_of_a_model_have_the_papers_names(digits):
     assert "1,516" in table
 
 
-def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
+def test_recipes_are_listed_and_one_can_be_saved_and_used(digits, workspace):
     _, table, _ = digits("recipes")
     assert all(name in table for name in RECIPES)
     _, toml, _ = digits("recipes", "lenet5")
-    Path("mine.toml").write_text(toml)
-    code, out, err = digits("run", "--recipe-file", "mine.toml", "--data", "nowhere")
+    file = workspace.folder / "mine.toml"
+    file.write_text(toml)
+    code, out, err = digits("run", "--recipe-file", file, "--data", workspace.folder / "nowhere")
     assert (code, out) == (2, "")
     assert "nowhere: not found" in err
 
@@ -79,11 +84,11 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
         (("run", "--set", "epoch=3"), "Did you mean epochs"),
         (("run", "--epochs", "many"), "whole number"),
         (("run", "--validation", "2"), "from 0 to 0.9"),
-        (("run", "--fit", "crop"), "pad, resize"),
+        (("run", "--resize", "crop"), "pad, resize"),
         (("run", "--name", "a/b"), "letters, digits"),
-        (("run", "--recipe-file", "none.toml"), "none.toml"),
-        (("run", "--recipe", "lenet5", "--recipe-file", "a.toml"), "one of them"),
-        (("run", "--data", "nowhere"), "nowhere: not found"),
+        (("run", "--recipe-file", "FOLDER/none.toml"), "none.toml"),
+        (("run", "--recipe", "lenet5", "--recipe-file", "FOLDER/a.toml"), "one of them"),
+        (("run", "--data", "FOLDER/nowhere"), "nowhere: not found"),
         (("run", "--recipe", ""), "no recipe ''"),
         (("run", "--name", ""), "letters, digits"),
         (("run", "--data", "sample", "--submit"), "No Kaggle credentials"),
@@ -92,33 +97,34 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits):
         (("run", "--sumbit"), "--submit"),
         (("models", "resnet"), "no model 'resnet'"),
         (("recipes", "best"), "no recipe 'best'"),
-        (("score", "a.csv"), "--answers"),
-        (("score", "a.csv", "--answers", "b.csv"), "b.csv: cannot be read"),
+        (("score", "FOLDER/a.csv"), "--answers"),
+        (("score", "FOLDER/a.csv", "--answers", "FOLDER/b.csv"), "b.csv: cannot be read"),
         (("submit",), "FILE"),
-        (("submit", "a.csv"), "a.csv: cannot be read"),
+        (("submit", "FOLDER/a.csv"), "a.csv: cannot be read"),
         (("run", "--validation", "10"), "0.1 for 10 %"),
         (("run", "--validation", "0.2", "--folds", "3"), "held out once"),
         (("trian",), "trian"),
     ],
 )
-def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_written(words, message, digits):
-    code, _, err = digits(*words)
+def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_written(words, message, digits, workspace):
+    code, _, err = digits(*(word.replace("FOLDER", str(workspace.folder)) for word in words))
     assert code == 2
     assert message in err
     assert len(err.splitlines()) <= 4
-    assert {path.name for path in Path().rglob("*")} <= {"data", "sample", *SAMPLE_FILES}
+    assert {path.name for path in workspace.folder.rglob("*")} <= {"data", "sample", *SAMPLE_FILES}
 
 
-def test_a_part_is_held_out_only_without_folds(digits):
-    Path("mine.toml").write_text("folds = 3\n")
-    words = ("run", "--recipe-file", "mine.toml", "--validation", "0.2", "--data", "nowhere")
+def test_a_part_is_held_out_only_without_folds(digits, workspace):
+    file = workspace.folder / "mine.toml"
+    file.write_text("folds = 3\n")
+    words = ("run", "--recipe-file", file, "--validation", "0.2", "--data", workspace.folder / "nowhere")
     assert "each row is held out once" in " ".join(digits(*words)[2].split())
     assert "nowhere: not found" in digits(*words, "--folds", "0")[2]
 
 
-def test_bad_data_is_refused_before_training_and_nothing_is_written(digits, sample):
+def test_bad_data_is_refused_before_training_and_nothing_is_written(digits, sample, workspace):
     lines = (sample / "train.csv").read_text().splitlines(keepends=True)
-    folder = Path("mine")
+    folder = workspace.folder / "mine"
     folder.mkdir()
     (folder / "test.csv").write_bytes((sample / "test.csv").read_bytes())
     (folder / "train.csv").write_text("".join([*lines[:5], lines[5].replace(",0,", ",300,", 1), *lines[6:]]))
@@ -127,65 +133,73 @@ def test_bad_data_is_refused_before_training_and_nothing_is_written(digits, samp
     assert "line 6" in err
     assert "300" in err
     assert "Traceback" not in err
-    assert not Path("submissions").exists()
+    assert not workspace.submissions.exists()
 
 
-def test_answers_of_another_test_set_are_refused_before_training(digits, sample):
-    Path("answers.csv").write_text("ImageId,Label\n1,7\n")
-    code, out, err = digits("run", "--data", "sample", "--answers", "answers.csv")
+def test_answers_of_another_test_set_are_refused_before_training(digits, sample, workspace):
+    file = workspace.folder / "answers.csv"
+    file.write_text("ImageId,Label\n1,7\n")
+    code, out, err = digits("run", "--data", "sample", "--answers", file)
     assert code == 2
     assert "answers.csv" in err
     assert "Training" not in out
-    assert not Path("submissions").exists()
+    assert not workspace.submissions.exists()
 
 
-def test_score_reports_accuracy_interval_and_confusions(digits, sample):
+def test_score_reports_accuracy_interval_and_confusions(digits, sample, workspace):
     answers = (sample / "answers.csv").read_text().splitlines()
+    mine, errors = workspace.folder / "mine.csv", workspace.folder / "errors.csv"
     wrong = [answers[0], *(line[:-1] + "0" if line.endswith("7") else line for line in answers[1:])]
-    Path("mine.csv").write_text("\n".join(wrong) + "\n")
+    mine.write_text("\n".join(wrong) + "\n")
     n, n_wrong = len(answers) - 1, sum(line.endswith(",7") for line in answers)
-    code, out, _ = digits("score", "mine.csv", "--answers", sample / "answers.csv", "--wrong", "wrong.csv")
+    code, out, _ = digits("score", mine, "--answers", sample / "answers.csv", "--errors", errors)
     assert code == 0
     assert f"{n - n_wrong} of {n} right" in out
-    assert f"7 labelled 0: {n_wrong}" in out
-    assert len(Path("wrong.csv").read_text().splitlines()) == 1 + n_wrong
-    _, out, _ = digits("score", "mine.csv", "--answers", sample / "answers.csv", "--json")
+    assert f"true 7, predicted 0: {n_wrong}" in out
+    assert len(errors.read_text().splitlines()) == 1 + n_wrong
+    _, out, _ = digits("score", mine, "--answers", sample / "answers.csv", "--json")
     scored = json.loads(out)["files"][0]
     assert scored["correct"] == n - n_wrong
     assert scored["digits"]["7"] == {"precision": None, "recall": 0.0}
 
 
-def test_two_files_are_compared(digits, sample):
+def test_two_files_are_compared(digits, sample, workspace):
     answers = (sample / "answers.csv").read_text()
-    Path("one.csv").write_text(answers.replace(",9\n", ",4\n"))
-    Path("two.csv").write_text(answers)
-    _, out, _ = digits("score", "one.csv", "two.csv", "--answers", "two.csv")
+    one, two = workspace.folder / "one.csv", workspace.folder / "two.csv"
+    one.write_text(answers.replace(",9\n", ",4\n"))
+    two.write_text(answers)
+    _, out, _ = digits("score", one, two, "--answers", two)
     assert "two.csv has" in out
-    assert "hardly chance" in out
-    _, out, _ = digits("score", "two.csv", "two.csv", "--answers", "two.csv")
-    assert "hold the same labels" in out
+    assert "right: significant, p =" in out
+    _, out, _ = digits("score", two, two, "--answers", two)
+    assert "contain the same labels" in out
     lines = answers.splitlines()
-    for name, row in (("one.csv", 1), ("two.csv", 2)):  # each wrong in another row
+    for file, row in ((one, 1), (two, 2)):  # each wrong in another row
         wrong = [*lines[:row], f"{row},{(int(lines[row][-1]) + 1) % 10}", *lines[row + 1 :], ""]
-        Path(name).write_text("\n".join(wrong))
-    _, out, _ = digits("score", "one.csv", "two.csv", "--answers", sample / "answers.csv")
-    assert "Neither wins" in out
+        file.write_text("\n".join(wrong))
+    _, out, _ = digits("score", one, two, "--answers", sample / "answers.csv")
+    assert "Both files have the same number of rows right." in out
     assert "only the first has right: 1; only the second: 1" in " ".join(out.split())
 
 
-def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample):
-    words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv")
+def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample, workspace):
+    answers = sample / "answers.csv"
+    words = ("score", answers, "--answers", answers)
     digits(*words)
-    assert not Path("submissions").exists()
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")):
+    assert not workspace.submissions.exists()
+    with workspace.open_ledger():
         pass
     digits(*words)
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
-        [kept] = book.scores(hash_of(sample / "answers.csv"))
-    assert (kept["correct"], kept["n"], kept["answers_hash"]) == (597, 597, kept["hash"])
-    Path("submissions/ledger.sqlite").write_bytes(b"no ledger")
+    with workspace.existing_ledger() as ledger:
+        [kept] = ledger.scores(sha256_of(answers))
+    assert (kept.correct, kept.n, kept.answers_hash) == (597, 597, kept.hash)
+    workspace.ledger_file.write_bytes(b"no ledger")
     code, out, err = digits(*words)
     assert (code, "597 of 597 right" in " ".join(out.split()), "cannot be used" in err) == (1, True, True)
+    workspace.ledger_file.write_bytes(b"")
+    (workspace.submissions / "20260101-000000-mine").mkdir()
+    code, out, err = digits(*words)
+    assert (code, "597 of 597 right" in " ".join(out.split()), "missing or empty" in err) == (2, True, True)
 
 
 def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):
@@ -194,23 +208,24 @@ def test_score_says_what_answers_may_be_when_given_test_csv(digits, sample):
     assert "expected answers" in err
 
 
-def test_the_answers_of_other_images_are_told_as_such(digits, sample):
-    Path("short.csv").write_text("ImageId,Label\n1,7\n2,3\n")
-    code, _, err = digits("score", sample / "answers.csv", "--answers", "short.csv")
+def test_the_answers_of_other_images_are_recognised(digits, sample, workspace):
+    short = workspace.folder / "short.csv"
+    short.write_text("ImageId,Label\n1,7\n2,3\n")
+    code, _, err = digits("score", sample / "answers.csv", "--answers", short)
     assert code == 2
-    assert "597 rows, but short.csv has 2" in " ".join(err.split())
-    _, _, err = digits("score", "short.csv", "--answers", sample / "answers.csv")
+    assert f"597 rows, but {short} has 2" in " ".join(err.split())
+    _, _, err = digits("score", short, "--answers", sample / "answers.csv")
     assert "Unable to find 595 required key values" in " ".join(err.split())
 
 
-def test_the_wrong_rows_are_not_written_to_a_folder_that_is_not_there(digits, sample):
-    answers = sample / "answers.csv"
-    code, _, err = digits("score", answers, "--answers", answers, "--wrong", "nowhere/w.csv")
+def test_the_wrong_rows_are_not_written_to_a_folder_that_is_not_there(digits, sample, workspace):
+    answers, nowhere = sample / "answers.csv", workspace.folder / "nowhere"
+    code, _, err = digits("score", answers, "--answers", answers, "--errors", nowhere / "w.csv")
     assert code == 2
-    assert "there is no folder nowhere" in " ".join(err.split())
+    assert f"there is no folder {nowhere}" in " ".join(err.split())
 
 
-def test_the_faults_of_both_files_are_told_together(digits, sample):
+def test_the_faults_of_both_files_are_reported_together(digits, sample):
     for name in ("train.csv", "test.csv"):
         data = (sample / name).read_text()
         (sample / name).write_text(data.replace(",0,", ",300,", 1))
@@ -219,17 +234,17 @@ def test_the_faults_of_both_files_are_told_together(digits, sample):
     assert err.count("received '300'") == 2
 
 
-def test_swapped_files_are_told_as_such(digits, sample):
-    folder = Path("mine")
+def test_swapped_files_are_recognised(digits, sample, workspace):
+    folder = workspace.folder / "mine"
     folder.mkdir()
     for name, content in (("train.csv", "test.csv"), ("test.csv", "train.csv")):
         (folder / name).write_bytes((sample / content).read_bytes())
     _, _, err = digits("run", "--data", folder)
-    assert "give each file its name" in " ".join(err.split())
+    assert "rename the files" in " ".join(err.split())
 
 
-def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplace, sample):
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")):
+def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workspace, sample):
+    with workspace.open_ledger():
         pass
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "score"]
     command += [*[sample / "answers.csv"] * 40, "--answers", sample / "answers.csv"]
@@ -238,55 +253,102 @@ def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workplac
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
-        assert book.scores(hash_of(sample / "answers.csv"))
+    with workspace.existing_ledger() as ledger:
+        assert ledger.scores(sha256_of(sample / "answers.csv"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
-def test_what_cannot_be_printed_is_told_as_an_error(workplace):
+def test_what_cannot_be_printed_is_an_error(workspace):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "models"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        told = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert told.returncode == 1
-    assert told.stderr.startswith("Error: ")
-    assert "No space left" in told.stderr
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert "No space left" in done.stderr
 
 
 def test_the_answers_are_never_overwritten(digits, sample):
     before = (sample / "answers.csv").read_bytes()
-    words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv", "--wrong", sample / "answers.csv")
+    words = ("score", sample / "answers.csv", "--answers", sample / "answers.csv", "--errors", sample / "answers.csv")
     code, _, err = digits(*words)
     assert code == 2
     assert "overwritten" in err
     assert (sample / "answers.csv").read_bytes() == before
 
 
-def test_answers_may_be_a_labelled_kaggle_csv(digits, sample):
+def test_answers_may_be_a_labelled_kaggle_csv(digits, sample, workspace):
     labels = [line.split(",", 1)[0] for line in (sample / "train.csv").read_text().splitlines()[1:]]
     rows = "".join(f"{row},{label}\n" for row, label in enumerate(labels, start=1))
-    Path("mine.csv").write_text("ImageId,Label\n" + rows)
-    code, out, _ = digits("score", "mine.csv", "--answers", sample / "train.csv")
+    mine = workspace.folder / "mine.csv"
+    mine.write_text("ImageId,Label\n" + rows)
+    code, out, _ = digits("score", mine, "--answers", sample / "train.csv")
     assert code == 0
     assert "accuracy 1.00000" in out
 
 
 @pytest.mark.parametrize(
-    ("output", "message"), [("README.md", "ends in .html"), ("nowhere/report.html", "no folder nowhere")]
+    ("output", "message"), [("README.md", "ends in .html"), ("nowhere/report.html", "no folder FOLDER/nowhere")]
 )
-def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, monkeypatch, output, message):
-    monkeypatch.setattr("digit_recognizer.report.gather.gather", lambda runs, data, studies: {})
-    code, _, err = digits("report", "-o", output)
+def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, workspace, monkeypatch, output, message):
+    monkeypatch.setattr("digit_recognizer.report.page.gather", lambda workspace, words, data, studies: {})
+    file = workspace.folder / output
+    code, _, err = digits("report", "-o", file)
     assert code == 2
-    assert message in err
-    assert not Path(output).exists()
+    assert message.replace("FOLDER", str(workspace.folder)) in err
+    assert not file.exists()
 
 
-def test_doctor_reads_the_data_it_is_given(digits):
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("leaderboard",), ("plan",), ("report",), ("show", "last"), ("compare", "a", "b"), ("blend", "a", "b")),
+        *(("run", "--from-run", "a"), ("run", "--resume", "a"), ("export", "a", "--to", "onnx", "-o", "a.onnx")),
+    ],
+)
+def test_a_command_that_needs_a_ledger_names_where_none_is_and_makes_none(words, digits, workspace):
+    code, out, err = digits(*words)
+    assert (code, out) == (2, "")
+    assert f"{workspace.submissions}: no ledger there" in err
+    assert not list(workspace.folder.iterdir())
+
+
+def test_the_workspace_is_an_option_of_all_commands(digits, sample, workspace, tmp_path):
+    other = Workspace(tmp_path / "other")
+    with other.open_ledger():
+        pass
+    answers = sample / "answers.csv"
+    code, _, _ = digits("--workspace", other.folder, "score", answers, "--answers", answers)
+    assert code == 0
+    assert not workspace.submissions.exists()
+    with other.existing_ledger() as ledger:
+        assert ledger.scores(sha256_of(answers))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--like", "a"),
+        ("run", "--like", "a", "--check"),
+        ("run", "--fit=pad", "--full", "--cluster", "tcp://a:1"),
+        ("predict", "a.csv", "--run", "a", "-o", "b.csv", "--skip-bad", "c.csv", "--engine", "keras"),
+        ("submit", "a.csv", "--again"),
+        ("score", "a.csv", "--answers", "b.csv", "--wrong", "c.csv"),
+        ("bundle", "--recipe", "none"),
+    ],
+)
+def test_earlier_names_of_options_and_commands_still_work(words, digits, workspace):
+    code, _, err = digits(*words)
+    assert code == 2
+    assert "No such option" not in err
+    assert "No such command" not in err
+
+
+def test_doctor_reads_the_data_it_is_given(digits, workspace):
     code, out, _ = digits("doctor", "--data", "sample")
     assert code == 0
     assert "1,200 labelled and 597 test images" in " ".join(out.split())
-    code, out, _ = digits("doctor", "--data", "nowhere.zip")
+    code, out, _ = digits("doctor", "--data", workspace.folder / "nowhere.zip")
     assert code == 1
     assert "nowhere.zip: not found" in out
 
@@ -304,15 +366,15 @@ def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
         (["--help"], 0),
         (["models"], 0),
         (["recipes"], 0),
-        (["bundle"], 0),
+        (["notebook"], 0),
         (["run", "--help"], 0),
         (["score", "answers.csv", "--answers", "answers.csv"], 0),
         (["submit", "answers.csv"], 2),  # too few rows
         (["sweep", "answers.csv", "--trials", "3"], 2),  # no TOML
     ],
 )
-def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit_code, workplace):
-    Path("answers.csv").write_text("ImageId,Label\n1,7\n2,3\n")
+def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit_code, workspace):
+    (workspace.folder / "answers.csv").write_text("ImageId,Label\n1,7\n2,3\n")
     code = (
         "import sys; from digit_recognizer.cli import main\n"
         f"try: main({words})\n"
@@ -321,12 +383,13 @@ def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit
         "assert not loaded, loaded"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=workspace.folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals for one process")
-def test_ctrl_c_ends_a_run_in_order_and_the_command_that_goes_on_is_told(workplace):
+def test_ctrl_c_ends_a_run_in_order_and_prints_the_command_that_resumes_it(workspace):
     """SIGTERM does as well: promise 13."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "--data", "sample", "--epochs", "500"]
@@ -339,11 +402,11 @@ def test_ctrl_c_ends_a_run_in_order_and_the_command_that_goes_on_is_told(workpla
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "Interrupted.")
-    [run] = (file for file in Path("submissions").iterdir() if file.name != "ledger.sqlite")
+    [run] = (file for file in workspace.submissions.iterdir() if file.name != "ledger.sqlite")
     assert f"digits run --resume {run.name}" in out
     assert {file.name.split("-")[0] for file in run.iterdir()} == {"checkpoint"}
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
-        assert book.run("last")["status"] == "interrupted"
+    with workspace.existing_ledger() as ledger:
+        assert ledger.run("last").status == "interrupted"
 
 
 CLOSED_TERMINAL = """
@@ -351,19 +414,19 @@ import os, sys
 pid, terminal = os.forkpty()
 if pid == 0:
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-told = b""
-while b"epoch" not in told:
-    told += os.read(terminal, 1000)
+printed = b""
+while b"epoch" not in printed:
+    printed += os.read(terminal, 1000)
 os.close(terminal)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
-def test_a_closed_terminal_interrupts_a_run_in_order(workplace):
+def test_a_closed_terminal_interrupts_a_run_in_order(workspace):
     command = [sys.executable, "-c", CLOSED_TERMINAL, ROOT / "run_pipeline.py", "--data=sample", "--epochs=100"]
     assert subprocess.run(command, check=False, timeout=100).returncode == 143
-    with ledger.open_ledger(Path("submissions/ledger.sqlite")) as book:
-        run = book.run("last")
-    assert (run["status"], run["error"]) == ("interrupted", "")
-    assert list(Path("submissions").glob("*/checkpoint-*.npz"))
+    with workspace.existing_ledger() as ledger:
+        run = ledger.run("last")
+    assert (run.status, run.error) == ("interrupted", "")
+    assert list(workspace.submissions.glob("*/checkpoint-*.npz"))

@@ -44,6 +44,12 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch):
+    """Nothing is waited for between two tries."""
+    monkeypatch.setattr(api, "_PACE", 0)
+
+
 @pytest.fixture
 def kaggle(home, tmp_path, monkeypatch, capfd, warm_client):
     """A stand-in that knows the account set in the environment; afterwards no secret may lie anywhere."""
@@ -71,8 +77,8 @@ def submission(folder, labels):
     return path
 
 
-def submit(file, *arguments, **options):
-    return api.submit(file.read_bytes(), file.name, *arguments, **options)
+def submit(file, message, run, **options):
+    return api.submit(file.read_bytes(), file.name, api.Description(message, run), **options)
 
 
 def entry(labels_sha, ref=900):
@@ -95,16 +101,16 @@ def failure(function, *arguments, **options) -> str:
 
 
 def test_a_file_is_sent_and_scored(kaggle, file):
-    told = []
-    upload = submit(file, "first try", "r1", told.append)
+    received = []
+    upload = submit(file, "first try", "r1", status=received.append)
     assert (upload.ref, upload.status, upload.public_score, upload.already_sent) == (1001, "PENDING", None, False)
     assert upload.description == f"first try run r1 sha {upload.sha256[:12]}" == kaggle.entries[0].description
     assert kaggle.entries[0].data == file.read_bytes()
     assert kaggle.entries[0].file_name == "submission.csv"
-    scored = wait_for_score(upload, told.append, pace=0)
+    scored = wait_for_score(upload, received.append)
     assert (scored.ref, scored.status) == (1001, "COMPLETE")
     assert f"{scored.public_score:.5f}" == kaggle.entries[0].result[1]
-    assert len(told) == 2
+    assert len(received) == 2
 
 
 def test_a_file_is_sent_once_however_often_it_is_submitted(kaggle, file):
@@ -113,7 +119,7 @@ def test_a_file_is_sent_once_however_often_it_is_submitted(kaggle, file):
     assert second.already_sent
     assert (second.ref, second.sha256, second.description) == (first.ref, first.sha256, first.description)
     assert len(kaggle.entries) == 1
-    third = submit(file, "third", "r3", again=True)
+    third = submit(file, "third", "r3", force=True)
     assert (third.ref, third.already_sent) == (1002, False)
 
 
@@ -138,7 +144,7 @@ def test_another_files_mark_inside_a_message_is_not_this_files(kaggle, file, tmp
 
 
 def test_the_mark_survives_a_long_message():
-    description = api.describe("long\nmessage " * 100, "20260801-120000-lenet5", "ab" * 32)
+    description = api.Description("long\nmessage " * 100, "20260801-120000-lenet5").of_file("ab" * 32)
     assert len(description) <= 200
     assert description.endswith(" run 20260801-120000-lenet5 sha abababababab")
     assert description.isprintable()
@@ -164,7 +170,7 @@ CLEAR_REFUSALS = {
 )
 def test_a_refusal_is_told_with_its_cure_and_nothing_is_entered(kaggle, file, call, fault, words):
     kaggle.fail(call, fault)
-    message = failure(submit, file, "", "r1", pace=0)
+    message = failure(submit, file, "", "r1")
     assert message.startswith("submission.csv was not entered. ")
     assert re.search(words, message), message
     assert kaggle.entries == []
@@ -182,26 +188,26 @@ def test_the_allowance_is_enforced_and_told(kaggle, file):
 def test_an_entry_whose_answer_was_lost_is_found_and_not_sent_again(kaggle, file, monkeypatch, fault):
     monkeypatch.setitem(client.SECONDS, "submit", 3.0)
     kaggle.fail("CreateSubmission", fault)
-    told = []
-    upload = submit(file, "", "r1", told.append, pace=0)
+    received = []
+    upload = submit(file, "", "r1", status=received.append)
     assert (upload.ref, upload.status, upload.already_sent) == (1001, "PENDING", False)
-    assert "no clear answer" in told[-1]
+    assert "no clear answer" in received[-1]
     assert kaggle.requests.count("CreateSubmission") == len(kaggle.entries) == 1
 
 
 def test_a_lost_second_entry_is_not_confused_with_the_first(kaggle, file):
     submit(file, "", "r1")
     kaggle.fail("CreateSubmission", "lost")
-    assert submit(file, "", "r1", again=True, pace=0).ref == 1002
+    assert submit(file, "", "r1", force=True).ref == 1002
 
 
 def test_what_is_not_found_is_not_resent_unless_told_so(kaggle, file):
     kaggle.fail("CreateSubmission", 500, None)
-    message = failure(submit, file, "", "r1", pace=0)
+    message = failure(submit, file, "", "r1")
     assert "its list does not show it. The file was not resent" in message
-    assert "its list does not show it" not in failure(submit, file, "", "r1", unclear=True, pace=0)
+    assert "its list does not show it" not in failure(submit, file, "", "r1", unclear=True)
     assert kaggle.requests.count("CreateSubmission") == 1
-    assert submit(file, "", "r1", unclear=True, again=True).ref == 1001
+    assert submit(file, "", "r1", unclear=True, force=True).ref == 1001
 
 
 def test_what_may_have_been_sent_is_looked_for_first(kaggle, file):
@@ -213,7 +219,7 @@ def test_an_upload_is_tried_again_and_its_entry_created_once(kaggle, file):
     kaggle.fail("StartSubmissionUpload", 429, "lost", None)
     kaggle.fail("PUT", 503, None)
     steps = []
-    upload = submit(file, "", "r1", on_step=lambda status, description: steps.append(status), pace=0)
+    upload = submit(file, "", "r1", on_step=lambda status, description: steps.append(status))
     assert (upload.ref, steps) == (1001, ["UPLOADING", "CREATING"])
     assert kaggle.requests.count("StartSubmissionUpload") == 4
     assert kaggle.requests.count("CreateSubmission") == len(kaggle.entries) == 1
@@ -221,6 +227,7 @@ def test_an_upload_is_tried_again_and_its_entry_created_once(kaggle, file):
 
 def test_as_long_as_kaggle_asks_is_waited_and_no_longer(kaggle, file, monkeypatch):
     paused = []
+    monkeypatch.setattr(api, "_PACE", 1)
     monkeypatch.setattr(api.time, "sleep", paused.append)
     kaggle.retry_after = "60"
     kaggle.fail("StartSubmissionUpload", 429, None)
@@ -249,7 +256,7 @@ def test_no_entry_is_created_when_the_step_before_it_fails(kaggle, file):
 def test_an_unclear_outcome_with_an_unreadable_list_is_told_as_such(kaggle, file):
     kaggle.fail("CreateSubmission", "lost")
     kaggle.fail("ListSubmissions", None, 503)
-    assert "its list cannot be read. The file was not resent" in failure(submit, file, "", "r1", pace=0)
+    assert "its list cannot be read. The file was not resent" in failure(submit, file, "", "r1")
     kaggle.fail("ListSubmissions", None)
     assert submit(file, "", "r1", unclear=True).already_sent
     assert len(kaggle.entries) == 1
@@ -257,7 +264,7 @@ def test_an_unclear_outcome_with_an_unreadable_list_is_told_as_such(kaggle, file
 
 def test_nothing_is_sent_when_the_list_cannot_be_read_first(kaggle, file):
     kaggle.fail("ListSubmissions", 500)
-    message = failure(submit, file, "", "r1", pace=0)
+    message = failure(submit, file, "", "r1")
     assert "was not sent, as Kaggle's list could not be read first" in message
     assert set(kaggle.requests) == {"ListSubmissions"}
 
@@ -274,18 +281,18 @@ def test_a_score_that_takes_too_long_leaves_the_entry_pending(kaggle, file):
 def test_passing_troubles_do_not_end_the_waiting(kaggle, file):
     upload = submit(file, "", "r1")
     kaggle.fail("GetSubmission", 500, 429, "lost", None)
-    assert wait_for_score(upload, pace=0).status == "COMPLETE"
+    assert wait_for_score(upload).status == "COMPLETE"
 
 
 def test_an_account_that_is_not_known_any_more_ends_the_waiting(kaggle, file):
     upload = submit(file, "", "r1")
     kaggle.fail("GetSubmission", 401)
-    assert "Entry 1001 was sent, but its score cannot be read" in failure(wait_for_score, upload, pace=0)
+    assert "Entry 1001 was sent, but its score cannot be read" in failure(wait_for_score, upload)
 
 
 def test_a_file_kaggle_cannot_score_is_an_error_with_its_reason(kaggle, tmp_path):
     upload = submit(submission(tmp_path, ANSWERS[:-2]), "", "r1")
-    judged = wait_for_score(upload, pace=0)
+    judged = wait_for_score(upload)
     assert judged.status == "ERROR"
     assert judged.error == "Unable to find 2 required key values in the 'ImageId' column"
 
@@ -294,7 +301,7 @@ def test_hostile_words_of_kaggle_become_one_harmless_line(kaggle, file):
     upload = submit(file, "", "r1")
     hostile = f"\x1b[2J{KEY}\r\n\u202e Authorization: Bearer {TOKEN} {STORE}/x?X-Signature={SIGNATURE} " + "a!" * 9000
     kaggle.entries[0].result = ("ERROR", "", hostile)
-    message = wait_for_score(upload, pace=0).error
+    message = wait_for_score(upload).error
     assert f"[2J[hidden] Authorization: Bearer [hidden] {STORE}/x?[hidden] a!a!" in message
 
 
@@ -384,7 +391,7 @@ def test_stray_variables_do_not_reach_the_client(kaggle, file, monkeypatch, tmp_
     monkeypatch.setenv("VERBOSE_OUTPUT", "1")
     monkeypatch.setenv("KAGGLE_PATH", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("KAGGLE_COMPETITION", "titanic")
-    upload = wait_for_score(submit(file, "", "r1"), pace=0)
+    upload = wait_for_score(submit(file, "", "r1"))
     assert upload.status == "COMPLETE"
     download(tmp_path / "data")
     assert not (tmp_path / "elsewhere").exists()
@@ -434,17 +441,17 @@ def test_a_child_that_dies_before_it_may_create_is_looked_for(kaggle, file, tmp_
         "print(json.dumps({'ok': []}))\n"
     )
     monkeypatch.setattr(client, "CHILD", child)
-    assert "its list does not show it" in failure(submit, file, "", "r1", pace=0)
+    assert "its list does not show it" in failure(submit, file, "", "r1")
 
 
 # Downloading
 
 
 def test_the_files_are_downloaded_and_nothing_else_is_left(kaggle, tmp_path):
-    told = []
-    assert download(tmp_path / "data", told.append) == tmp_path / "data"
+    received = []
+    assert download(tmp_path / "data", received.append) == tmp_path / "data"
     assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == CONTENTS
-    assert len(told) == 1
+    assert len(received) == 1
 
 
 def test_a_refused_download_leaves_nothing(kaggle, tmp_path):

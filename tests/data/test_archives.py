@@ -9,6 +9,7 @@ import pytest
 
 from digit_recognizer.data import archives
 from digit_recognizer.errors import InputError
+from digit_recognizer.utils.files import MAX_RATIO, MIN_PACKED
 
 CONTENT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(500))
 PACKINGS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}
@@ -22,12 +23,11 @@ def packed(packing):
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_a_member_is_read_whole_and_its_directory_entry_tells_size_and_crc(packing, tmp_path):
+def test_a_member_is_read_whole(packing, tmp_path):
     path = tmp_path / "x.zip"
     path.write_bytes(packed(PACKINGS[packing]))
     assert archives.names(path) == ["train.csv"]
     assert archives.read(path, "train.csv") == CONTENT
-    assert archives.size_and_crc(path, "train.csv") == (len(CONTENT), zipfile.crc32(CONTENT))
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -49,7 +49,7 @@ def test_a_damaged_zip_gives_the_same_content_or_an_input_error(packing, tmp_pat
 def test_a_zip_bomb_is_refused_before_it_is_inflated(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("train.csv", bytes(archives.MAX_RATIO * archives.MIN_PACKED + 1))
+        archive.writestr("train.csv", bytes(MAX_RATIO * MIN_PACKED + 1))
     with pytest.raises(InputError, match="too many for digits"):
         archives.read(path, "train.csv")
 
@@ -70,7 +70,7 @@ def test_a_zip_bomb_that_declares_too_little_is_inflated_no_further(tmp_path):
 
 def test_an_unusual_packing_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(packed(zipfile.ZIP_BZIP2))
-    with pytest.raises(InputError, match="packed in another way"):
+    with pytest.raises(InputError, match="unknown compression method"):
         archives.read(tmp_path / "x.zip", "train.csv")
 
 

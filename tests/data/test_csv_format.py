@@ -48,18 +48,18 @@ def refused(read, file: CsvFile, message: str) -> None:
 
 @packed
 @pytest.mark.parametrize(("change", "message"), cases(HARMFUL, HARMFUL_TO_TRAIN))
-def test_a_harmful_train_file_is_refused_and_the_cause_told(tmp_path, change, message, pack):
+def test_a_harmful_train_file_is_refused_and_the_cause_reported(tmp_path, change, message, pack):
     refused(read_train, pack(tmp_path, change(TRAIN)), message)
 
 
 @packed
 @pytest.mark.parametrize(("change", "message"), cases(HARMFUL, HARMFUL_TO_TEST))
-def test_a_harmful_test_file_is_refused_and_the_cause_told(tmp_path, change, message, pack):
+def test_a_harmful_test_file_is_refused_and_the_cause_reported(tmp_path, change, message, pack):
     refused(read_test, pack(tmp_path, change(TEST)), message)
 
 
 @pytest.mark.parametrize(("change", "message"), cases(HARMFUL_PACKED))
-def test_a_harmful_gzip_is_refused_and_the_cause_told(tmp_path, change, message):
+def test_a_harmful_gzip_is_refused_and_the_cause_reported(tmp_path, change, message):
     refused(read_train, written(tmp_path, change(TRAIN)), message)
 
 
@@ -71,7 +71,7 @@ def test_a_harmless_variant_gives_the_same_values(tmp_path, change):
     np.testing.assert_array_equal(test.pixels, values(seed=1)[:, 1:])
 
 
-def test_all_faults_are_told_together_with_their_places(tmp_path):
+def test_all_faults_are_reported_together_with_their_places(tmp_path):
     data = with_cell(with_cell(TRAIN, 3, 0, "x"), 12, 784, "1000")
     with pytest.raises(InputError) as caught:
         read_train(written(tmp_path, data))

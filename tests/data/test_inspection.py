@@ -27,11 +27,11 @@ def without_images(images: np.ndarray) -> np.ndarray:
 
 ODD = {
     "inverted": (lambda images: 255 - images, ["dark ink on white"]),
-    "transposed": (lambda images: images.transpose(0, 2, 1), ["transposed or turned"]),
-    "turned": (lambda images: np.rot90(images, axes=(1, 2)), ["transposed or turned"]),
+    "transposed": (lambda images: images.transpose(0, 2, 1), ["transposed or rotated"]),
+    "turned": (lambda images: np.rot90(images, axes=(1, 2)), ["transposed or rotated"]),
     "inverted and transposed": (
         lambda images: 255 - images.transpose(0, 2, 1),
-        ["dark ink on white", "transposed or turned"],
+        ["dark ink on white", "transposed or rotated"],
     ),
     "scaled to 0..1": (lambda images: images // 255, ["scaled 0 to 1"]),
     "scaled to 0..16": (lambda images: images // 16, ["scaled 0 to 16"]),
@@ -80,7 +80,7 @@ def test_a_few_images_or_empty_ones_are_not_judged_by_their_shape():
 
 @pytest.mark.real
 def test_the_real_files_give_no_warning_and_one_when_transposed(real_data):
-    source = find(real_data)
+    source = find(real_data, real_data)
     train, test = read_train(source.train), read_test(source.test)
     assert inspect(train, test).warnings == ()
     for tables in [

@@ -1,3 +1,5 @@
+"""Where data is looked for, and what is refused."""
+
 import gzip
 import shutil
 from pathlib import Path
@@ -12,109 +14,110 @@ from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip
 TRAIN, TEST = kaggle_train(), kaggle_test()
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def with_files(folder: str, **files: bytes) -> Path:
+def with_files(folder: Path, **files: bytes) -> Path:
     """Make a folder with `train=...` as train.csv and so on."""
-    path = Path(folder)
-    path.mkdir(parents=True)
+    folder.mkdir(parents=True)
     for name, data in files.items():
-        (path / f"{name}.csv").write_bytes(data)
-    return path
+        (folder / f"{name}.csv").write_bytes(data)
+    return folder
 
 
-def zip_in(folder: str, name: str = ZIP) -> Path:
-    Path(folder).mkdir(exist_ok=True)
-    return kaggle_zip(Path(folder) / name, train=TRAIN, test=TEST)
+def zip_in(folder: Path, name: str = ZIP) -> Path:
+    folder.mkdir(exist_ok=True)
+    return kaggle_zip(folder / name, train=TRAIN, test=TEST)
 
 
 def readable(source) -> bool:
     return len(read_train(source.train).pixels) == len(read_test(source.test).pixels) == 20
 
 
-def test_nothing_anywhere_is_none():
-    assert find(None, notebook_inputs=()) is None
+@pytest.fixture
+def data(tmp_path):
+    """The folder where data is looked for without a path; it does not exist yet."""
+    return tmp_path / "data"
 
 
-def test_a_folder_that_is_named_is_taken():
-    source = find(with_files("mine", train=TRAIN, test=TEST))
-    assert (source.kind, source.place) == ("folder", Path("mine"))
-    assert source.describe() == "mine (folder)"
+def test_nothing_anywhere_is_none(data):
+    assert find(None, data, notebook_inputs=()) is None
+
+
+def test_a_folder_that_is_named_is_taken(tmp_path, data):
+    mine = with_files(tmp_path / "mine", train=TRAIN, test=TEST)
+    source = find(mine, data)
+    assert (source.kind, source.place) == ("folder", mine)
+    assert source.describe() == f"{mine} (folder)"
     assert readable(source)
 
 
-def test_gzipped_files_are_taken_and_plain_ones_first():
-    folder = with_files("mine", train=TRAIN, test=TEST)
+def test_gzipped_files_are_taken_and_plain_ones_first(tmp_path, data):
+    folder = with_files(tmp_path / "mine", train=TRAIN, test=TEST)
     for name in ("train.csv", "test.csv"):
         (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
-    fingerprint = read_train(find(folder).train).fingerprint
+    fingerprint = read_train(find(folder, data).train).fingerprint
     (folder / "train.csv").unlink()
-    source = find(folder)
+    source = find(folder, data)
     assert (source.train.path.name, source.test.path.name) == ("train.csv.gz", "test.csv")
     assert readable(source)
     assert read_train(source.train).fingerprint == fingerprint
 
 
 @pytest.mark.parametrize("named", ["mine", "mine/digit-recognizer.zip"])
-def test_kaggles_zip_is_taken_by_its_name_or_its_folders(named):
-    path = zip_in("mine")
-    source = find(Path(named))
+def test_kaggles_zip_is_taken_by_its_name_or_its_folders(named, tmp_path, data):
+    path = zip_in(tmp_path / "mine")
+    source = find(tmp_path / named, data)
     assert (source.kind, source.place) == ("zip", path)
     assert readable(source)
 
 
-def test_a_zip_of_another_name_is_taken_when_named():
-    assert readable(find(zip_in("mine", "digit-recognizer (1).zip")))
+def test_a_zip_of_another_name_is_taken_when_named(tmp_path, data):
+    assert readable(find(zip_in(tmp_path / "mine", "digit-recognizer (1).zip"), data))
 
 
-def test_unpacked_files_come_before_the_zip_beside_them():
-    with_files("mine", train=TRAIN, test=TEST)
-    zip_in("mine")
-    assert find(Path("mine")).kind == "folder"
+def test_unpacked_files_come_before_the_zip_beside_them(tmp_path, data):
+    mine = with_files(tmp_path / "mine", train=TRAIN, test=TEST)
+    zip_in(mine)
+    assert find(mine, data).kind == "folder"
 
 
-def test_without_a_path_data_is_taken():
-    with_files("data", train=TRAIN, test=TEST)
-    assert find(None).place == Path("data")
+def test_without_a_path_data_is_taken(data):
+    with_files(data, train=TRAIN, test=TEST)
+    assert find(None, data).place == data
 
 
-def test_without_a_path_the_zip_in_data_is_taken():
-    assert find(None, notebook_inputs=[]) is None
-    assert zip_in("data") == find(None).place
+def test_without_a_path_the_zip_in_data_is_taken(data):
+    assert find(None, data, notebook_inputs=[]) is None
+    assert zip_in(data) == find(None, data).place
 
 
-def test_a_data_folder_with_other_files_is_passed_over():
-    with_files("data", README=b"")
-    assert find(None, notebook_inputs=()) is None
+def test_a_data_folder_with_other_files_is_passed_over(data):
+    with_files(data, README=b"")
+    assert find(None, data, notebook_inputs=()) is None
 
 
-def test_kaggles_notebook_folders_come_last_and_the_newer_first():
-    inputs = [Path("input/competitions"), Path("input/older")]
-    with_files("input/older", train=TRAIN, test=TEST)
-    source = find(None, inputs)
-    assert (source.kind, source.place) == ("kaggle notebook", inputs[1])
-    with_files("input/competitions", train=TRAIN, test=TEST)
-    assert find(None, inputs).place == inputs[0]
-    with_files("data", train=TRAIN, test=TEST)
-    assert find(None, inputs).place == Path("data")
+def test_kaggles_notebook_folders_come_last_and_the_newer_first(tmp_path, data):
+    newer, older = inputs = [tmp_path / "input/competitions", tmp_path / "input/older"]
+    with_files(older, train=TRAIN, test=TEST)
+    source = find(None, data, inputs)
+    assert (source.kind, source.place) == ("kaggle notebook", older)
+    with_files(newer, train=TRAIN, test=TEST)
+    assert find(None, data, inputs).place == newer
+    with_files(data, train=TRAIN, test=TEST)
+    assert find(None, data, inputs).place == data
 
 
-@pytest.mark.parametrize("path", [None, Path("data")])
+@pytest.mark.parametrize("is_named", [False, True])
 @pytest.mark.parametrize("name", ["train", "test"])
-def test_half_a_set_is_an_error_that_names_both_halves(path, name):
-    with_files("data", **{name: TRAIN})
+def test_half_a_set_is_an_error_that_names_both_halves(is_named, name, data):
+    with_files(data, **{name: TRAIN})
     with pytest.raises(InputError, match=rf"expected both train\.csv and test\.csv, received only {name}\.csv"):
-        find(path)
+        find(data if is_named else None, data)
 
 
-def test_half_a_set_is_not_made_whole_from_the_zip_beside_it():
-    with_files("data", train=TRAIN)
-    zip_in("data")
+def test_half_a_set_is_not_made_whole_from_the_zip_beside_it(data):
+    with_files(data, train=TRAIN)
+    zip_in(data)
     with pytest.raises(InputError, match=r"or remove this one to use digit-recognizer\.zip"):
-        find(None)
+        find(None, data)
 
 
 @pytest.mark.parametrize(
@@ -128,29 +131,29 @@ def test_half_a_set_is_not_made_whole_from_the_zip_beside_it():
         ("broken.zip", "expected a folder or a zip"),
     ],
 )
-def test_a_path_without_the_files_is_an_error_that_says_what_is_there(path, message):
-    with_files("empty")
-    with_files("other", a=b"", b=b"", c=b"", d=b"", e=b"", f=b"")
-    kaggle_zip(Path("other.zip"), **{"digits/train": TRAIN})
-    Path("broken.zip").write_bytes(zip_in("x").read_bytes()[:-100])
+def test_a_path_without_the_files_is_an_error_that_lists_what_is_there(path, message, tmp_path, data):
+    with_files(tmp_path / "empty")
+    with_files(tmp_path / "other", a=b"", b=b"", c=b"", d=b"", e=b"", f=b"")
+    kaggle_zip(tmp_path / "other.zip", **{"digits/train": TRAIN})
+    (tmp_path / "broken.zip").write_bytes(zip_in(tmp_path / "x").read_bytes()[:-100])
     with pytest.raises(InputError, match=message):
-        find(Path(path))
+        find(tmp_path / path, data)
 
 
-def test_the_word_sample_is_the_built_in_competition():
-    source = find(Path("sample"))
-    assert (source.kind, source.place) == ("sample", Path("data/sample"))
+def test_the_word_sample_is_the_built_in_competition(data):
+    source = find(Path("sample"), data)
+    assert (source.kind, source.place) == ("sample", data / "sample")
     assert len(read_train(source.train).pixels) == 1_200
-    assert find(None, notebook_inputs=()) is None  # it is taken only when asked for
+    assert find(None, data, notebook_inputs=()) is None  # it is taken only when asked for
 
 
-def test_the_sample_is_written_where_asked():
-    assert sample_source(Path("elsewhere")).test.path == Path("elsewhere/test.csv")
-    assert Path("elsewhere/answers.csv").exists()
+def test_the_sample_is_written_where_asked(tmp_path):
+    assert sample_source(tmp_path / "elsewhere").test.path == tmp_path / "elsewhere/test.csv"
+    assert (tmp_path / "elsewhere/answers.csv").exists()
 
 
-def test_the_sample_of_a_run_is_written_again_when_it_is_gone():
-    place = find(Path("sample")).place
+def test_the_sample_of_a_run_is_written_again_when_it_is_gone(data):
+    place = find(Path("sample"), data).place
     shutil.rmtree(place)
-    assert find(place).kind == "sample"
+    assert find(place, data).kind == "sample"
     assert (place / "train.csv").is_file()

@@ -120,14 +120,14 @@ def test_a_file_passes_if_and_only_if_it_is_fit_whatever_befell_it(labels, chanc
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "end"),
     [
         (b"a. b,ImageId,Label\n1,2,3\n", "received a. b,ImageId,Label. Write it without pandas' index (index=False)."),
-        (b"Label\n1\n", "received Label. Name the two columns so."),
+        (b"Label\n1\n", "received Label. Rename the two columns."),
         (b"ImageId,Label\n2,1\n", "the first missing one is 1. Predict every test image once."),
     ],
 )
-def test_of_a_file_that_kaggle_never_sees_its_answer_is_not_told(data, told):
+def test_of_a_file_that_kaggle_never_sees_its_answer_is_not_quoted(data, end):
     with pytest.raises(InputError, match="Kaggle would answer") as caught:
         parse(data, "answers.csv")
-    assert strip_kaggle_answer(str(caught.value)).endswith(told)
+    assert strip_kaggle_answer(str(caught.value)).endswith(end)

@@ -18,35 +18,40 @@ from made_up_networks import PIXELS, made_up
         [{"tta": "shift"}],
         [{"model": "lenet-28", "tta": "rotate"}],
         [
-            {"share": 0.5, "tta": "shift"},
-            {"share": 0.2, "model": "lenet-28", "tta": "shift"},
-            {"share": 0.3, "model": "lenet5-1998", "fit": "resize", "tta": "rotate"},
+            {"weight": 0.5, "tta": "shift"},
+            {"weight": 0.2, "model": "lenet-28", "tta": "shift"},
+            {"weight": 0.3, "model": "lenet5-1998", "fit": "resize", "tta": "rotate"},
         ],
     ],
     ids=str,
 )
-def test_it_says_what_the_networks_say_one_by_one(settings):
-    voices = [made_up(**one) for one in settings]
-    model = merge_networks(voices)
+def test_it_predicts_as_the_networks_do_one_by_one(settings):
+    networks = [made_up(**one) for one in settings]
+    model = merge_networks(networks)
     assert (model.input.name, model.input.dtype, model.input.shape) == ("pixels", "uint8", (None, 28, 28))
-    expected = engines.keras_predictor(voices)(PIXELS)
+    expected = engines.keras_predictor(networks)(PIXELS)
     received = model.predict_on_batch(PIXELS.reshape(-1, 28, 28))
     assert np.ptp(expected, axis=0).max() > 0.001
     np.testing.assert_allclose(received, expected, atol=2e-5)
     np.testing.assert_allclose(np.sum(received, axis=1), 1, rtol=1e-5)
 
 
-def test_the_share_of_a_voice_counts():
-    loud, low = ([made_up(weight=share), made_up("lenet-28", weight=1 - share)] for share in (0.9, 0.1))
+def test_the_weight_of_a_network_counts():
+    mostly_first, mostly_second = (
+        [made_up(weight=weight), made_up("lenet-28", weight=1 - weight)] for weight in (0.9, 0.1)
+    )
     images = PIXELS.reshape(-1, 28, 28)
     assert (
-        np.abs(merge_networks(loud).predict_on_batch(images) - merge_networks(low).predict_on_batch(images)).max()
+        np.abs(
+            merge_networks(mostly_first).predict_on_batch(images)
+            - merge_networks(mostly_second).predict_on_batch(images)
+        ).max()
         > 0.01
     )
 
 
 def test_weights_of_another_network_are_refused():
-    voice = made_up("lenet5")
-    voice.weights["c1/kernel"] = voice.weights["c1/kernel"][:3]
+    network = made_up("lenet5")
+    network.weights["c1/kernel"] = network.weights["c1/kernel"][:3]
     with pytest.raises(InputError, match="not the weights of lenet5"):
-        merge_networks([voice])
+        merge_networks([network])

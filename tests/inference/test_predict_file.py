@@ -1,4 +1,4 @@
-"""`digits predict`: any number of images labelled by a run, killed and gone on with, with bad rows set aside."""
+"""`digits predict`: any number of images labelled by a run, resumed after a kill, with bad rows written aside."""
 
 import os
 import shutil
@@ -13,129 +13,141 @@ import tiny
 from digit_recognizer import blending
 from digit_recognizer.data import stream
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.inference import predict_file
-from digit_recognizer.inference.predict_file import PredictConfig
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.inference import predict_file as predicting
+from digit_recognizer.inference.predict_file import PredictConfig, predict_file
+from digit_recognizer.tracking import run_dir
 from seen_from_outside import digits, started, until
 
 SEVERAL = {"folds": 2, "full": True, "tta": "shift"}
-TEST = Path("data/sample/test.csv")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder with two finished runs of tiny networks: `one`, and `several`, two folds and a network of all rows."""
-    with tiny.finished(tmp_path_factory.mktemp("finished"), {"one": {}, "several": SEVERAL}):
-        return Path.cwd()
+    """A workspace with two finished runs of tiny networks: `one`, and `several`: two folds, and all rows."""
+    with tiny.finished(tmp_path_factory.mktemp("finished"), {"one": {}, "several": SEVERAL}) as workspace:
+        return workspace
 
 
 @pytest.fixture
-def trained(finished, tmp_path, monkeypatch, tiny_lenet5):
+def trained(finished, workspace, tiny_lenet5):
     """A copy of it to work in."""
-    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+    shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
+    return workspace
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small_blocks(monkeypatch):
     monkeypatch.setattr(stream, "_BLOCK", 60_000)
 
 
-def submission_of(run):
-    with run_session.ledger() as book:
-        return (run_dir.folder_of(book.run(run)) / "submission.csv").read_bytes()
+@pytest.fixture
+def test(trained):
+    """The sample's test.csv."""
+    return trained.data / "sample/test.csv"
+
+
+@pytest.fixture
+def out(trained):
+    """The file that is written."""
+    return trained.folder / "out.csv"
+
+
+def record_of(workspace, run):
+    with workspace.existing_ledger() as ledger:
+        return ledger.run(run)
+
+
+def submission_of(workspace, run):
+    return (record_of(workspace, run).folder / "submission.csv").read_bytes()
 
 
 def rows_of(path):
     return path.read_bytes().splitlines()
 
 
-def test_test_csv_gets_the_labels_of_the_submission(trained, small):
+def test_test_csv_gets_the_labels_of_the_submission(trained, test, out, small_blocks):
     for run in ("one", "several"):
-        result = predict_file.predict_file(PredictConfig(TEST, run, Path("out.csv")))
-        assert Path("out.csv").read_bytes() == submission_of(run)
-        assert (result["rows"], result["bad"]) == (597, 0)
-        assert result["limit"] in result["busy"]
-    blending.blend(["one", "several"], weights="equal")
-    predict_file.predict_file(PredictConfig(TEST, "last", Path("out.csv")))
-    assert Path("out.csv").read_bytes() == submission_of("last")
-    assert not list(Path().glob("*.partial"))
+        result = predict_file(PredictConfig(test, run, out), trained)
+        assert out.read_bytes() == submission_of(trained, run)
+        assert (result.rows, result.bad) == (597, 0)
+        assert result.limit in result.busy
+    blending.blend_runs(["one", "several"], trained, weights="equal")
+    predict_file(PredictConfig(test, "last", out), trained)
+    assert out.read_bytes() == submission_of(trained, "last")
+    assert not list(trained.folder.glob("*.partial"))
 
 
-@pytest.mark.parametrize("engine", ["keras", "onnxruntime", "litert"])
-def test_probabilities_stand_beside_the_labels(trained, engine):
-    result = predict_file.predict_file(
-        PredictConfig(TEST, "several", Path("out.csv"), probabilities=True, engine=engine)
-    )
-    assert result["engine"] == engine
-    header, *lines = rows_of(Path("out.csv"))
+@pytest.mark.parametrize("runtime", ["keras", "onnxruntime"])
+def test_probabilities_stand_beside_the_labels(trained, test, out, runtime):
+    result = predict_file(PredictConfig(test, "several", out, probabilities=True, runtime=runtime), trained)
+    assert result.engine == runtime
+    header, *lines = rows_of(out)
     assert header == b"ImageId,Label,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9"
     values = np.array([line.split(b",")[2:] for line in lines], float)
-    with run_session.ledger() as book:
-        _, _, test_log_p = run_session.probabilities(book.run("several"))
+    test_log_p = run_dir.run_predictions(record_of(trained, "several")).test_log_p
     assert np.abs(values - np.exp(test_log_p)).max() < 2e-6
     assert {len(line.split(b",")[2]) for line in lines} == {len("0.123456")}
 
 
-def growing(job):
-    """The files in which output and aside of a job grow."""
-    return [*predict_file._files(job, predict_file._labeller(job)).values()]
+def partial_files(config, workspace):
+    """The files in which output and rejects grow."""
+    return [*predicting._files(config, predicting._predictor(config, workspace)).values()]
 
 
 @pytest.mark.parametrize("torn", [b"", b"1", b"12,"])
 @pytest.mark.parametrize("kept", [0, 1, 200, 597])
-def test_what_is_left_of_a_killed_one_is_gone_on_with(trained, small, torn, kept):
-    job = PredictConfig(TEST, "one", Path("out.csv"))
-    [partial] = growing(job)
-    whole = submission_of("one")
-    partial.write_bytes(b"".join(whole.splitlines(keepends=True)[: kept + 1]) + torn)
-    Path("out.csv.0123456789ab.partial").touch()  # of another input
-    result = predict_file.predict_file(job)
-    assert Path("out.csv").read_bytes() == whole
-    assert (result["began_after_row"], result["rows"]) == (kept, 597)
-    assert not list(Path().glob("*.partial"))
+def test_a_killed_one_is_resumed_after_its_last_row(trained, test, out, small_blocks, torn, kept):
+    config = PredictConfig(test, "one", out)
+    [partial] = partial_files(config, trained)
+    complete = submission_of(trained, "one")
+    partial.write_bytes(b"".join(complete.splitlines(keepends=True)[: kept + 1]) + torn)
+    out.with_name("out.csv.0123456789ab.partial").touch()  # of another input
+    result = predict_file(config, trained)
+    assert out.read_bytes() == complete
+    assert (result.began_after_row, result.rows) == (kept, 597)
+    assert not list(trained.folder.glob("*.partial"))
 
 
-def test_what_one_engine_began_another_does_not_go_on_with(trained, small):
-    [partial] = growing(PredictConfig(TEST, "one", Path("out.csv"), engine="keras"))
-    partial.write_bytes(b"".join(submission_of("one").splitlines(keepends=True)[:201]))
-    assert (
-        predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv"), engine="litert"))["began_after_row"] == 0
-    )
+def test_what_one_runtime_began_another_does_not_resume(trained, test, out, small_blocks):
+    [partial] = partial_files(PredictConfig(test, "one", out, runtime="keras"), trained)
+    partial.write_bytes(b"".join(submission_of(trained, "one").splitlines(keepends=True)[:201]))
+    assert predict_file(PredictConfig(test, "one", out, runtime="onnxruntime"), trained).began_after_row == 0
     assert not partial.exists()
 
 
-def with_bad_rows():
-    """test.csv with three bad rows, and their numbers."""
-    lines = TEST.read_bytes().splitlines(keepends=True)
+def with_bad_rows(test, bad):
+    """Write test.csv with three bad rows; their numbers."""
+    lines = test.read_bytes().splitlines(keepends=True)
     for row, text in {5: b"oops\n", 300: b'"' + lines[300], 597: lines[597][:-1] + b",1\n"}.items():
         lines[row] = text
-    Path("bad.csv").write_bytes(b"".join(lines))
+    bad.write_bytes(b"".join(lines))
     return [5, 300, 597]
 
 
-def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
-    numbers = with_bad_rows()
-    with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*--skip-bad"):
-        predict_file.predict_file(PredictConfig(Path("bad.csv"), "one", Path("out.csv")))
-    assert not Path("out.csv").exists()
-    job = PredictConfig(Path("bad.csv"), "one", Path("out.csv"), skip_bad=Path("aside.csv"))
-    assert predict_file.predict_file(job)["bad"] == 3
-    good = submission_of("one").splitlines()
-    assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
-    header, *aside = rows_of(Path("aside.csv"))
+def test_a_bad_row_stops_with_its_number_or_is_written_aside(trained, test, out, small_blocks):
+    bad, rejects = trained.folder / "bad.csv", trained.folder / "rejects.csv"
+    numbers = with_bad_rows(test, bad)
+    with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*`rejects`"):
+        predict_file(PredictConfig(bad, "one", out), trained)
+    assert not out.exists()
+    config = PredictConfig(bad, "one", out, rejects=rejects)
+    assert predict_file(config, trained).bad == 3
+    good = submission_of(trained, "one").splitlines()
+    assert rows_of(out) == [line for row, line in enumerate(good) if row not in numbers]
+    header, *lines = rows_of(rejects)
     assert header == b"row,fault,content"
-    assert [int(line.split(b",")[0]) for line in aside] == numbers
-    before = Path("aside.csv").read_bytes()
-    output, aside = growing(job)
-    output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n2")
-    aside.write_bytes(before[:-3])  # torn, and with a row too many
-    result = predict_file.predict_file(job)
-    assert (result["rows"], result["bad"], result["began_after_row"]) == (594, 3, 250)
-    assert Path("aside.csv").read_bytes() == before
-    assert rows_of(Path("out.csv")) == [line for row, line in enumerate(good) if row not in numbers]
-    output.write_bytes(b"\n".join(rows_of(Path("out.csv"))[:250]) + b"\n")  # and of the bad rows nothing is left
-    assert predict_file.predict_file(job)["began_after_row"] == 0
-    assert Path("aside.csv").read_bytes() == before
+    assert [int(line.split(b",")[0]) for line in lines] == numbers
+    before = rejects.read_bytes()
+    partial_output, partial_rejects = partial_files(config, trained)
+    partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n2")
+    partial_rejects.write_bytes(before[:-3])  # torn, and with a row too many
+    result = predict_file(config, trained)
+    assert (result.rows, result.bad, result.began_after_row) == (594, 3, 250)
+    assert rejects.read_bytes() == before
+    assert rows_of(out) == [line for row, line in enumerate(good) if row not in numbers]
+    partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n")  # and of the bad rows nothing is left
+    assert predict_file(config, trained).began_after_row == 0
+    assert rejects.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -144,35 +156,38 @@ def test_a_bad_row_stops_with_its_number_or_is_set_aside(trained, small):
         ({"source": Path("gone.csv")}, "gone.csv: not found"),
         (
             {"source": Path("data/sample/train.csv"), "output": Path("data/sample/train.csv")},
-            "-o data/sample/train.csv: the same file as INPUT",
+            "`output` .*data/sample/train.csv: the same file as `source`",
         ),
-        ({"output": Path("nowhere/out.csv")}, "there is no folder nowhere"),
-        ({"output": Path("data")}, "expected the name of a file"),
+        ({"output": Path("nowhere/out.csv")}, "there is no folder .*nowhere"),
+        ({"output": Path("data")}, "expected a file"),
         ({"run": "nosuch"}, "nosuch"),
-        ({"run": "gone.onnx"}, "gone.onnx: cannot be read"),
-        ({"skip_bad": Path("out.csv")}, "the same file as -o"),
+        ({"run": Path("gone.onnx")}, "gone.onnx: cannot be read"),
+        ({"run": "gone.tflite"}, "there is no run 'gone.tflite'"),
+        ({"rejects": Path("out.csv")}, "the same file as `output`"),
     ],
 )
-def test_wrong_words_are_refused_and_nothing_is_written(trained, changed, message):
-    before = sorted(Path().rglob("*"))
+def test_wrong_arguments_are_refused_and_nothing_is_written(trained, test, out, changed, message):
+    own = {key: trained.folder / value if isinstance(value, Path) else value for key, value in changed.items()}
+    config = {"source": test, "run": "one", "output": out, **own}
+    before = sorted(trained.folder.rglob("*"))
     with pytest.raises(InputError, match=message):
-        predict_file.predict_file(PredictConfig(**{"source": TEST, "run": "one", "output": Path("out.csv"), **changed}))
-    assert sorted(Path().rglob("*")) == before
+        predict_file(PredictConfig(**{**config, "run": str(config["run"])}), trained)
+    assert sorted(trained.folder.rglob("*")) == before
 
 
-def test_lost_weights_and_a_full_disk_are_told(trained, monkeypatch):
+def test_lost_weights_and_a_full_disk_are_reported(trained, test, out, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
+    config = PredictConfig(test, "one", out)
     with monkeypatch.context() as patch:
-        patch.setattr(predict_file, "_lines", full)
-        with pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*goes on"):
-            predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
-    predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
-    with run_session.ledger() as book:
-        (run_dir.folder_of(book.run("one")) / "weights.npz").unlink()
-    with pytest.raises(InputError, match=r"weights.npz is gone"):
-        predict_file.predict_file(PredictConfig(TEST, "one", Path("out.csv")))
+        patch.setattr(predicting, "_lines", full)
+        with pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*continues"):
+            predict_file(config, trained)
+    predict_file(config, trained)
+    (record_of(trained, "one").folder / "weights.npz").unlink()
+    with pytest.raises(InputError, match=r"weights.npz: not found"):
+        predict_file(config, trained)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Trained networks in Keras's own layers: the same function, and no code of ours."""
+"""Trained networks in Keras's own layers: the same function, without this package's code."""
 
 import keras
 import numpy as np
@@ -7,29 +7,31 @@ import pytest
 from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.inference.formats import serialize
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.models.standard_layers import builtin
+from digit_recognizer.models.standard_layers import to_standard_layers
 from made_up_networks import RNG, made_up
 
 
 @pytest.mark.parametrize("widened", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_each_model_says_the_same_by_kerass_own_layers(name, widened):
-    network = made_up(name).network()
+def test_each_model_predicts_the_same_with_kerass_own_layers(name, widened):
+    network = made_up(name).build()
     images = RNG.random((20, MODELS[name].side, MODELS[name].side, 1), np.float32)
-    same = builtin(network, widened)
+    same = to_standard_layers(network, widened)
     assert all(type(layer).__module__.startswith("keras.") for layer in same.layers)
     expected, received = (average_log_p([np.asarray(one.predict_on_batch(images))]) for one in (network, same))
-    assert np.ptp(expected, axis=0).max() > 0.01  # images differ in what is said of them
+    assert np.ptp(expected, axis=0).max() > 0.01  # predictions differ between images
     np.testing.assert_allclose(np.exp(received), np.exp(expected), atol=2e-5)
 
 
 def test_a_widened_lenet5_takes_c1_and_s2_in_one_step_of_two_pixels():
-    shapes = {layer.name: layer.output.shape[1:] for layer in builtin(made_up().network(), widened=True).layers}
+    shapes = {
+        layer.name: layer.output.shape[1:] for layer in to_standard_layers(made_up().build(), widened=True).layers
+    }
     assert [shapes[name] for name in ("c1", "s2", "c3")] == [(14, 14, 24), (14, 14, 6), (10, 10, 16)]
 
 
-def test_it_can_be_saved_and_read_where_nothing_of_ours_is_known(tmp_path):
-    same = builtin(made_up("lenet5-1998").network())
+def test_it_can_be_saved_and_read_without_this_package(tmp_path):
+    same = to_standard_layers(made_up("lenet5-1998").build())
     (tmp_path / "model.keras").write_bytes(serialize(same, "keras"))
     images = RNG.random((3, 32, 32, 1), np.float32)
     read = keras.saving.load_model(tmp_path / "model.keras")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 
 from .actors import begun, ended, forked
 from .made_up import FACTS
@@ -25,19 +25,19 @@ def trial(number: int) -> None:
         assert ended(other) == 0
     for log in logs:
         os.close(log)
-    with run_session.ledger() as book:
-        runs = {run["name"]: run for run in book.runs()}
-        members = {(name, row["name"]): row for name, run in runs.items() for row in book.members(run["id"])}
-        sent = {row["description"]: row for row in book.submissions()}
+    with Workspace().open_ledger() as ledger:
+        runs = {run.name: run for run in ledger.runs()}
+        networks = {(name, row.name): row for name, run in runs.items() for row in ledger.networks(run.id)}
+        sent = {row.description: row for row in ledger.submissions()}
     for writer in range(2):
         for line in Path(f"log{writer}").read_text().splitlines():
             kind, name, value = json.loads(line)
             if kind == "run":
-                assert (runs[name]["status"], runs[name]["correct"]) == ("done", value), name
-            elif kind == "member":
-                assert members[name, "m"]["seed"] == value, name
+                assert (runs[name].status, runs[name].correct) == ("done", value), name
+            elif kind == "network":
+                assert networks[name, "m"].seed == value, name
             else:
-                assert sent[name]["public_score"] == value, name
+                assert sent[name].public_score == value, name
 
 
 def _write(writer: int, log: int, n: int) -> None:
@@ -47,15 +47,15 @@ def _write(writer: int, log: int, n: int) -> None:
         os.write(log, (json.dumps(what) + "\n").encode())
 
     surroundings = {"versions": {}, "cpu": "", "threads": 1}
-    with run_session.ledger() as book:
+    with Workspace().open_ledger() as ledger:
         for number in range(n):
             name = f"{writer}-{number}"
-            run = book.start_run(name=name, **FACTS, **surroundings)
+            run = ledger.start_run(name=name, **FACTS, **surroundings)
             row = {"name": "m", "model": "x", "weights": 1, "train_n": 1, "train_accuracy": 1.0, "train_loss": 0.0}
-            book.add_member(run, seed=number, seconds=1.0, **row)
-            told("member", name, number)
-            book.finish_run(run, "done", n=100, correct=number)
+            ledger.add_network(run, seed=number, seconds=1.0, **row)
+            told("network", name, number)
+            ledger.finish_run(run, "done", n=100, correct=number)
             told("run", name, number)
-            sent = book.begin_submission(hash=name, file="", description=name, status="UPLOADING")
-            book.update_submission(sent, status="COMPLETE", public_score=number / 100)
+            sent = ledger.begin_submission(hash=name, file="", description=name, status="UPLOADING")
+            ledger.update_submission(sent, status="COMPLETE", public_score=number / 100)
             told("sent", name, number / 100)

@@ -12,8 +12,11 @@ from time import sleep
 import numpy as np
 
 from digit_recognizer.data import sources
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, change
+from digit_recognizer.data.dataset import read_dataset
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import Recipe, change
 from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import cross_validation, ensemble
 from digit_recognizer.training.parallel import config
 from digit_recognizer.training.parallel.config import ExecutionConfig
@@ -54,16 +57,17 @@ def _kill_one_of(pid: int, random: Random) -> None:
 
 
 def _train(recipe: Recipe, order: Sequence[int], workers: int, name: str) -> None:
-    """Train the networks of a run, and write what they say together."""
-    source = sources.sample_source()
-    train, test = sources.read(source)
-    data = ensemble.Data(source, train, test)
-    members = cross_validation.plan_networks(recipe, train.labels)
-    with run_session.ledger() as book, config.open_pool(ExecutionConfig(workers), train, test) as pool:
-        rows = [run for run in book.runs() if run["recipe_name"] == name]
-        facts = ensemble.facts("run", name, recipe, data, pool)
-        opened = run_session.resume_run(book, rows[0]) if rows else run_session.open_run(book, name, **facts)
-        with opened as entry:
-            some = [members[place] for place in order]
-            together = ensemble.train_ensemble(entry, some, data, resumable=True, pool=pool)
-            np.save(name, together.test_log_p)
+    """Train the networks of a run, and write their averaged predictions of test.csv."""
+    workspace = Workspace()
+    data = read_dataset(sources.sample_source(workspace.data / "sample"))
+    networks = cross_validation.plan_networks(recipe, data.train.labels)
+    with (
+        workspace.open_ledger() as ledger,
+        config.open_pool(ExecutionConfig(workers), data.train, data.test) as pool,
+    ):
+        earlier = [run for run in ledger.runs() if run.recipe_name == name]
+        header = ensemble.run_header("run", name, recipe, data, workspace.relative(data.source.place), pool)
+        opened = run_session.resume_run(ledger, earlier[0]) if earlier else run_session.open_run(ledger, name, header)
+        with opened as run:
+            predictions = ensemble.train_ensemble(run, [networks[place] for place in order], data, pool=pool)
+            np.save(name, predictions.test_log_p)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.tracking import run_dir
 from digit_recognizer.training import checkpoints
+from digit_recognizer.utils.arrays import read_arrays, write_arrays
 
-from .made_up import IDENTITY, checkpoint
+from .made_up import IDENTITY, checkpoint_after
 
 PROMISE = "corrupted checkpoints and arrays are refused, never used"
 CASES = "flipped bits and truncations"
@@ -56,7 +56,7 @@ def _plain(arrays: Any) -> str:
 
 
 def _make_checkpoint(path: Path) -> None:
-    checkpoints.save_checkpoint(path.parent, IDENTITY, checkpoint(1))
+    checkpoints.save_checkpoint(path.parent, IDENTITY, checkpoint_after(1))
     (path.parent / "checkpoint-1.npz").rename(path)
 
 
@@ -70,11 +70,11 @@ def _read_checkpoint(path: Path) -> Any:
 
 def _make_probabilities(path: Path) -> None:
     log_p = np.log(np.full((30, 10), 0.1)) + np.arange(10) / 100
-    run_dir.write_arrays(path, {"held_out_rows": np.arange(30), "held_out_log_p": log_p, "test_log_p": log_p})
+    write_arrays(path, {"held_out_rows": np.arange(30), "held_out_log_p": log_p, "test_log_p": log_p})
 
 
 MAKERS = {"checkpoint": _make_checkpoint, "probabilities": _make_probabilities}
 READERS: dict[str, Callable[[Path], Any]] = {
     "checkpoint": _read_checkpoint,
-    "probabilities": lambda path: _plain(run_dir.read_arrays(path)),
+    "probabilities": lambda path: _plain(read_arrays(path)),
 }

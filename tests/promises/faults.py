@@ -47,13 +47,12 @@ def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
         setattr(os, name, before(name, getattr(os, name)))
 
     class HalfWritten(tempfile._TemporaryFileWrapper):
-        def writelines(self, parts: Any) -> None:
-            data = b"".join(bytes(part) for part in parts)
+        def write(self, data: bytes) -> int:
             if count("write"):
                 self.file.write(data[: len(data) // 2])
                 self.file.flush()
                 fault("write")
-            self.file.write(data)
+            return self.file.write(data)
 
     tempfile._TemporaryFileWrapper = HalfWritten
 

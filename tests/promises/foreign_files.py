@@ -1,25 +1,25 @@
 """Files that somebody else made to run code, to write elsewhere, or to fill memory."""
 
 import gzip
-import io
 import os
 import pickle
 import resource
 import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.cli.recipe_options import recipe_like, run_like
 from digit_recognizer.competition.api import _unpack
 from digit_recognizer.data import archives, csv_reader, sources, submission
+from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.recipes import toml
 from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import checkpoints
+from digit_recognizer.utils.arrays import read_arrays
 from kaggle_csv import kaggle_test
 
 from .actors import begun, ended, refusal
@@ -28,6 +28,7 @@ from .made_up import FACTS, IDENTITY
 PROMISE = "no foreign file runs code, writes outside its folder or fills the memory"
 CASES = "malicious files"
 
+LABELS = np.arange(10)
 MEMORY = 3_000_000_000  # bytes of address space that a trial may take beyond what it has
 CSV_FILES = {"train.csv": b"label\n", "test.csv": b"pixel0\n", "sample_submission.csv": b"ImageId,Label\n"}
 
@@ -126,7 +127,7 @@ def zip_whose_member_is_a_link() -> None:
         info.external_attr = 0o120777 << 16
 
     path = _zip({"train.csv": b"/etc/passwd", "test.csv": b"/etc/passwd"}, link)
-    sources.read(sources.find(path))
+    read_dataset(sources.find(path, Path()))
 
 
 def zip_with_a_wrong_checksum() -> None:
@@ -160,31 +161,31 @@ def csv_of_a_row_over_endless_lines() -> None:
 
 def npz_with_a_pickle() -> None:
     np.savez("weights.npz", weights=np.array([_Code()], dtype=object))
-    run_dir.read_arrays(Path("weights.npz"))
+    read_arrays(Path("weights.npz"))
 
 
 def npz_that_is_a_pickle() -> None:
     Path("weights.npz").write_bytes(pickle.dumps(_Code()))
-    run_dir.read_arrays(Path("weights.npz"))
+    read_arrays(Path("weights.npz"))
 
 
 def npz_with_code_in_its_header() -> None:
     header = b"{'descr': __import__('os').system('touch ../harmed'), 'fortran_order': False, 'shape': (1,)}\n"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     _zip({"weights.npy": npy}).rename("weights.npz")
-    run_dir.read_arrays(Path("weights.npz"))
+    read_arrays(Path("weights.npz"))
 
 
 def npz_of_endless_arrays() -> None:
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}\n"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     _zip({"weights.npy": npy}).rename("weights.npz")
-    run_dir.read_arrays(Path("weights.npz"))
+    read_arrays(Path("weights.npz"))
 
 
 def npz_bomb() -> None:
     np.savez_compressed("weights.npz", weights=np.zeros(500_000_000, np.uint8))
-    run_dir.read_arrays(Path("weights.npz"))
+    read_arrays(Path("weights.npz"))
 
 
 def gzip_bomb_of_empty_parts() -> None:
@@ -197,43 +198,33 @@ def checkpoint_with_a_pickle() -> None:
     checkpoints.load_latest_checkpoint(Path(), IDENTITY)
 
 
-def cache_with_a_pickle() -> None:
-    """Under the very name that the cache gives it; it is passed over, and the CSV, which is none, refused."""
-    Path("train.csv").write_bytes(b"label\n1\n")
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([_Code()], dtype=object), allow_pickle=True)
-    crc, own = zlib.crc32(b"label\n1\n"), zlib.crc32(buffer.getvalue())
-    Path(f"train-{csv_reader.CACHE_FORM}-8-{crc:08x}-{own:08x}.npy").write_bytes(buffer.getvalue())
-    csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")), Path())
-
-
 def _foreign_run(name: str) -> None:
     """A ledger whose run has a name of its author's choice."""
-    with run_session.ledger() as book:
-        book.start_run(name=name, **FACTS, versions={}, cpu="", threads=1)
+    with Workspace().open_ledger() as ledger:
+        ledger.start_run(name=name, **FACTS, versions={}, cpu="", threads=1)
 
 
 def ledger_whose_run_lies_elsewhere() -> None:
     _foreign_run("../../harmed")
-    with run_session.ledger() as book, run_session.resume_run(book, book.run("last")):
+    with Workspace().open_ledger() as ledger, run_session.resume_run(ledger, ledger.run("last")):
         pass
 
 
 def ledger_whose_run_has_an_absolute_path() -> None:
     _foreign_run("/tmp/harmed")
-    with run_session.ledger() as book:
-        run_dir.write_submission(run_dir.folder_of(book.run("last")), b"harm")
+    with Workspace().open_ledger() as ledger:
+        run_dir.write_submission(ledger.run("last").folder, LABELS)
 
 
 def ledger_whose_network_lies_elsewhere() -> None:
-    run_dir.write_submission(run_dir.member_folder(Path("submissions/x"), "../../../harmed", 2), b"harm")
+    run_dir.write_submission(run_dir.network_folder(Path("submissions/x"), "../../../harmed", 2), LABELS)
 
 
 def ledger_with_a_recipe_of_code() -> None:
     _foreign_run("20260101-000000-mine")
-    with run_session.ledger() as book:
-        book.update_run(1, recipe={"model": "__import__('os').system('touch ../harmed')"})
-    recipe_like(run_like("last"))
+    with Workspace().open_ledger() as ledger:
+        ledger.update_run(1, recipe={"model": "__import__('os').system('touch ../harmed')"})
+        ledger.run("last").recipe  # noqa: B018  # decodes the JSON
 
 
 def recipe_with_a_file_as_base() -> None:
@@ -255,7 +246,7 @@ def recipe_of_a_gigabyte() -> None:
 def data_that_is_a_device() -> None:
     Path("test.csv").write_bytes(kaggle_test(3))
     Path("train.csv").symlink_to("/dev/zero")
-    sources.read(sources.find(Path()))
+    read_dataset(sources.find(Path(), Path()))
 
 
 def submission_of_one_endless_line() -> None:
@@ -299,7 +290,6 @@ MALICIOUS = [
     npz_bomb,
     gzip_bomb_of_empty_parts,
     checkpoint_with_a_pickle,
-    cache_with_a_pickle,
     ledger_whose_run_lies_elsewhere,
     ledger_whose_run_has_an_absolute_path,
     ledger_whose_network_lies_elsewhere,

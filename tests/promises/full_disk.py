@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from digit_recognizer import cli
-from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 
 from .actors import forked
 from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, write_data
@@ -53,11 +53,11 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     code = forked(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, digits, ON), output=output)
     check_end(code, output)
     check_files(expected)
-    with run_session.ledger() as book:
-        [run] = book.runs()
-    assert (run["status"] == "done") == (code == 0), run["status"]
+    with Workspace().open_ledger() as ledger:
+        [run] = ledger.runs()
+    assert (run.status == "done") == (code == 0), run.status
     if code:
-        go_on(run["name"], Path("log").read_text().splitlines())
+        go_on(run.name, Path("log").read_text().splitlines())
     assert PUBLISHED.read_bytes() == expected
     assert not list(PUBLISHED.parent.rglob("*.tmp"))
 

@@ -12,6 +12,7 @@ import numpy as np
 import kaggle_stand_in
 from digit_recognizer.competition import submit
 from digit_recognizer.data.submission import check_upload, render
+from digit_recognizer.tracking.workspace import Workspace
 
 from . import sent_once
 from .actors import refusal
@@ -41,7 +42,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         bad = random.choice(FAULTS)(good, random) if random.random() < 0.7 else mutated(good, random)
     sent_once.write_data()
     Path("bad.csv").write_bytes(bad)
-    message = refusal(lambda: submit.submit_file(Path("bad.csv")))
+    message = refusal(lambda: submit.submit_file(Path("bad.csv"), Workspace()))
     assert message.startswith("bad.csv"), message
     assert not kaggle.requests, kaggle.requests
 

@@ -16,8 +16,8 @@ from typing import Any
 from browser import BROWSER, DRIVER, asked, chromium
 from digit_recognizer import cli
 from digit_recognizer.report import gather, leaderboard, page
-from digit_recognizer.tracking import run_session
-from finished_runs import finish_run, write_data
+from digit_recognizer.tracking.workspace import Workspace
+from finished_runs import make_finished_run, write_data
 
 from .actors import forked
 
@@ -64,9 +64,10 @@ BEFORE = ("", '"', "'", '">', "'>", "</script>", "</style>", "</td>", "-->", "]]
 def opened() -> Iterator[Callable[[int], None]]:
     assert BROWSER, "no chromium on this machine"
     assert DRIVER, "no chromedriver on this machine"
-    answers = write_data()
+    workspace = Workspace()
+    answers = write_data(workspace)
     for seed, name in enumerate(("good", "poor")):
-        finish_run(name, answers, 4 - seed, seed)
+        make_finished_run(workspace, name, answers, 4 - seed, seed)
     with ExitStack() as stack:
         yield partial(trial, Path.cwd(), stack.enter_context(chromium(Path(os.environ["TMPDIR"], "profile"))))
 
@@ -78,11 +79,10 @@ def trial(whole: Path, driver: Any, number: int) -> None:
     os.chdir("work")
     _fill(text)
     for named in ((), ("last",)):
-        _look(driver, page.render(gather.gather(named)), text)
+        _look(driver, page.render(gather.gather(Workspace(), named)), text)
 
-    cells = [
-        cell for row in csv.reader(io.StringIO(leaderboard.to_csv(leaderboard.leaderboard(every=True)))) for cell in row
-    ]
+    exported = leaderboard.to_csv(leaderboard.leaderboard(Workspace(), every=True))
+    cells = [cell for row in csv.reader(io.StringIO(exported)) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r", "-")) and not _is_number(cell)]
     output = Path("output")
     for command in (["leaderboard"], ["show", "last"], ["plan"]):
@@ -94,12 +94,12 @@ def trial(whole: Path, driver: Any, number: int) -> None:
 
 def _fill(text: str) -> None:
     """Write a text into each column of the ledger that holds one, but those by which its rows are found and read."""
-    with run_session.ledger() as book:
-        for run in book.runs():
-            sent = book.begin_submission(hash=run["submission_hash"], file="", description="", status="UPLOADING")
-            book.update_submission(sent, status="COMPLETE", public_score=0.9)
-            book.add_score(hash=run["submission_hash"], file="", answers_hash="", n=10, correct=9)
-    with closing(sqlite3.connect(run_session.LEDGER)) as connection, connection:
+    with Workspace().open_ledger() as ledger:
+        for run in ledger.runs():
+            sent = ledger.begin_submission(hash=run.submission_hash, file="", description="", status="UPLOADING")
+            ledger.update_submission(sent, status="COMPLETE", public_score=0.9)
+            ledger.add_score(hash=run.submission_hash, file="", answers_hash="", n=10, correct=9)
+    with closing(sqlite3.connect(Workspace().ledger_file)) as connection, connection:
         for table in ("runs", "members", "submissions", "submission_states", "scores"):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[2] == "TEXT"]
             values = {column: text for column in columns if column not in KEYS}

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils import files
 
 from . import faults
@@ -59,8 +60,8 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
         check_end(forked(lambda: stumble(faults.fail), output=output), output)
     lines = Path("log").read_text().splitlines() if Path("log").exists() else []
     check_files(expected)
-    with run_session.ledger() as book:
-        found = [(row["name"], run_session.status(row)) for row in book.runs()]
+    with Workspace().open_ledger() as ledger:
+        found = [(run.name, run_session.status(run)) for run in ledger.runs()]
     if not found:
         assert not lines, lines
         return
@@ -72,7 +73,7 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
         assert status == "done", status
     assert PUBLISHED.read_bytes() == expected
     check_files(expected)
-    files.sweep(PUBLISHED.parent, older_than=0, below=True)
+    files.remove_stale_temporary_files(PUBLISHED.parent, older_than=0, below=True)
     assert not list(PUBLISHED.parent.rglob("*.tmp"))
 
 

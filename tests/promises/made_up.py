@@ -13,9 +13,10 @@ import numpy as np
 import made_up_training
 from digit_recognizer import cli
 from digit_recognizer.report import plots
-from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.history import Epoch
 from digit_recognizer.training import checkpoints, network  # noqa: F401  # loaded once, for all runs
-from digit_recognizer.training.state import Checkpoint, Epoch
+from digit_recognizer.training.state import Checkpoint
+from digit_recognizer.utils.arrays import read_arrays
 from kaggle_csv import kaggle_test, kaggle_train
 
 from .actors import forked
@@ -34,7 +35,7 @@ def state(epoch: int) -> tuple[np.ndarray, ...]:
     return tuple(np.random.default_rng((epoch, part)).random((100, 200), dtype=np.float32) for part in range(3))
 
 
-def checkpoint(n_epochs: int) -> Checkpoint:
+def checkpoint_after(n_epochs: int) -> Checkpoint:
     """As a training has it after so many epochs."""
     history = tuple(Epoch(epoch, 0.5, 0.9, None, None, float(epoch)) for epoch in range(1, n_epochs + 1))
     return Checkpoint(history, state(n_epochs))
@@ -54,21 +55,19 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
     epoch that was kept.
     """
 
-    def train_member(
-        member: Any, train: Any, test: Any, on_batch: Any, on_epoch: Any, teachers: Any, begun: Any, keep: Any
-    ) -> Any:
-        n_begun = len(begun.history) if begun else 0
-        if begun:
-            np.testing.assert_equal(begun.variables, state(n_begun))
-        log(f"begun {n_begun}")
-        for epoch in range(n_begun + 1, n_epochs + 1):
-            keep(checkpoint(epoch))
+    def train_network(one: Any, train: Any, test: Any, teachers: Any, checkpoint: Any, hooks: Any) -> Any:
+        n_done = len(checkpoint.history) if checkpoint else 0
+        if checkpoint:
+            np.testing.assert_equal(checkpoint.variables, state(n_done))
+        log(f"begun {n_done}")
+        for epoch in range(n_done + 1, n_epochs + 1):
+            hooks.on_checkpoint(checkpoint_after(epoch))
             log(f"epoch {epoch}")
         if n_epochs < N_EPOCHS:
             raise KeyboardInterrupt
-        return made_up_training.train_member(member, train, test, on_batch, on_epoch)
+        return made_up_training.train_network(one, train, test, teachers, checkpoint, hooks)
 
-    network.train_network = train_member
+    network.train_network = train_network
     plots.write_plots = lambda *_: None
     cli.main(command)
 
@@ -84,7 +83,7 @@ def check_files(expected: bytes) -> None:
     assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
     for path in PUBLISHED.parent.glob("*/**/*"):
         if path.suffix == ".npz":
-            run_dir.read_arrays(path)
+            read_arrays(path)
         elif path.suffix == ".json":
             json.loads(path.read_text())
         elif path.name == "submission.csv":

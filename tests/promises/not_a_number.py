@@ -11,13 +11,16 @@ from digit_recognizer import blending
 from digit_recognizer.data import submission
 from digit_recognizer.data.csv_reader import LabelledTable, Table
 from digit_recognizer.errors import DivergedError
-from digit_recognizer.recipes.recipe import RECIPES, change
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import change
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import checkpoints, cross_validation, network
 from digit_recognizer.training import fit as train
 from digit_recognizer.training.fit import fit
-from digit_recognizer.training.state import Checkpoint
-from finished_runs import finish_run, write_data
+from digit_recognizer.training.state import Checkpoint, FitHooks
+from digit_recognizer.utils.arrays import write_arrays
+from finished_runs import make_finished_run, write_data
 
 from .actors import refusal
 
@@ -47,16 +50,19 @@ def _keep(checkpoint: Checkpoint) -> None:
     checkpoints.save_checkpoint(Path(), "me", checkpoint)
 
 
+KEEP = FitHooks(on_checkpoint=_keep)
+
+
 def _weights(random: Random, value: float) -> None:
     """In a checkpoint, as if a step had gone wrong: the epoch before it stays the last."""
     kept: list[Checkpoint] = []
-    fit(replace(RECIPE, epochs=1), _images(), LABELS, keep=kept.append)
+    fit(replace(RECIPE, epochs=1), _images(), LABELS, hooks=FitHooks(on_checkpoint=kept.append))
     _keep(kept[0])
     floats = [place for place, one in enumerate(kept[0].variables) if one.dtype.kind == "f" and one.size > 9]
     wrong = [one.copy() for one in kept[0].variables]
     wrong[random.choice(floats)].flat[random.randrange(9)] = value
     message = refusal(
-        lambda: fit(RECIPE, _images(), LABELS, begun=replace(kept[0], variables=tuple(wrong)), keep=_keep)
+        lambda: fit(RECIPE, _images(), LABELS, checkpoint=replace(kept[0], variables=tuple(wrong)), hooks=KEEP)
     )
     assert "diverged" in message, message
     assert checkpoints.load_latest_checkpoint(Path(), "me").history == kept[0].history
@@ -64,12 +70,12 @@ def _weights(random: Random, value: float) -> None:
 
 def _loss(random: Random, value: float) -> None:
     """In the loss, from the first step on."""
-    honest = train._smoothed_loss
-    train._smoothed_loss = lambda smoothing: lambda labels, logits: honest(smoothing)(labels, logits) + value
+    honest = train.loss_of
+    train.loss_of = lambda *of: lambda labels, logits: honest(*of)(labels, logits) + value
     try:
-        message = refusal(lambda: fit(RECIPE, _images(), LABELS, keep=_keep))
+        message = refusal(lambda: fit(RECIPE, _images(), LABELS, hooks=KEEP))
     finally:
-        train._smoothed_loss = honest
+        train.loss_of = honest
     assert "diverged in epoch 1" in message, message
 
 
@@ -78,14 +84,14 @@ def _data(random: Random, value: float) -> None:
     images = _images()
     images.flat[random.randrange(images.size)] = value
     with suppress(DivergedError):  # it may be rounded away with the pixel that it stands in
-        fit(replace(RECIPE, epochs=1), images, LABELS, keep=_keep)
+        fit(replace(RECIPE, epochs=1), images, LABELS, hooks=KEEP)
 
 
 def _probabilities(random: Random, value: float) -> None:
     """In what a network says of the rows it is judged by, or of test.csv."""
     pixels = np.random.default_rng(0).integers(0, 256, (120, 784), dtype=np.uint8)
     tables = LabelledTable(pixels[:100], "train", LABELS), Table(pixels[100:], "test")
-    [member] = cross_validation.plan_networks(replace(RECIPE, epochs=1, validation=0.2), LABELS)
+    [spec] = cross_validation.plan_networks(replace(RECIPE, epochs=1, validation=0.2), LABELS)
     honest, calls = network.log_probabilities, []
 
     def dishonest(*arguments):
@@ -97,27 +103,29 @@ def _probabilities(random: Random, value: float) -> None:
 
     network.log_probabilities = dishonest
     try:
-        message = refusal(lambda: network.train_network(member, *tables))
+        message = refusal(lambda: network.train_network(spec, *tables))
     finally:
         network.log_probabilities = honest
-    assert "no numbers" in message, message
+    assert "NaN or infinity" in message, message
 
 
 def _a_foreign_run(random: Random, value: float) -> None:
     """In the probabilities of a finished run, which somebody else wrote: neither shown, nor compared, nor blended."""
-    answers = write_data()
-    names = [finish_run(name, answers, 3, seed) for seed, name in enumerate(("good", "foreign"))]
-    folder = Path("submissions", names[1])
-    rows, log_p, test_log_p = run_dir.read_probabilities(folder)
+    workspace = Workspace()
+    answers = write_data(workspace)
+    names = [make_finished_run(workspace, name, answers, 3, seed) for seed, name in enumerate(("good", "foreign"))]
+    folder = workspace.submissions / names[1]
+    found = run_dir.read_predictions(folder)
+    rows, log_p, test_log_p = found.rows, found.log_p, found.test_log_p
     (log_p if random.random() < 0.5 else test_log_p).flat[random.randrange(1000)] = value
     arrays = {"held_out_rows": rows, "held_out_log_p": log_p, "test_log_p": test_log_p}
-    assert "no numbers" in refusal(lambda: run_dir.write_arrays(folder / "probabilities.npz", arrays))
+    assert "NaN or infinity" in refusal(lambda: write_arrays(folder / "probabilities.npz", arrays))
     np.savez(folder / "probabilities.npz", **arrays)
-    assert "no numbers" in refusal(lambda: blending.blend(tuple(names), "equal", "blend", None))
+    assert "NaN or infinity" in refusal(lambda: blending.blend_runs(names, workspace, "equal"))
     (folder / "probabilities.npz").unlink()
-    with run_session.ledger() as book:
-        assert len([run for run in book.runs() if run["status"] == "done"]) == 2
-    published = Path("submissions/submission.csv").read_bytes()
+    with workspace.open_ledger() as ledger:
+        assert len([run for run in ledger.runs() if run.status == "done"]) == 2
+    published = workspace.newest_submission.read_bytes()
     submission.check_upload(published, "submission.csv", len(answers))
 
 

@@ -10,9 +10,11 @@ from random import Random
 
 import numpy as np
 
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, change
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import Recipe, change
 from digit_recognizer.training import checkpoints
 from digit_recognizer.training.fit import fit
+from digit_recognizer.training.state import Checkpoint, FitHooks
 
 from .actors import forked
 
@@ -70,12 +72,10 @@ def _train(recipe: Recipe, folder: Path, begun: Path | None = None) -> None:
     identity = str(asdict(recipe))
     checkpoint = checkpoints.load_latest_checkpoint(begun, identity) if begun else None
     assert bool(checkpoint) == bool(begun)
-    trained = fit(
-        recipe,
-        images,
-        labels,
-        begun=checkpoint,
-        keep=lambda kept: checkpoints.save_checkpoint(folder / str(len(kept.history)), identity, kept),
-    )
-    losses = [(epoch.loss, epoch.accuracy) for epoch in trained.history]
-    np.savez(folder / "end.npz", *trained.model.get_weights(), losses=losses)
+
+    def keep(kept: Checkpoint) -> None:
+        checkpoints.save_checkpoint(folder / str(len(kept.history)), identity, kept)
+
+    model, history = fit(recipe, images, labels, checkpoint=checkpoint, hooks=FitHooks(on_checkpoint=keep))
+    losses = [(epoch.loss, epoch.accuracy) for epoch in history]
+    np.savez(folder / "end.npz", *model.get_weights(), losses=losses)

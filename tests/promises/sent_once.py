@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -14,7 +15,7 @@ import kaggle_stand_in
 from digit_recognizer.competition import api, submit
 from digit_recognizer.data import submission
 from digit_recognizer.errors import RunError
-from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 from kaggle_csv import kaggle_test, kaggle_train
 
 from .actors import begun, ended, forget_account, forked
@@ -65,7 +66,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
 
     def send() -> None:
         with suppress(RunError):
-            submit.submit_file(file)
+            submit.submit_file(file, Workspace())
 
     for _ in range(random.randint(1, 3)):
         kaggle.faults.clear()
@@ -87,17 +88,17 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
     sleep(0.05)  # a child whose parent was killed may be at its last call
     refused = ""
     try:
-        submit.submit_file(file)
+        submit.submit_file(file, Workspace())
     except RunError as error:
         refused = str(error)
-    with run_session.ledger() as book:
-        rows = book.submissions(run_session.hash_of(file))
+    with Workspace().open_ledger() as ledger:
+        rows = ledger.submissions(sha256(file.read_bytes()).hexdigest())
     assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
     if kaggle.entries:
         [entry] = kaggle.entries
-        known = [(row["ref"], row["status"]) for row in rows if row["ref"] is not None]
+        known = [(row.ref, row.status) for row in rows if row.ref is not None]
         assert known == [(entry.ref, "COMPLETE")], f"entry {entry.ref}, but the ledger has {rows}"
         assert not refused or "Kaggle has this file already" in refused, refused
     else:
         assert "not known" in refused, refused
-        assert rows[-1]["status"] == "UNKNOWN", rows
+        assert rows[-1].status == "UNKNOWN", rows

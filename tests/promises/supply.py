@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from digit_recognizer import cli
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import network  # noqa: F401  # loaded once, for all commands
-from finished_runs import finish_run, write_data
+from finished_runs import make_finished_run, write_data
 
 from .actors import begun, ended, forget_account
 
@@ -36,9 +37,10 @@ LISTENING, LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
 def opened() -> Iterator[Callable[[int], None]]:
     forget_account()
     os.environ["HOME"] = os.getcwd()
-    answers = write_data()
+    workspace = Workspace()
+    answers = write_data(workspace)
     for seed, name in enumerate(("good", "poor")):
-        finish_run(name, answers, 4 - seed, seed)
+        make_finished_run(workspace, name, answers, 4 - seed, seed)
     yield partial(trial, Path.cwd())
 
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 from digit_recognizer import cli
-from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import network  # noqa: F401  # Keras is loaded once, for all runs
 
 from .actors import forked
@@ -44,21 +45,21 @@ def trial(expected: str, whole: float, number: int) -> None:
         assert _hash() == expected
         return
     assert told.rstrip().endswith("Terminated."), told
-    with run_session.ledger() as book:
-        rows = book.runs()
+    with Workspace().open_ledger() as ledger:
+        runs = ledger.runs()
     again = COMMAND
-    if rows:
-        assert rows[0]["status"] in ("interrupted", "done"), rows[0]["status"]
-        if rows[0]["status"] == "done":  # its last words were cut off
+    if runs:
+        assert runs[0].status in ("interrupted", "done"), runs[0].status
+        if runs[0].status == "done":  # its last words were cut off
             assert _hash() == expected
             return
         commands = re.findall(r"digits run --resume (\S+)", told)
-        assert commands == [rows[0]["name"]] or "epoch" not in told, told
-        again = ["run", "--resume", rows[0]["name"]]
+        assert commands == [runs[0].name] or "epoch" not in told, told
+        again = ["run", "--resume", runs[0].name]
     code = forked(lambda: cli.main(again), output=output)
     assert code == 0, output.read_text()
     assert _hash() == expected, "another submission"
 
 
 def _hash() -> str:
-    return run_session.hash_of(Path("submissions/submission.csv"))
+    return sha256(Workspace().newest_submission.read_bytes()).hexdigest()

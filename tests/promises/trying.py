@@ -46,6 +46,7 @@ def _run(number: int, cases: int | None, first: int, seconds: float, guard: str 
         GUARDS[guard]()
     module = importlib.import_module(f"{__package__}.{PROMISES[number]}")
     done, failures, start = 0, [], time.monotonic()
+    os.environ.pop("DIGITS_WORKSPACE", None)  # commands use the folder of the trial
     with tempfile.TemporaryDirectory() as temporary:
         tempfile.tempdir = os.environ["TMPDIR"] = temporary
         here = Path(temporary, "here")

@@ -24,7 +24,7 @@ import kaggle_stand_in
 from digit_recognizer.competition import submit
 from digit_recognizer.data import submission
 from digit_recognizer.errors import RunError
-from digit_recognizer.tracking import run_session
+from digit_recognizer.tracking.workspace import Workspace
 
 from . import sent_once
 from .actors import begun, ended, forked
@@ -81,11 +81,11 @@ class Uploads(RuleBasedStateMachine):
             return
         made = [entry.data for entry in self.kaggle.entries]
         assert len(made) == len(set(made)), "two entries of one file"
-        with run_session.ledger() as book:
-            rows = book.submissions()
+        with Workspace().open_ledger() as ledger:
+            rows = ledger.submissions()
         for entry in self.kaggle.entries:
-            own = [row for row in rows if row["hash"] == _hash(entry.data)]
-            assert any(row["ref"] == entry.ref or row["status"] in ("CREATING", "UNKNOWN") for row in own), own
+            own = [row for row in rows if row.hash == _hash(entry.data)]
+            assert any(row.ref == entry.ref or row.status in ("CREATING", "UNKNOWN") for row in own), own
 
     @precondition(lambda self: not self.kaggle.faults and not self.kaggle.list_lag)
     @rule(name=NAMES)
@@ -93,12 +93,12 @@ class Uploads(RuleBasedStateMachine):
         """Then the file has its entry, or it is said that nobody knows."""
         told = ""
         try:
-            submit.submit_file(Path(f"{name}.csv"))
+            submit.submit_file(Path(f"{name}.csv"), Workspace())
         except RunError as error:
             told = str(error)
         made = [entry.ref for entry in self.kaggle.entries if entry.data == FILES[name]]
-        with run_session.ledger() as book:
-            known = [row["ref"] for row in book.submissions(_hash(FILES[name])) if row["status"] == "COMPLETE"]
+        with Workspace().open_ledger() as ledger:
+            known = [row.ref for row in ledger.submissions(_hash(FILES[name])) if row.status == "COMPLETE"]
         assert made == known, f"{made} on Kaggle, {known} in the ledger"
         assert made or "not known" in told, told
 
@@ -110,7 +110,7 @@ class Uploads(RuleBasedStateMachine):
 
 def _send(name: str) -> None:
     with suppress(RunError):
-        submit.submit_file(Path(f"{name}.csv"))
+        submit.submit_file(Path(f"{name}.csv"), Workspace())
 
 
 def _hash(data: bytes) -> str:

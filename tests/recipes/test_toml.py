@@ -1,4 +1,4 @@
-"""Recipes as text: what is written is read back the same, what is wrong is told."""
+"""Recipes as text: what is written is read back the same, what is wrong is given."""
 
 import dataclasses
 import json
@@ -6,7 +6,8 @@ import json
 import pytest
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, change, from_record, network_recipes, with_named_members
+from digit_recognizer.recipes.catalog import RECIPES, with_named_members
+from digit_recognizer.recipes.recipe import Recipe, change, from_record, network_recipes
 from digit_recognizer.recipes.toml import describe_changes, differences, load, to_toml
 
 
@@ -79,14 +80,14 @@ members = ["lenet5", "plain-deep-cnn"]
 """
 
 
-def test_members_are_named_or_told_by_what_is_other(tmp_path):
+def test_members_are_named_or_given_by_their_changes(tmp_path):
     (tmp_path / "named.toml").write_text(MEMBERS)
     _, named = load(tmp_path / "named.toml")
     assert [own.model for own in network_recipes(named)] == ["lenet5", "deep-cnn"]
     assert [own.dropout for own in network_recipes(named)] == [0, 0.25]
-    (tmp_path / "told.toml").write_text('epochs = 4\n[[members]]\n[[members]]\nmodel = "lenet-28"\nshift = 1\n')
-    _, told = load(tmp_path / "told.toml")
-    assert [(own.model, own.shift, own.epochs) for own in network_recipes(told)] == [
+    (tmp_path / "given.toml").write_text('epochs = 4\n[[members]]\n[[members]]\nmodel = "lenet-28"\nshift = 1\n')
+    _, given = load(tmp_path / "given.toml")
+    assert [(own.model, own.shift, own.epochs) for own in network_recipes(given)] == [
         ("lenet5", 2, 4),
         ("lenet-28", 1, 4),
     ]
@@ -105,17 +106,17 @@ def test_members_survive_toml_and_json(tmp_path):
     ("changes", "words"),
     [({"epochs": 3, "shift": 1}, "epochs 3, shift 1"), ({"batch_norm": False}, "batch_norm off"), ({}, "")],
 )
-def test_a_recipe_is_told_in_words(changes, words):
+def test_a_recipe_is_described_in_words(changes, words):
     assert describe_changes(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
 
 
-def test_members_are_told_by_what_makes_them_differ():
+def test_members_are_described_by_what_makes_them_differ():
     committee = change(RECIPES["lenet5"], {"members": [{"learning_rate": 0.02}, {"model": "lenet-28", "shift": 1}, {}]})
     words = "members lenet5 (learning_rate 0.02) + lenet-28 (shift 1) + lenet5"
     assert describe_changes(committee, RECIPES["lenet5"]) == words
 
 
-def test_the_file_of_a_sweep_is_no_recipe_and_told_where_it_belongs(tmp_path):
+def test_the_file_of_a_sweep_is_no_recipe_and_the_command_for_it_is_named(tmp_path):
     file = tmp_path / "wide.toml"
     file.write_text("epochs = 3\n[space]\nshift = [0, 1]\n")
     with pytest.raises(InputError, match=r"digits sweep .*wide\.toml"):

@@ -1,12 +1,11 @@
 """`digits report`: the page holds what the ledger holds, and works in a real browser."""
 
 import base64
-import json
 import os
 import re
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,58 +15,62 @@ import pytest
 from browser import BROWSER, DRIVER, asked, chromium
 from digit_recognizer import blending, cli
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import holm
-from digit_recognizer.recipes.recipe import RECIPES, change
-from digit_recognizer.report import charts, gather, page, run_section
-from digit_recognizer.tracking import compare, run_dir
-from digit_recognizer.tracking.run_session import ledger
-from digit_recognizer.training.tuning import study as studies
+from digit_recognizer.evaluation.significance import holm
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import change
+from digit_recognizer.report import charts, page, run_section
+from digit_recognizer.report.gather import gather
+from digit_recognizer.tracking import compare
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.training.tuning.results import summaries
 from digit_recognizer.training.tuning.storage import storage
-from finished_runs import finish_run, write_data
+from finished_runs import make_finished_run, write_data
 
 HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,1.5,0.6,1.2,0.7,1\n2,0.3,0.93,0.4,0.9,2\n"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder with three runs, one of two networks with their files; what is known of Kaggle; the page's text."""
-    folder = tmp_path_factory.mktemp("report")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        answers = write_data()
-        names = [
-            finish_run(name, answers, strength, seed)
-            for seed, (name, strength) in enumerate([("good", 4), ("poor", 2)])
-        ]
-        names.append(finish_run("whole", answers, 4, 5, rows=np.arange(0)))
-        for seed in (0, 1):
-            inner = finish_run(f"inner{seed}", answers, 2.5, 10 + seed)
-            member = run_dir.SUBMISSIONS / names[0] / "members" / f"lenet5-seed{seed}"
-            shutil.copytree(run_dir.SUBMISSIONS / inner, member)
-            (member / "history.csv").write_text(HISTORY)
-        with ledger() as book:
-            book.update_run(book.run("good")["id"], note="<script>alert('note')</script> & more")
-            for name, public in ((names[0], 0.99), (names[1], 0.97)):
-                sent = book.begin_submission(
-                    hash=book.run(name)["submission_hash"], file="", description="", status="PENDING"
-                )
-                book.update_submission(sent, status="COMPLETE", public_score=public)
-        yield folder, names, page.render(gather.gather()).decode()
+    """A workspace with three runs, one of two networks with their files, and two public scores; the page's text."""
+    workspace = Workspace(tmp_path_factory.mktemp("report"))
+    answers = write_data(workspace)
+    names = [
+        make_finished_run(workspace, name, answers, strength, seed)
+        for seed, (name, strength) in enumerate([("good", 4), ("poor", 2)])
+    ]
+    names.append(make_finished_run(workspace, "whole", answers, 4, 5, rows=np.arange(0)))
+    for seed in (0, 1):
+        inner = make_finished_run(workspace, f"inner{seed}", answers, 2.5, 10 + seed)
+        member = workspace.submissions / names[0] / "members" / f"lenet5-seed{seed}"
+        shutil.copytree(workspace.submissions / inner, member)
+        (member / "history.csv").write_text(HISTORY)
+    with workspace.open_ledger() as ledger:
+        ledger.update_run(ledger.run("good").id, note="<script>alert('note')</script> & more")
+        for name, public in ((names[0], 0.99), (names[1], 0.97)):
+            hash = ledger.run(name).submission_hash
+            entry = ledger.begin_submission(hash=hash, file="", description="", status="PENDING")
+            ledger.update_submission(entry, status="COMPLETE", public_score=public)
+    return workspace, names, page.render(gather(workspace)).decode()
+
+
+def copied(workspace, folder):
+    """A copy of the workspace, to be changed."""
+    return Workspace(shutil.copytree(workspace.folder, folder))
 
 
 def test_the_page_has_every_part(finished):
     _, _, text = finished
     for part in (
-        "Board",
-        "Better, or noise?",
+        "Leaderboard",
+        "Significance",
         "Validation against public score",
         "Learning curves",
-        "How images are distorted",
-        "Mistakes by digit",
+        "Augmentation",
+        "Confusion matrix",
         "Calibration",
         "The most challenging digits",
         "Likely label errors",
-        "Disputed test images",
+        "Model disagreement",
         "Train and test",
     ):
         assert f"{part}</h" in text or f">{part}" in text
@@ -81,88 +84,85 @@ def test_what_a_person_wrote_is_escaped(finished):
 
 def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
     _, _, text = finished
-    assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#bett", "#publ", "#run-"}
+    assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#comp", "#publ", "#run-"}
     assert "default-src &#39;none&#39;" in text
     assert " style=" not in text
 
 
-def test_the_figures_are_those_of_the_records(finished, monkeypatch):
-    folder, names, text = finished
-    monkeypatch.chdir(folder)
-    record = gather.gather(names[:1])
+def test_the_figures_are_those_of_the_records(finished):
+    workspace, names, text = finished
+    record = gather(workspace, names[:1])
     [part] = record["runs"]
-    assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["said"])
+    assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["predicted"])
     assert sum(one["wrong"] for one in part["digits"]) == part["score"]["n"] - part["score"]["correct"]
     assert f"{part['score']['accuracy']:.4f}" in text
     assert len(part["hardest"]) == run_section.N_GALLERY
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
-    assert part["disputed"]["n_members"] == 2
-    dissent = [digit["dissent"] for digit in part["disputed"]["digits"]]
+    assert part["disagreement"]["n_members"] == 2
+    dissent = [digit["dissent"] for digit in part["disagreement"]["digits"]]
     assert dissent == sorted(dissent, reverse=True)
     assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
 
 
-def test_runs_that_are_named_are_shown_and_compared(finished, monkeypatch):
-    folder, _, _ = finished
-    monkeypatch.chdir(folder)
-    record = gather.gather(["poor", "good"])
+def test_runs_that_are_named_are_shown_and_compared(finished):
+    workspace, _, _ = finished
+    record = gather(workspace, ["poor", "good"])
     assert [part["name"] for part in record["runs"]] == ["poor", "good"]
     assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor #2", "good #1")]
     with pytest.raises(InputError, match="no run 'nope'"):
-        gather.gather(["nope"])
+        gather(workspace, ["nope"])
 
 
-def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished, monkeypatch):
-    folder, _, _ = finished
-    monkeypatch.chdir(folder)
-    pairs = [pair for pair in gather.gather()["comparisons"] if not pair["reason"]]
+def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished):
+    workspace, _, _ = finished
+    pairs = [pair for pair in gather(workspace)["comparisons"] if not pair["reason"]]
     alone = [
-        compare.compare_two(*(pair[side].split(" #")[1] for side in ("first", "second")))["p_value"] for pair in pairs
+        compare.compare_words(*(pair[side].split(" #")[1] for side in ("first", "second")), workspace).p_value
+        for pair in pairs
     ]
     assert len(pairs) > 2
     assert [pair["p_value"] for pair in pairs] == holm(alone)
     assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
 
 
-def test_of_a_blend_each_run_has_a_voice(finished, monkeypatch, tmp_path):
-    folder, names, _ = finished
-    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "blended"))
-    blended = blending.blend(names[:2], "equal", "mix")
-    [part] = gather.gather([blended["run"]])["runs"]
-    assert part["disputed"]["n_members"] == 2
+def test_of_a_blend_the_predictions_of_each_run_are_shown(finished, tmp_path):
+    original, names, _ = finished
+    workspace = copied(original, tmp_path / "blended")
+    blended = blending.blend_runs(names[:2], workspace, "equal", "mix")
+    [part] = gather(workspace, [blended.run])["runs"]
+    assert part["disagreement"]["n_members"] == 2
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
-    with ledger() as book:
-        weighed = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}
-        book.update_run(book.run("mix")["id"], recipe=weighed)
-    [part] = gather.gather([blended["run"]])["runs"]
+    with workspace.open_ledger() as ledger:
+        recipe = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}
+        ledger.update_run(ledger.run("mix").id, recipe=recipe)
+    [part] = gather(workspace, [blended.run])["runs"]
     assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good"]
 
 
-def test_each_way_of_distorting_is_shown_once_with_its_networks(finished, monkeypatch):
-    folder, _, _ = finished
-    monkeypatch.chdir(folder)
+def test_each_augmentation_is_shown_once_with_its_networks(finished):
+    workspace, _, _ = finished
     members = [{"model": "lenet-28"}, {"model": "wide-cnn", "rotate": 9}, {"model": "lenet5"}, {"shift": 0}]
-    with ledger() as book:
-        run, table = book.run("good"), compare.train_table_of([book.run("good")], None)
-    committee = asdict(change(RECIPES["plain-lenet5"], {"shift": 3, "members": members}))
-    shown = run_section._distorted(run | {"recipe": json.dumps(committee)}, table)
+    with workspace.open_ledger() as ledger:
+        run = ledger.run("good")
+    table = compare.train_table_of([run], None)
+    ensemble = asdict(change(RECIPES["plain-lenet5"], {"shift": 3, "members": members}))
+    shown = run_section._augmented(replace(run, recipe_fields=ensemble), table)
     assert [(one["models"], one["way"]["shift"], one["way"]["rotate"]) for one in shown] == [
         ("lenet-28, lenet5", 3, 0),
         ("wide-cnn", 3, 9),
     ]
-    assert run_section._distorted(run | {"recipe": '{"model": "of tomorrow"}'}, table) == []
+    assert run_section._augmented(replace(run, recipe_fields={"model": "of tomorrow"}), table) == []
 
 
 def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
-    folder, names, _ = finished
-    monkeypatch.chdir(folder)
-    whole = gather.gather(["whole"])["runs"][0]
+    original, names, _ = finished
+    whole = gather(original, ["whole"])["runs"][0]
     assert "held no rows out" in whole["notes"][0]
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    monkeypatch.chdir(copy)
-    (run_dir.SUBMISSIONS / names[0] / "probabilities.npz").unlink()
-    [part] = gather.gather(["good"])["runs"]
-    assert "is gone" in part["missing"][0]
+    workspace = copied(original, tmp_path / "copy")
+    monkeypatch.setenv("DIGITS_WORKSPACE", str(workspace.folder))
+    (workspace.submissions / names[0] / "probabilities.npz").unlink()
+    [part] = gather(workspace, ["good"])["runs"]
+    assert "probabilities.npz: not found" in part["missing"][0]
     half, huge = HISTORY.replace("0.7,1", ",1"), HISTORY.replace("1.5", "1e308")
     for damaged in (
         "",
@@ -173,81 +173,80 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
         half,
         huge,
     ):
-        (run_dir.SUBMISSIONS / names[1] / "history.csv").write_text(damaged)
-        [part] = gather.gather(["poor"])["runs"]
-        assert (part["curves"], "history.csv: not a history" in part["missing"][0]) == (None, True)
+        (workspace.submissions / names[1] / "history.csv").write_text(damaged)
+        [part] = gather(workspace, ["poor"])["runs"]
+        assert (part["curves"], "history.csv: not the history" in part["missing"][0]) == (None, True)
         assert part["score"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["report", "poor"])
-    assert "of run poor a part could not be made." in " ".join(capsys.readouterr().err.split())
+    assert "a part of run poor is left out." in " ".join(capsys.readouterr().err.split())
     with pytest.raises(SystemExit, match="2"):
         cli.main(["report", "--data", "elsewhere.zip"])
     assert "elsewhere.zip: not found" in capsys.readouterr().err
-    (run_dir.SUBMISSIONS / names[1] / "history.csv").unlink()
-    shutil.rmtree("data")
-    [part] = gather.gather(["poor"])["runs"]
-    assert "data" in part["missing"][0]
-    page.render(gather.gather(["good", "poor"]))
+    (workspace.submissions / names[1] / "history.csv").unlink()
+    shutil.rmtree(workspace.data)
+    [part] = gather(workspace, ["poor"])["runs"]
+    assert f"{workspace.data}: not found any more" in part["missing"][0]
+    page.render(gather(workspace, ["good", "poor"]))
 
 
-def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, monkeypatch, tmp_path):
-    folder, _, _ = finished
-    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "swept"))
-    study = optuna.create_study(
-        storage=storage(make(studies.SWEEPS) / "wide.journal"), study_name="wide", direction="maximize"
-    )
+def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, tmp_path):
+    original, _, _ = finished
+    workspace = copied(original, tmp_path / "swept")
+    sweeps = workspace.sweeps
+    sweeps.mkdir()
+    study = optuna.create_study(storage=storage(sweeps / "wide.journal"), study_name="wide", direction="maximize")
     study.set_user_attr("begun", {"objective": "accuracy"})
     for number in range(12):
         trial = study.ask()
         rate, shift = trial.suggest_float("learning_rate", 0.001, 0.1, log=True), trial.suggest_int("shift", 0, 3)
         trial.set_user_attr("run", f"wide-{number}")
         study.tell(trial, 0.9 + shift / 100 + rate / 1000)
-    unsigned = optuna.create_study(storage=storage(studies.SWEEPS / "unsigned.journal"), study_name="unsigned")
+    unsigned = optuna.create_study(storage=storage(sweeps / "unsigned.journal"), study_name="unsigned")
     unsigned.tell(unsigned.ask(), 0.5)
-    (studies.SWEEPS / "broken.journal").write_text("no journal\n")
-    broken, unsigned, found = gather.gather(studies=studies.summaries())["studies"]
-    assert "no study 'unsigned'" in unsigned["reason"]
-    assert "no study 'broken'" in broken["reason"]
-    assert list(found["importance"]) == found["fields"] == ["shift", "learning_rate"]
-    values = [trial["value"] for trial in found["best"]]
+    (sweeps / "broken.journal").write_text("no journal\n")
+    broken, unsigned, found = gather(workspace, studies=summaries(sweeps))["studies"]
+    assert "no study 'unsigned'" in unsigned.reason
+    assert "no study 'broken'" in broken.reason
+    assert tuple(found.importance) == found.fields == ("shift", "learning_rate")
+    values = [trial.value for trial in found.best]
     assert len(values) == 10
     assert values == sorted(values, reverse=True)
-    text = page.render(gather.gather(studies=studies.summaries())).decode()
+    text = page.render(gather(workspace, studies=summaries(sweeps))).decode()
     assert "Sweep wide" in text
-    assert found["best"][0]["run"] in text
+    assert found.best[0].run in text
 
 
-def make(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def test_without_a_finished_run_there_is_nothing_to_report(workplace):
+def test_without_a_finished_run_there_is_nothing_to_report(workspace):
+    with pytest.raises(InputError, match="no ledger there"):
+        gather(workspace)
+    with workspace.open_ledger():
+        pass
     with pytest.raises(InputError, match="no finished run"):
-        gather.gather()
+        gather(workspace)
 
 
-def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, monkeypatch, tmp_path):
-    folder, names, _ = finished
-    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "many"))
-    with ledger() as book:
-        poor = book.run("poor")
-        like = {key: poor[key] for key in STORED}
+def test_200_runs_with_2000_networks_are_reported_in_seconds(finished, tmp_path):
+    original, names, _ = finished
+    workspace = copied(original, tmp_path / "many")
+    with workspace.open_ledger() as ledger:
+        poor = ledger.run("poor")
+        columns = {name: getattr(poor, name) for name in STORED} | {"recipe": dict(poor.recipe_fields)}
+        result = {"n": 1200, "loss": 0.1, "submission_hash": poor.submission_hash, "estimate": "out-of-fold"}
         for number in range(200):
-            run_id = book.start_run(name=f"copy-{number}", **like)
-            facts = {"n": 1200, "correct": 900 + number, "loss": 0.1, "submission_hash": poor["submission_hash"]}
-            book.finish_run(run_id, "done", estimate="out-of-fold", **facts)
-            shutil.copytree(run_dir.SUBMISSIONS / names[1], run_dir.SUBMISSIONS / f"copy-{number}")
+            run_id = ledger.start_run(name=f"copy-{number}", **columns)
+            ledger.finish_run(run_id, "done", correct=900 + number, **result)
+            shutil.copytree(workspace.submissions / names[1], workspace.submissions / f"copy-{number}")
             for fold in range(10):
-                book.add_member(run_id, name=f"fold{fold}", **MEMBER)
+                ledger.add_network(run_id, name=f"fold{fold}", **NETWORK)
     start = time.perf_counter()
-    text = page.render(gather.gather())
+    text = page.render(gather(workspace))
     assert time.perf_counter() - start < 5
     assert text.count(b"copy-") >= 200
 
 
-STORED = ("kind", "recipe_name", "recipe", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
-MEMBER = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
+STORED = ("kind", "recipe_name", "data", "source", "train_hash", "test_hash", "versions", "cpu", "threads")
+NETWORK = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
 
 
 @pytest.mark.parametrize(
@@ -288,8 +287,8 @@ def browser(finished, tmp_path_factory):
     """A headless Chromium with the page open."""
     if not BROWSER or not DRIVER:
         pytest.skip("no chromium and chromedriver on this machine: the page was not looked at in a browser")
-    folder, _, text = finished
-    file = folder / "report.html"
+    workspace, _, text = finished
+    file = workspace.folder / "report.html"
     file.write_text(text, encoding="utf-8")
     with chromium(tmp_path_factory.mktemp("profile")) as driver:
         driver.get(file.as_uri())

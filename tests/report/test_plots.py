@@ -63,7 +63,7 @@ def test_confusion_matrix_shows_where_the_mistakes_are():
 
 def test_fewer_images_than_places_leave_places_empty():
     labels = RNG.integers(0, 10, 5)
-    said = RNG.dirichlet(np.ones(10), 5)
-    five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], said[:n]) for n in (5, 4))
+    predicted = RNG.dirichlet(np.ones(10), 5)
+    five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], predicted[:n]) for n in (5, 4))
     assert size(five) == size(four)
     assert five != four

@@ -6,55 +6,63 @@ import numpy as np
 import pytest
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.tracking import ledger, run_dir
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.ledger import open_ledger
+from digit_recognizer.tracking.run_dir import Predictions
+from digit_recognizer.utils.arrays import write_arrays
 
 NOW = datetime(2026, 11, 21, 9, 30, 5)
 
 
+def no(name):
+    return False
+
+
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
-    names = [run_dir.make_run_folder("mine", NOW, tmp_path).name for _ in range(3)]
+    names = [run_dir.make_run_folder(tmp_path, "mine", NOW, is_taken=no).name for _ in range(3)]
     assert names == ["20261121-093005-mine", "20261121-093005-mine-2", "20261121-093005-mine-3"]
 
 
 def test_a_name_that_the_ledger_has_is_not_given_again_though_its_folder_is_gone(tmp_path):
     taken = ["20261121-093005-mine", "20261121-093005-mine-2"].__contains__
-    assert run_dir.make_run_folder("mine", NOW, tmp_path, taken).name == "20261121-093005-mine-3"
-    with ledger.open_ledger(tmp_path / "ledger.sqlite") as book:
-        assert not book.has_run("20261121-093005-mine")
+    assert run_dir.make_run_folder(tmp_path, "mine", NOW, taken).name == "20261121-093005-mine-3"
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert not ledger.has_run("20261121-093005-mine")
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_a_cure(tmp_path):
     (tmp_path / "submissions").write_text("a file in its place")
     with pytest.raises(RunError, match=r"has the name of the folder"):
-        run_dir.make_run_folder("mine", NOW, tmp_path / "submissions")
+        run_dir.make_run_folder(tmp_path / "submissions", "mine", NOW, is_taken=no)
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "a\\b", ".hidden", "ends.", "x" * 61, "a b", "né", "[red]"])
 def test_a_name_that_is_no_folder_name_everywhere_is_refused(name):
-    with pytest.raises(InputError, match="--name"):
+    with pytest.raises(InputError, match="`name`"):
         run_dir.check_name(name)
 
 
 @pytest.mark.parametrize("name", ["last", "7", "20261121"])
 def test_a_name_that_means_another_run_is_refused_or_changed(name):
-    with pytest.raises(InputError, match="means the newest run, or the run of that number"):
+    with pytest.raises(InputError, match="means the newest run, or the run with that id"):
         run_dir.check_name(name)
     assert run_dir.name_from(name) == f"run-{name}"
 
 
-def test_probabilities_are_read_back_and_damage_is_told(tmp_path):
-    rows, log_p, test_log_p = np.arange(3), np.zeros((3, 10), np.float32), np.ones((4, 10), np.float32)
-    run_dir.write_probabilities(tmp_path, rows, log_p, test_log_p)
-    for kept, written in zip(run_dir.read_probabilities(tmp_path), (rows, log_p, test_log_p), strict=True):
-        np.testing.assert_array_equal(kept, written)
+def test_predictions_are_read_back_and_damage_is_told(tmp_path):
+    written = Predictions(np.arange(3), np.zeros((3, 10), np.float32), np.ones((4, 10), np.float32))
+    run_dir.write_predictions(tmp_path, written)
+    read = run_dir.read_predictions(tmp_path)
+    for name in ("rows", "log_p", "test_log_p"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     file = tmp_path / "probabilities.npz"
     for damaged in (b"", file.read_bytes()[:100], file.read_bytes()[:-30]):
         file.write_bytes(damaged)
         with pytest.raises(InputError, match="Repeat that run"):
-            run_dir.read_probabilities(tmp_path)
+            run_dir.read_predictions(tmp_path)
 
 
 def test_arrays_are_read_back_without_pickle(tmp_path):
-    run_dir.write_arrays(tmp_path / "w.npz", {"c1/kernel": np.arange(6.0).reshape(2, 3)})
+    write_arrays(tmp_path / "w.npz", {"c1/kernel": np.arange(6.0).reshape(2, 3)})
     with np.load(tmp_path / "w.npz", allow_pickle=False) as arrays:
         assert arrays["c1/kernel"].tolist() == [[0, 1, 2], [3, 4, 5]]

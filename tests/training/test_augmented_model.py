@@ -1,4 +1,4 @@
-"""Images that lie on the device are looked up as they are, and distorted as scipy distorts them."""
+"""Images that lie on the device are looked up as they are, and augmented as scipy augments them."""
 
 import keras
 import numpy as np
@@ -18,29 +18,29 @@ def warped(coefficients, rows):
     )
 
 
-def test_undistorted_images_come_as_they_are_in_the_order_of_the_rows():
+def test_without_augmentation_images_come_as_they_are_in_the_order_of_the_rows():
     rows = RNG.permutation(60).astype(np.int32)[:20]
     np.testing.assert_array_equal(warped(draw_coefficients(Augmentation(), 20, 1, 1), rows), IMAGES[rows])
 
 
 @pytest.mark.parametrize(
-    "distortion",
+    "augmentation",
     [
         Augmentation(shift=3),
         Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2),
         Augmentation(elastic=1.0, rotate=45),
     ],
 )
-def test_a_distortion_is_scipys_up_to_rounding(distortion):
+def test_an_augmentation_is_scipys_up_to_rounding(augmentation):
     rows = np.arange(60, dtype=np.int32)
-    coefficients = draw_coefficients(distortion, 60, 3, 1)
+    coefficients = draw_coefficients(augmentation, 60, 3, 1)
     np.testing.assert_allclose(warped(coefficients, rows), apply_augmentation(IMAGES, coefficients), atol=2e-5)
 
 
-def test_the_network_is_shown_the_distorted_images():
+def test_the_network_sees_the_augmented_images():
     network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten()])
     coefficients, rows = draw_coefficients(Augmentation(rotate=20), 8, 3, 1), np.arange(8, dtype=np.int32)
-    seen = AugmentedModel(network, IMAGES).predict_on_batch({"rows": rows, "distortions": coefficients})
+    seen = AugmentedModel(network, IMAGES).predict_on_batch({"rows": rows, "coefficients": coefficients})
     np.testing.assert_allclose(seen.reshape(8, 9, 9, 1), apply_augmentation(IMAGES[:8], coefficients), atol=2e-5)
 
 
@@ -49,14 +49,14 @@ def test_the_training_program_is_fit_for_a_gpu_where_keras_has_xla_compile_it():
     labels = np.eye(10, dtype=np.float32)[np.arange(60) % 10]
     inputs = {
         "rows": np.arange(60, dtype=np.int32),
-        "distortions": draw_coefficients(Augmentation(rotate=9, elastic=0.5), 60, 0, 1),
+        "coefficients": draw_coefficients(Augmentation(rotate=9, elastic=0.5), 60, 0, 1),
     }
     losses = []
     for jit_compile in (False, True):
         keras.utils.set_random_seed(0)
-        presented = AugmentedModel(keras.models.clone_model(network), IMAGES)
-        presented.compile("adam", "mse", jit_compile=jit_compile, steps_per_execution=2)
-        losses += presented.fit(inputs, labels, batch_size=20, shuffle=False, verbose=0).history["loss"]
+        augmented = AugmentedModel(keras.models.clone_model(network), IMAGES)
+        augmented.compile("adam", "mse", jit_compile=jit_compile, steps_per_execution=2)
+        losses += augmented.fit(inputs, labels, batch_size=20, shuffle=False, verbose=0).history["loss"]
         # The program could not use a variable of int32: TensorFlow keeps it off the GPU.
-        assert "int32" not in {variable.dtype for variable in (*presented.variables, *presented.optimizer.variables)}
+        assert "int32" not in {variable.dtype for variable in (*augmented.variables, *augmented.optimizer.variables)}
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

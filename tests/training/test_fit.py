@@ -7,10 +7,13 @@ import pytest
 
 from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
 from digit_recognizer.errors import RunError
-from digit_recognizer.evaluation.prediction import evaluate, log_probabilities
-from digit_recognizer.recipes.recipe import RECIPES, change
-from digit_recognizer.training import fit as train
+from digit_recognizer.evaluation.metrics import evaluate
+from digit_recognizer.evaluation.prediction import log_probabilities
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import change
+from digit_recognizer.training import fit as training
 from digit_recognizer.training.fit import fit
+from digit_recognizer.training.state import FitHooks
 
 RNG = np.random.default_rng(0)
 
@@ -28,67 +31,44 @@ IMAGES, LABELS = bars(40)
 QUICK = change(RECIPES["quick"], {"epochs": 3, "batch_size": 32, "shift": 0})
 
 
-def weights(trained):
-    return np.concatenate([np.ravel(w) for w in trained.model.get_weights()])
+def weights(model):
+    return np.concatenate([np.ravel(w) for w in model.get_weights()])
 
 
 def test_a_short_training_learns_and_leaves_a_network_of_61706_weights():
-    trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
-    assert trained.model.count_params() == 61_706
-    assert evaluate(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
-    assert [epoch.epoch for epoch in trained.history] == [1, 2, 3, 4, 5, 6]
-    assert trained.history[-1].validation_accuracy > 0.9
+    model, history = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
+    assert model.count_params() == 61_706
+    assert evaluate(log_probabilities(model, IMAGES), LABELS).accuracy > 0.95
+    assert [epoch.epoch for epoch in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1].validation_accuracy > 0.9
 
 
 def test_two_identical_trainings_agree_bit_for_bit_and_another_seed_does_not():
     noisy = {"shift": 1, "rotate": 10, "elastic": 0.5, "dropout": 0.3, "ema": 0.9, "clean": 1}
     recipe = change(QUICK, {"epochs": 2, **noisy})
-    first = weights(fit(recipe, IMAGES, LABELS))
-    assert (first == weights(fit(recipe, IMAGES, LABELS))).all()
-    assert (first != weights(fit(dataclasses.replace(recipe, seed=1), IMAGES, LABELS))).any()
+    first = weights(fit(recipe, IMAGES, LABELS)[0])
+    assert (first == weights(fit(recipe, IMAGES, LABELS)[0])).all()
+    assert (first != weights(fit(dataclasses.replace(recipe, seed=1), IMAGES, LABELS)[0])).any()
 
 
 def test_map_loss_trains_the_1998_network():
     recipe = change(RECIPES["plain-lenet5-1998"], {"epochs": 8, "batch_size": 16})
-    trained = fit(recipe, IMAGES, LABELS)
-    assert trained.history[-1].loss < trained.history[0].loss
-    assert trained.history[-1].accuracy > 0.8
+    _, history = fit(recipe, IMAGES, LABELS)
+    assert history[-1].loss < history[0].loss
+    assert history[-1].accuracy > 0.8
 
 
-def test_map_loss_is_equation_9():
-    from digit_recognizer.training.fit import _RUBBISH, _map_loss
-
-    distances = RNG.uniform(0, 5, (4, 10)).astype("float32")
-    right = np.array([3, 1, 4, 1])
-    expected = distances[range(4), right] + np.log(np.exp(-_RUBBISH) + np.exp(-distances).sum(axis=1))
-    found = np.asarray(_map_loss(np.eye(10, dtype="float32")[right], -distances))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
-    from digit_recognizer.training.fit import _schedule
-
-    schedule = _schedule(change(QUICK, {"warm_up": 0.2}), 100)
-    rates = [float(schedule(step)) for step in range(100)]
-    assert max(rates) == pytest.approx(1e-2, rel=0.05)
-    assert np.argmax(rates) in (19, 20, 21)
-    assert (np.diff(rates[:19]) > 0).all()
-    assert (np.diff(rates[22:]) < 0).all()
-    assert 0 < rates[0] < 1e-3
-    assert 0 < rates[-1] < 2e-4
-
-
-def test_rows_sorted_by_label_do_not_spoil_what_batch_normalisation_is_measured_on(monkeypatch):
-    monkeypatch.setattr(train, "_MEASURED", 96)  # images: of the first ones in the file's order, three digits
-    trained = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS)
+def test_rows_sorted_by_label_do_not_spoil_the_statistics_of_batch_normalisation(monkeypatch):
+    monkeypatch.setattr(training, "_N_STATISTICS", 96)  # images: the first 96 in the file's order are of three digits
+    model, _ = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS)
     assert (np.diff(LABELS.astype(int)) >= 0).all()
-    assert evaluate(log_probabilities(trained.model, IMAGES), LABELS).accuracy > 0.95
+    assert evaluate(log_probabilities(model, IMAGES), LABELS).accuracy > 0.95
 
 
 def test_nothing_held_out_leaves_validation_empty():
-    trained = fit(dataclasses.replace(QUICK, epochs=1), IMAGES, LABELS)
-    assert trained.history[0].validation_loss is None
-    assert trained.history[0].validation_accuracy is None
+    _, [epoch] = fit(dataclasses.replace(QUICK, epochs=1), IMAGES, LABELS)
+    assert epoch.validation_loss is None
+    assert epoch.validation_accuracy is None
 
 
 def test_a_diverging_training_stops_with_a_cure():
@@ -97,9 +77,10 @@ def test_a_diverging_training_stops_with_a_cure():
         fit(dataclasses.replace(wild, epochs=20), IMAGES, LABELS)
 
 
-def test_progress_hears_of_every_epoch_and_of_its_last_batch():
+def test_hooks_are_called_for_every_epoch_and_for_its_last_batch():
     steps, epochs = [], []
-    fit(QUICK, IMAGES, LABELS, on_batch=lambda step, n: steps.append((step, n)), on_epoch=epochs.append)
+    hooks = FitHooks(on_batch=lambda step, n: steps.append((step, n)), on_epoch=epochs.append)
+    fit(QUICK, IMAGES, LABELS, hooks=hooks)
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
     assert steps.count((13, 13)) == 3  # 400 images in batches of at most 32: of 30, and 10 images are left over
 
@@ -112,9 +93,9 @@ def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(
         after_each_step.append(np.concatenate([np.ravel(weight) for weight in model.get_weights()]))
         return np.zeros((len(images), 10), np.float32)
 
-    monkeypatch.setattr(train, "log_probabilities", log_probabilities)
-    averaged = weights(fit(dataclasses.replace(recipe, ema=0.5), IMAGES, LABELS, (IMAGES, LABELS)))
-    without = weights(fit(recipe, IMAGES, LABELS, (IMAGES, LABELS)))
+    monkeypatch.setattr(training, "log_probabilities", log_probabilities)
+    averaged = weights(fit(dataclasses.replace(recipe, ema=0.5), IMAGES, LABELS, (IMAGES, LABELS))[0])
+    without = weights(fit(recipe, IMAGES, LABELS, (IMAGES, LABELS))[0])
     np.testing.assert_array_equal(after_each_step[:4], after_each_step[4:])
     np.testing.assert_array_equal(without, after_each_step[3])
     first, second, third, fourth = after_each_step[:4]
@@ -125,9 +106,9 @@ def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(
 def test_the_last_epochs_show_the_images_as_they_are(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        train,
+        training,
         "draw_coefficients",
-        lambda distortion, *rest: drawn.append(distortion) or draw_coefficients(distortion, *rest),
+        lambda augmentation, *rest: drawn.append(augmentation) or draw_coefficients(augmentation, *rest),
     )
     fit(change(QUICK, {"epochs": 3, "rotate": 9, "shift": 1, "clean": 2}), IMAGES, LABELS)
     assert drawn == [Augmentation(rotate=9, shift=1), Augmentation(), Augmentation()]

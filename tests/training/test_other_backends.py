@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from digit_recognizer import cli
-from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.run_dir import read_predictions
 
 # TensorFlow counts as absent: who imports it gets an ImportError.
 _PROGRAM = """
@@ -27,7 +27,7 @@ for command in json.loads(sys.argv[1]):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_distortions_are_scipys_by_each_backend(backend):
+def test_augmentation_is_scipys_by_each_backend(backend):
     pytest.importorskip(backend)
     test = Path(__file__).with_name("test_augmented_model.py")
     command = [
@@ -49,20 +49,20 @@ def test_distortions_are_scipys_by_each_backend(backend):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_trains_predicts_and_teaches_without_tensorflow(tmp_path, backend):
+def test_another_backend_trains_predicts_and_teaches_without_tensorflow(workspace, backend):
     pytest.importorskip(backend)
     run = ["run", "--recipe", "quick", "--data", "sample", "--json"]
-    distorted = [f"--set={setting}" for setting in ("rotate=10", "elastic=0.3", "dropout=0.1")]
+    augmented = [f"--set={setting}" for setting in ("rotate=10", "elastic=0.3", "dropout=0.1")]
     commands = [
-        [*run, "--name", "tutor", "--epochs", "12", *distorted],
+        [*run, "--name", "tutor", "--epochs", "12", *augmented],
         [*run, "--epochs", "1", "--set", "teacher=tutor"],
     ]
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
     command = [sys.executable, "-c", _PROGRAM, json.dumps(commands)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     teacher, _ = map(json.loads, done.stdout.splitlines())
     assert teacher["validation"]["accuracy"] > 0.9
-    rows, log_p, test_log_p = run_dir.read_probabilities(tmp_path / "submissions" / teacher["run"])
-    assert len(rows) == len(log_p) == 120
-    np.testing.assert_allclose(np.exp(test_log_p).sum(axis=1), 1, rtol=1e-5)
+    predictions = read_predictions(workspace.submissions / teacher["run"])
+    assert len(predictions.rows) == len(predictions.log_p) == 120
+    np.testing.assert_allclose(np.exp(predictions.test_log_p).sum(axis=1), 1, rtol=1e-5)

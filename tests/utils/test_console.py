@@ -1,4 +1,4 @@
-"""What a person sees: text as it stands, a bar only on a terminal, silence around noisy libraries."""
+"""What is printed: literal text, tables, and a bar only on a terminal."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console
 
-from digit_recognizer.evaluation.prediction import Metrics
+from digit_recognizer.evaluation.metrics import Metrics
 from digit_recognizer.utils import console as terminal
 
 
@@ -35,21 +35,21 @@ def screen(monkeypatch):
 @pytest.mark.parametrize("text", ["[red]no markup[/red]", "a [/] stray bracket", ":smile:"])
 def test_text_is_shown_as_it_stands(screen, text):
     out = screen(False)
-    terminal.say(text)
-    terminal.show_table(["what"], [[text]])
+    terminal.print_text(text)
+    terminal.print_table(["what"], [[text]])
     assert out.getvalue().count(text) == 2
 
 
 def test_columns_of_numbers_stand_to_the_right(screen):
     out = screen(False)
-    terminal.show_table(["name", "n"], [["a", "1"], ["long", "1,000"]])
+    terminal.print_table(["name", "n"], [["a", "1"], ["long", "1,000"]])
     assert [line.rstrip() for line in out.getvalue().splitlines()] == ["name      n", "a         1", "long  1,000"]
 
 
-def test_news_of_what_is_waited_for_are_inert(screen):
+def test_a_status_is_printed_literally(screen):
     out = screen(True)
-    with terminal.waiting() as tell:
-        tell("Sending a\\[/x]\x1b]0;owned\x07.csv")
+    with terminal.ConsoleReporter().status() as show:
+        show("Sending a\\[/x]\x1b]0;owned\x07.csv")
     assert r"Sending a\[/x]\x1b]0;owned\x07.csv" in out.getvalue()
 
 
@@ -59,20 +59,20 @@ def test_a_narrow_terminal_loses_columns_and_no_letters(screen):
         ["1", "long-name" * 4, "61,706", "holdout", "word " * 20],
     )
     out = screen(True)
-    terminal.show_table(columns, [row], spare=("judged by", "weights"))
+    terminal.print_table(columns, [row], spare=("judged by", "weights"))
     assert "long-name" * 4 in out.getvalue()
     assert "61,706" in out.getvalue()
-    assert "For want of room without judged by." in out.getvalue()
+    assert "Columns that do not fit this terminal: judged by." in out.getvalue()
     assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in out.getvalue().splitlines()) <= 80
     out = screen(False)
-    terminal.show_table(columns, [row, [*row[:-1], "\x1b" * 99]], spare=("judged by", "weights"))
+    terminal.print_table(columns, [row, [*row[:-1], "\x1b" * 99]], spare=("judged by", "weights"))
     assert [line[-4:] for line in out.getvalue().splitlines()] == ["ther", "word", r"\x1b"]
 
 
 def test_epochs_are_plain_lines_without_a_terminal(screen):
     out = screen(False)
-    with terminal.progress({"one": 12}) as epochs:
-        epochs.on_batch(1, 2)
+    with terminal.ConsoleReporter().training({"one": 12}) as epochs:
+        epochs.on_batch("one", 1, 2)
         epochs.on_epoch("one", Record(1))
         epochs.on_epoch("one", Record(2, validation_loss=0.5, validation_accuracy=0.8))
     assert out.getvalue() == (
@@ -83,11 +83,11 @@ def test_epochs_are_plain_lines_without_a_terminal(screen):
 
 def test_many_networks_get_a_line_each(screen):
     out = screen(False)
-    with terminal.progress({"lenet5-seed0": 2, "lenet5-seed1": 2}) as lines:
+    with terminal.ConsoleReporter().training({"lenet5-seed0": 2, "lenet5-seed1": 2}) as lines:
         for name in ("lenet5-seed0", "lenet5-seed1"):
             lines.on_epoch(name, Record(1))
             lines.on_epoch(name, Record(2))
-            lines.on_member(name, Metrics(9, 0.75, 0.5, 0.25) if name.endswith("0") else None)
+            lines.on_network(name, Metrics(9, 0.75, 0.5) if name.endswith("0") else None)
     assert out.getvalue() == (
         "network 1/2   lenet5-seed0   validation: loss 0.5000, accuracy 0.7500\nnetwork 2/2   lenet5-seed1\n"
     )
@@ -95,8 +95,8 @@ def test_many_networks_get_a_line_each(screen):
 
 def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
     out = screen(True)
-    with terminal.progress({"one": 2}) as epochs:
-        epochs.on_batch(1, 2)
+    with terminal.ConsoleReporter().training({"one": 2}) as epochs:
+        epochs.on_batch("one", 1, 2)
         epochs.on_epoch("one", Record(1))
     assert "training" in out.getvalue()
     assert "epoch 1/2" in out.getvalue()
@@ -105,21 +105,21 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
 
 def test_networks_side_by_side_have_a_bar_each_while_they_train(screen):
     out = screen(True)
-    with terminal.progress({"first": 2, "[second]": 2}, side_by_side=True) as lines:
+    with terminal.ConsoleReporter().training({"first": 2, "[second]": 2}, side_by_side=True) as lines:
         lines.on_epoch("first", Record(1))
         lines.on_epoch("[second]", Record(1))
         assert [task.description for task in lines._bar.tasks] == ["training", "first", "[second]"]
         assert [task.completed for task in lines._bar.tasks] == [2, 1, 1]
-        lines.on_member("[second]", None)
+        lines.on_network("[second]", None)
         assert [task.description for task in lines._bar.tasks] == ["training", "first"]
         assert lines._bar.tasks[0].completed == 3
     assert "network 1/2   [second]" in out.getvalue()
     assert "epoch 1/2" not in out.getvalue()
 
 
-def test_waiting_tells_each_news_once_without_a_terminal(screen):
+def test_each_status_is_printed_once_without_a_terminal(screen):
     out = screen(False)
-    with terminal.waiting() as tell:
+    with terminal.ConsoleReporter().status() as show:
         for text in ("[sending]", "[sending]", "scored"):
-            tell(text)
+            show(text)
     assert out.getvalue() == "[sending]\nscored\n"

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.utils.files import read_bytes, sweep, write_atomically
+from digit_recognizer.utils.files import read_bytes, remove_stale_temporary_files, write_atomically
 
 KILLED_WHILE_WRITING = """
 import os, sys
@@ -61,19 +61,33 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == b"old"
 
 
-def test_what_dead_writers_left_is_swept_and_a_living_ones_file_is_not(tmp_path):
+def test_stale_temporary_files_are_removed_and_recent_ones_are_not(tmp_path):
     (tmp_path / "below").mkdir()
     old, new, other = tmp_path / "below/.x.csv.a1.digits.tmp", tmp_path / ".x.csv.b2.digits.tmp", tmp_path / ".mine.tmp"
     for path in (old, new, other):
         path.write_bytes(b"half")
     for path in (old, other):
         os.utime(path, (0, 0))
-    sweep(tmp_path)
+    remove_stale_temporary_files(tmp_path)
     assert old.exists()
-    sweep(tmp_path, below=True)
+    remove_stale_temporary_files(tmp_path, below=True)
     assert sorted(path.name for path in tmp_path.rglob("*.tmp")) == [other.name, new.name]
-    sweep(tmp_path, older_than=0)
+    remove_stale_temporary_files(tmp_path, older_than=0)
     assert list(tmp_path.rglob("*.tmp")) == [other]
+
+
+def test_a_folder_that_another_process_removes_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    scandir = os.scandir
+
+    def removed(path):
+        if os.path.basename(path) == "run":
+            os.rmdir(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed)
+    remove_stale_temporary_files(tmp_path, below=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_too_large_or_no_file_is_refused_before_it_is_read(tmp_path):

@@ -1,11 +1,13 @@
-"""Locks that tell who lives, and are lifted whatever happens."""
+"""Locks between processes, by the real filelock."""
 
 import errno
+import fcntl
 import os
 import threading
 import time
 
 import pytest
+from filelock import FileLock
 
 from digit_recognizer.errors import RunError
 from digit_recognizer.utils import locks
@@ -26,7 +28,7 @@ def test_who_looks_for_a_moment_keeps_nobody_from_the_lock(tmp_path):
     path, begun = tmp_path / "sign", threading.Event()
 
     def look():
-        with locks.held(path):
+        with FileLock(path):
             begun.set()
             time.sleep(0.1)
 
@@ -38,10 +40,10 @@ def test_who_looks_for_a_moment_keeps_nobody_from_the_lock(tmp_path):
 
 
 def test_where_files_cannot_be_locked_nobody_is_said_to_hold_the_lock(tmp_path, monkeypatch):
-    def unsupported(descriptor):
+    def unsupported(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(locks, "_lock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     path = tmp_path / "sign"
     path.touch()
     with pytest.raises(RunError, match="sign: files there cannot be locked"):
@@ -55,11 +57,16 @@ def test_the_sign_of_a_dead_process_is_removed(tmp_path):
     assert not path.exists()
 
 
-def test_the_lock_of_a_removed_file_is_no_lock_on_one_of_the_same_name(tmp_path):
-    path = tmp_path / "sign"
-    with path.open("ab") as file:
-        assert locks._is_at(file, path)
-        path.unlink()
-        assert not locks._is_at(file, path)
-        path.touch()
-        assert not locks._is_at(file, path)
+def test_the_lock_of_a_removed_file_is_no_lock_on_one_of_the_same_name(tmp_path, monkeypatch):
+    path, flock, removed = tmp_path / "sign", fcntl.flock, []
+
+    def after_removal(*arguments):
+        if not removed:  # another process that held the lock removes it after it was opened here
+            removed.append(path.unlink())
+        flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", after_removal)
+    with locks.alive(path, "taken"):
+        assert removed
+        assert path.exists()
+        assert locks.is_alive(path)

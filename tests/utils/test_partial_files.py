@@ -72,7 +72,7 @@ def test_what_raises_leaves_no_headers_alone_but_all_that_was_written(files, wri
 
 def test_a_full_disk_is_told_with_the_outputs_name(files):
     with (
-        pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*the same command goes on"),
+        pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*the same command then continues"),
         partial_files.open_partial(files, HEADERS),
     ):
         raise OSError(28, "No space left on device")

@@ -1,7 +1,7 @@
 """The commands. Each is a thin skin over a function; it imports what it needs when it is called."""
 
-from digit_recognizer.cli import competition, inference, runs
+from digit_recognizer.cli import competition, doctor, inference, runs, zoo
 from digit_recognizer.cli.app import digits, main
 from digit_recognizer.cli.train import run
 
-__all__ = ["competition", "digits", "inference", "main", "run", "runs"]
+__all__ = ["competition", "digits", "doctor", "inference", "main", "run", "runs", "zoo"]

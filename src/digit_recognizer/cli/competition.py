@@ -1,51 +1,54 @@
-"""Commands that ask Kaggle."""
+"""Commands that connect to Kaggle."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from digit_recognizer.cli.app import FILE, digits, print_json, print_news_to_stderr
+from digit_recognizer.cli.app import FILE, JSON, current_workspace, digits, messages_to_stderr, print_json
 
 
 @digits.command()
-@click.option(
-    "--data", "folder", type=FILE, default="data", show_default=True, metavar="FOLDER", help="Folder to download into."
-)
-def download(folder: Path) -> None:
-    """Fetch the data from Kaggle."""
-    from digit_recognizer.competition import download as fetching
+@click.option("--data", "folder", type=FILE, metavar="FOLDER", help="Folder to download into. [data]")
+def download(folder: Path | None) -> None:
+    """Download the data from Kaggle."""
+    from digit_recognizer.cli.reporter import CommandReporter
+    from digit_recognizer.competition.download import download_data
 
-    fetching.download_data(folder)
+    download_data(folder or current_workspace().data, CommandReporter())
 
 
 @digits.command()
 @click.argument("file", type=FILE)
 @click.option("--data", type=FILE, metavar="PATH", help="The data whose test.csv the file is for.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
-@click.option("--again", is_flag=True, help="Upload even a file that Kaggle has already.")
-@click.option("--json", "as_json", is_flag=True, help="Print the entry as one JSON object, the news to stderr.")
-def submit(file: Path, data: Path | None, message: str, again: bool, as_json: bool) -> None:
+@click.option("--force", is_flag=True, help="Upload even a file that Kaggle has already.")
+@JSON
+def submit(file: Path, data: Path | None, message: str, force: bool, as_json: bool) -> None:
     """Upload a submission file.
 
     It is checked first, sent once, and its score is waited for.
     """
-    from digit_recognizer.competition import submit as sending
+    from digit_recognizer.cli.reporter import CommandReporter
+    from digit_recognizer.competition.submit import submit_file
 
-    print_news_to_stderr(as_json)
-    entry = sending.submit_file(file, data, message, again)
+    messages_to_stderr(as_json)
+    entry = submit_file(file, current_workspace(), data, message, force, CommandReporter())
     if as_json:
-        print_json(entry)
+        print_json(asdict(entry))
 
 
 @digits.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
+@JSON
 def plan(as_json: bool) -> None:
-    """Say which file to upload next.
+    """Show which file to upload next.
 
-    Brings the ledger up to Kaggle's list first, when there are credentials.
+    With credentials, the ledger is updated from Kaggle's list first.
     """
-    from digit_recognizer.competition import plan as planning
+    from digit_recognizer.cli.render_tables import show_plan
+    from digit_recognizer.cli.reporter import CommandReporter
+    from digit_recognizer.competition.plan import plan_uploads
 
-    print_news_to_stderr(as_json)
-    found = planning.plan_uploads()
-    print_json(found) if as_json else planning.show(found)
+    messages_to_stderr(as_json)
+    found = plan_uploads(current_workspace(), CommandReporter())
+    print_json(found.to_json()) if as_json else show_plan(found)

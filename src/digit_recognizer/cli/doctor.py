@@ -1,20 +1,24 @@
-"""`digits doctor`: look at everything a run relies on and say what is wrong, with the cure."""
+"""`digits doctor`: checks everything a run relies on, and gives the cure for each fault."""
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+import click
 from packaging.requirements import Requirement
 
+from digit_recognizer.cli.app import FILE, JSON, current_workspace, digits, print_json
+from digit_recognizer.cli.reporter import with_options
 from digit_recognizer.competition import api, client
 from digit_recognizer.data import sources
+from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.data.inspection import inspect
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils import environment
-from digit_recognizer.utils.console import show_table
+from digit_recognizer.utils.console import print_table
 from digit_recognizer.utils.files import nearest_folder
 
 _FAR_MORE = 1.02  # times the competition's rows
@@ -22,7 +26,7 @@ _FAR_MORE = 1.02  # times the competition's rows
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: right, wrong, or (None) neither but worth knowing."""
+    """One check: right, wrong, or (None) neither but worth knowing."""
 
     what: str
     ok: bool | None
@@ -30,26 +34,27 @@ class Finding:
     cure: str = ""
 
 
-def examine(path: Path | None = None) -> list[Finding]:
-    """Look at versions, the data at `path` or that a run would use, folders and credentials.
+def examine(workspace: Workspace, path: Path | None = None) -> list[Finding]:
+    """Check versions, the data at `path` or that a run would use, folders, ledger and credentials.
 
-    Reads the data whole; asks Kaggle only when there are credentials.
+    Reads all of the data; connects to Kaggle only when there are credentials.
     """
-    return [*_versions(), _data(path), *_folders(), *_ledger(), *_kaggle()]
+    return [*_versions(), _data(workspace, path), *_folders(workspace), *_ledger(workspace), *_kaggle()]
 
 
-def examine_leaks(path: Path | None = None) -> list[Finding]:
-    """Look whether train.csv holds what it must not: rows of test.csv, or far more rows than the competition gives.
+def examine_leaks(workspace: Workspace, path: Path | None = None) -> list[Finding]:
+    """Check whether train.csv contains rows of test.csv, or far more rows than the competition gives.
 
     Raises InputError when the data at `path`, or that a run would use, is not there or is damaged.
     """
-    source = sources.find(path)
+    source = sources.find(path, workspace.data)
     if source is None:
         raise InputError(
-            "no data found to look at. Name it with --data (`--data sample` is the built-in one), or get it with "
+            "no data found to check. Name it with `data` (`--data sample` is the built-in one), or get it with "
             "`digits download`."
         )
-    found = inspect(*sources.read(source))
+    data = read_dataset(source)
+    found = inspect(data.train, data.test)
     most = round(api.TRAIN_ROWS * _FAR_MORE)
     return [
         Finding("data", True, source.describe()),
@@ -75,17 +80,6 @@ def examine_leaks(path: Path | None = None) -> list[Finding]:
             f"{found.n_duplicates:,} rows are copies of others",
         ),
     ]
-
-
-def show(findings: list[Finding]) -> None:
-    """A row for each finding, and its cure below it."""
-    signs = {True: "ok", False: "!!", None: "--"}
-    rows = []
-    for finding in findings:
-        rows.append([signs[finding.ok], finding.what, finding.found])
-        if finding.cure:
-            rows.append(["", "", f"-> {finding.cure}"])
-    show_table(["", "", ""], rows)
 
 
 def _versions() -> list[Finding]:
@@ -118,45 +112,47 @@ def _needed() -> list[Requirement]:
     return [needed for needed in found if needed.name != "tensorflow" or environment.backend() == "tensorflow"]
 
 
-def _data(path: Path | None) -> Finding:
+def _data(workspace: Workspace, path: Path | None) -> Finding:
     try:
-        source = sources.find(path)
-        rows = [len(table.pixels) for table in sources.read(source)] if source else []
+        source = sources.find(path, workspace.data)
+        data = read_dataset(source) if source else None
     except ImportError as error:  # the finding "packages" has the cure
         return Finding("data", None, f"not read: {error}")
     except (InputError, RunError) as error:
         return Finding("data", False, str(error))
-    if source is None:
+    if data is None:
         cure = "`digits download`, or put train.csv and test.csv from Kaggle's data page into data/."
         return Finding("data", None, "Kaggle's files are not here; a run would use the built-in sample", cure)
-    return Finding("data", True, f"{source.describe()}: {rows[0]:,} labelled and {rows[1]:,} test images")
+    return Finding(
+        "data",
+        True,
+        f"{data.source.describe()}: {len(data.train.pixels):,} labelled and {len(data.test.pixels):,} test images",
+    )
 
 
-def _folders() -> list[Finding]:
+def _folders(workspace: Workspace) -> list[Finding]:
     findings = []
-    for folder in (sources.DATA, run_dir.SUBMISSIONS):
+    for folder in (workspace.data, workspace.submissions):
         existing, writable = nearest_folder(folder)
         cure = "" if writable else f"Make {existing} writable, or run from a folder of your own."
         findings.append(Finding(f"folder {folder}{os.sep}", writable, "writable" if writable else "not writable", cure))
     return findings
 
 
-def _ledger() -> list[Finding]:
-    if lost := run_session.missing_ledger():
+def _ledger(workspace: Workspace) -> list[Finding]:
+    if lost := workspace.missing_ledger():
         return [Finding("ledger", False, lost, "Put a copy of it back, if there is one.")]
-    if not run_session.LEDGER.exists():
+    if not workspace.ledger_file.exists():
         return []
     try:
-        with run_session.ledger() as book:
-            known = book.runs()
+        with workspace.existing_ledger() as ledger:
+            known = ledger.runs()
     except RunError as error:
         return [Finding("ledger", False, str(error))]
-    findings = [Finding("ledger", True, f"runs in {run_session.LEDGER}: {len(known):,}")]
-    if strangers := run_dir.run_folder_names() - {run["name"] for run in known}:
-        cure = "Another ledger knows them; without it, only Kaggle's list tells what was sent of them."
-        findings.append(
-            Finding("runs", None, f"folders of runs that the ledger does not know: {len(strangers):,}", cure)
-        )
+    findings = [Finding("ledger", True, f"runs in {workspace.ledger_file}: {len(known):,}")]
+    if strangers := workspace.run_folder_names() - {run.name for run in known}:
+        cure = "Another ledger knows them; without it, only Kaggle's list shows which of them were uploaded."
+        findings.append(Finding("runs", None, f"run folders that the ledger does not know: {len(strangers):,}", cure))
     return findings
 
 
@@ -168,8 +164,8 @@ def _kaggle() -> list[Finding]:
             "and save it as ~/.kaggle/access_token."
         )
         broken = client.unusable_credentials()
-        told = f"none: {', '.join(broken)} without username and key" if broken else "none"
-        return [Finding("credentials", False if broken else None, told, cure)]
+        text = f"none: {', '.join(broken)} without username and key" if broken else "none"
+        return [Finding("credentials", False if broken else None, text, cure)]
     findings = [Finding("credentials", True, found[0])]
     if len(found) > 1:
         findings.append(Finding("credentials", None, f"also there, not used: {', '.join(found[1:])}"))
@@ -185,7 +181,7 @@ def _kaggle() -> list[Finding]:
     )
     allowance = access.allowance
     if allowance is None:
-        findings.append(Finding("allowance", None, "Kaggle does not say how many entries are left today"))
+        findings.append(Finding("allowance", None, "Kaggle does not report how many entries are left today"))
     elif allowance.exhausted:
         findings.append(
             Finding("allowance", False, f"used up, {allowance.num_today} today", "New entries from 00:00 UTC.")
@@ -195,3 +191,30 @@ def _kaggle() -> list[Finding]:
             Finding("allowance", True, f"{allowance.num_allowed_now} entries left, {allowance.num_today} made today")
         )
     return findings
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """Print a row for each finding, and its cure below it."""
+    signs = {True: "ok", False: "!!", None: "--"}
+    rows = []
+    for finding in findings:
+        rows.append([signs[finding.ok], finding.what, with_options(finding.found)])
+        if finding.cure:
+            rows.append(["", "", f"-> {with_options(finding.cure)}"])
+    print_table(["", "", ""], rows)
+
+
+@digits.command()
+@click.option("--leak", is_flag=True, help="Check instead whether train.csv has test images or rows from elsewhere.")
+@click.option("--data", type=FILE, metavar="PATH", help="The data to check. [what a run would use]")
+@JSON
+def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
+    """Check data, credentials and versions.
+
+    Each fault comes with its cure.
+    """
+    workspace = current_workspace()
+    findings = examine_leaks(workspace, data) if leak else examine(workspace, data)
+    print_json([asdict(finding) for finding in findings]) if as_json else show_findings(findings)
+    if any(finding.ok is False for finding in findings):
+        raise click.exceptions.Exit(1)

@@ -1,39 +1,101 @@
-"""What a run says on the terminal before and after training."""
-
-from typing import Any
+"""What the commands that train print: the data, the result of a run, a blend, a sweep, a plan of networks."""
 
 from digit_recognizer.data.inspection import Inspection
-from digit_recognizer.utils.console import say, show_table
-
-_PARTS = {"train": "train", "validation": "validation", "score": "test (answers)"}
+from digit_recognizer.evaluation.metrics import Metrics
+from digit_recognizer.tracking.run_record import RunResult
+from digit_recognizer.training.estimate import RunEstimate
+from digit_recognizer.training.tuning.sweep import SweepResult, describe_params
+from digit_recognizer.utils.console import print_table, print_text
 
 _HOPELESS = 0.5  # validation accuracy
+_ALL_WEIGHT = 0.999  # of a blend
 
 
-def show_input(found: Inspection) -> None:
-    """The short report on the input that stands before every training."""
+def show_data(found: Inspection) -> None:
+    """Print the input of a training, and what is odd about it."""
     low, high = found.value_range
-    say(f"train.csv: {found.n_train:,} images, mean ink {found.mean_ink_train:.1f} of {high}")
-    say(f"test.csv:  {found.n_test:,} images, mean ink {found.mean_ink_test:.1f}; pixels from {low} to {high}")
-    show_table(["digit", *map(str, range(10))], [["images", *(f"{n:,}" for n in found.images_per_digit)]])
+    print_text(f"train.csv: {found.n_train:,} images, mean ink {found.mean_ink_train:.1f} of {high}")
+    print_text(f"test.csv:  {found.n_test:,} images, mean ink {found.mean_ink_test:.1f}; pixels from {low} to {high}")
+    print_table(["digit", *map(str, range(10))], [["images", *(f"{n:,}" for n in found.images_per_digit)]])
     for warning in found.warnings:
-        say(f"Warning: {warning}.", style="yellow")
+        print_text(f"Warning: {warning}.", style="yellow")
 
 
-def show_result(result: dict[str, Any]) -> None:
-    """What there is of these: loss, accuracy and error rate of each part, how long it took, where the file is."""
+def show_result(result: RunResult) -> None:
+    """Print the metrics of a run, how long it took and where its submission is."""
+    parts: dict[str, Metrics | None] = {
+        "train": result.train,
+        "validation": result.validation,
+        "test (answers)": result.score,
+    }
     rows = [
-        [name, f"{fit['n']:,}", f"{fit['loss']:.4f}", f"{fit['accuracy']:.4f}", f"{fit['error']:.2%}"]
-        for key, name in _PARTS.items()
-        if (fit := result.get(key))
+        [name, f"{part.n:,}", f"{part.log_loss:.4f}", f"{part.accuracy:.4f}", f"{part.error:.2%}"]
+        for name, part in parts.items()
+        if part
     ]
     if rows:
-        show_table(["", "images", "loss", "accuracy", "error"], rows)
-    if (held_out := result.get("validation")) and held_out["accuracy"] < _HOPELESS:
-        say("Warning: most held-out images are wrong; this training came to nothing.", style="yellow")
-    seconds = result["seconds"]
+        print_table(["", "images", "loss", "accuracy", "error"], rows)
+    if result.validation and result.validation.accuracy < _HOPELESS:
+        print_text("Warning: most held-out images are predicted wrongly; the training failed.", style="yellow")
+    seconds = result.seconds
     if "read" in seconds:
-        of_all = " of several processes together" if seconds["train"] > seconds["total"] else ""
-        trained = f"trained in {seconds['train']:.1f} s{of_all}"
-        say(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in all.")
-    say(f"Wrote {result['submission']}, also as submissions/submission.csv")
+        summed = ", summed over processes" if seconds["train"] > seconds["total"] else ""
+        trained = f"trained in {seconds['train']:.1f} s{summed}"
+        print_text(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in total.")
+    newest = result.submission.parents[1] / "submission.csv"
+    print_text(f"Wrote {result.submission}, also as {newest}")
+    if result.check:
+        print_text(result.check.verdict, style="bold")
+
+
+def show_next_steps(result: RunResult) -> None:
+    """Print what to do with a finished run."""
+    is_sample = (result.data or "").startswith("the built-in sample")
+    upload = (
+        "Kaggle's files    digits download" if is_sample else f"upload it         digits submit {result.submission}"
+    )
+    print_text(f"  look at it        digits report {result.run}")
+    print_text("  Kaggle's files    digits download" if is_sample else upload)
+    print_text("  something better  digits run --recipe strong")
+
+
+def show_blend(result: RunResult) -> None:
+    """Print the weights of a blend and its nested validation."""
+    weights = result.runs or {}
+    print_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in weights.items()])
+    if max(weights.values(), default=0) > _ALL_WEIGHT:
+        print_text("One run has all the weight: the blend is that run under another name.", style="yellow")
+    if result.validation is None:
+        print_text("No validation: not all of these runs held rows out.")
+    show_result(result)
+
+
+def show_sweep(result: SweepResult) -> None:
+    """Print how far a study is, its best trial, and the command that trains it afresh."""
+    counts = ", ".join(f"{n} {state}" for state, n in result.trials.items())
+    print_text(f"Study {result.study}: {counts or 'no trials'}.")
+    if best := result.best:
+        value = f"{result.objective} {best.value:.4f}"
+        print_text(f"Best: trial {best.trial}, {value}, {describe_params(best.params)}.", style="bold")
+        print_text(f"To check it on fresh folds and weights: {result.again}")
+
+
+def show_estimate(found: RunEstimate) -> None:
+    """Print the networks that a run would train."""
+    rows = [
+        [
+            network.name,
+            f"{network.epochs:,}",
+            f"{network.fitted:,}",
+            f"{network.held_out:,}",
+            "-" if network.seconds is None else f"{network.seconds:,.0f}",
+        ]
+        for network in found.networks
+    ]
+    if not rows:
+        return print_text("All networks are trained; only the submission is left to write.")
+    print_table(["network", "epochs", "images", "held out", "s"], rows, spare=("held out",))
+    at_a_time, seconds = found.at_a_time, found.seconds
+    how = "one for each worker of the cluster" if at_a_time is None else f"{at_a_time} at a time"
+    took = "" if seconds is None else f", about {seconds:,.0f} s{' one after another' if at_a_time is None else ''}"
+    print_text(f"Networks: {len(rows)}, {how}, threads for each: {found.threads}{took}. Nothing was trained.")

@@ -1,16 +1,16 @@
-"""The tables of `digits models` and `digits recipes`, as rows of plain values, and how they are shown."""
+"""`digits models` and `digits recipes`."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
+import click
+
+from digit_recognizer.cli.app import JSON, digits, print_json
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import RECIPES, Recipe, choose
-from digit_recognizer.recipes.toml import describe_changes, describe_models, format_value
+from digit_recognizer.recipes.catalog import NOTES, RECIPES, choose
+from digit_recognizer.recipes.recipe import network_recipes
 from digit_recognizer.utils import environment
 from digit_recognizer.utils.backend import start_backend
-from digit_recognizer.utils.console import show_table
-
-_ALWAYS = ("epochs", "batch_size", "learning_rate")
 
 
 def models() -> list[dict[str, Any]]:
@@ -53,18 +53,46 @@ def recipes(name: str | None = None) -> list[dict[str, Any]]:
     return [{"name": name, **asdict(RECIPES[name])} for name in names]
 
 
-def recipes_in_words() -> list[dict[str, Any]]:
-    """A row for each recipe: its model, length, batch and rate, and the settings that few recipes have."""
-    rows = []
-    for name, recipe in RECIPES.items():
-        always = [f"{key} {format_value(getattr(recipe, key))}" for key in _ALWAYS]
-        rest = describe_changes(recipe, replace(Recipe(recipe.model), **{key: getattr(recipe, key) for key in _ALWAYS}))
-        settings = ", ".join([*always, rest] if rest else always)
-        rows.append({"name": name, "model": describe_models(recipe), "settings": settings})
-    return rows
+def recipe_table() -> list[dict[str, Any]]:
+    """A row for each recipe: its purpose, weights, measured accuracy and minutes."""
+    return [
+        {
+            "recipe": name,
+            "purpose": note.purpose,
+            "weights": sum(MODELS[own.model].weights for own in network_recipes(recipe)) * recipe.seeds,
+            "accuracy": f"{note.accuracy:.4f}",
+            "n": note.n,
+            "min": f"{note.minutes:.1f}",
+        }
+        for (name, recipe), note in zip(RECIPES.items(), NOTES.values(), strict=True)
+    ]
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print rows as a table."""
-    cells = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()] for row in rows]
-    show_table(list(rows[0]), cells)
+@digits.command("models")
+@click.argument("name", required=False)
+@JSON
+def models_command(name: str | None, as_json: bool) -> None:
+    """List the models, or the layers of one."""
+    from digit_recognizer.cli.render_tables import show_rows
+
+    rows = layers(name) if name else models()
+    print_json(rows) if as_json else show_rows(rows)
+
+
+@digits.command("recipes")
+@click.argument("name", required=False)
+@JSON
+def recipes_command(name: str | None, as_json: bool) -> None:
+    """List the recipes, or print one.
+
+    The table has the validation accuracy on Kaggle's data, its number of seeds, and the minutes from start to
+    submission, measured on 2 cores. One recipe is printed as TOML with all settings, ready for --recipe-file.
+    """
+    from digit_recognizer.cli.render_tables import show_rows
+    from digit_recognizer.recipes.catalog import choose
+    from digit_recognizer.recipes.toml import to_toml
+
+    if name and not as_json:
+        click.echo(to_toml(choose(name, None)[1]), nl=False)
+        return
+    print_json(recipes(name)) if as_json else show_rows(recipe_table())

@@ -1,8 +1,7 @@
-"""Kaggle's side of the work: download the data, send a file once, wait for its score.
+"""The competition on Kaggle: downloads, uploads, entries, scores.
 
-The only module that lets a connection be opened, and only when one of its functions is called. It takes and
-returns values; who keeps them, and whether a file is fit to be sent (submission.check_upload), is decided
-elsewhere.
+Connections are opened only here, by the calls of `client`, and only when one of these functions is called. Whether a
+file may be uploaded is checked before (`data.submission.check_upload`); `submit` records the result.
 """
 
 import hashlib
@@ -15,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from digit_recognizer.competition.client import COMPETITION, SITE, Answer, call, reason, require_credentials, said
+from digit_recognizer.competition.client import COMPETITION, SITE, Answer, call, quoted, reason, require_credentials
 from digit_recognizer.data import archives
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.utils.files import nearest_folder, sweep, write_atomically
+from digit_recognizer.utils.files import nearest_folder, remove_stale_temporary_files, write_atomically
 
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
 TRAIN_ROWS, TEST_ROWS = 42_000, 28_000  # of the competition's files
@@ -27,15 +26,29 @@ AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
 LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
 RETRY_PAUSES = (2.0, 8.0, 30.0)  # seconds before another try of what creates nothing, each half to one and a half times
 POLL_PAUSES = 2.0, 15.0  # seconds before the second look for a score, and at most
+_PACE = 1.0  # scales all pauses; tests set it to 0
 LONGEST_PAUSE = 120.0  # seconds that Kaggle may ask to wait; the user can wait for longer
 
-_MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `describe` words it
+_MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `Description.of_file` writes it
 
-Tell = Callable[[str], None]
+Status = Callable[[str], None]  # receives what is being waited for
 
 
 class UnclearOutcomeError(RunError):
-    """Kaggle may or may not have taken a file."""
+    """Raised when Kaggle may or may not have taken a file."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """The description of an entry, in which its file is found again."""
+
+    message: str
+    run: str
+
+    def of_file(self, sha256: str) -> str:
+        """At most MAX_DESCRIPTION characters that end in the run and the file's hash; a long message is cut."""
+        mark = f"run {_one_line(self.run)[:60]} {_mark(sha256)}"
+        return f"{_one_line(self.message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Access:
     allowance: Allowance | None
 
 
-def download(folder: Path, tell: Tell = lambda line: None) -> Path:
+def download(folder: Path, status: Status = lambda text: None) -> Path:
     """Fetch the competition's files into `folder` and return it; nothing is written before all is tested.
 
     Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or `folder` cannot be written.
@@ -81,66 +94,62 @@ def download(folder: Path, tell: Tell = lambda line: None) -> Path:
     require_credentials()
     existing, writable = nearest_folder(folder)
     if not writable:
-        raise RunError(f"{existing}: no folder to write to, so nothing was downloaded. Choose another with --data.")
-    tell(f"Downloading {COMPETITION} from Kaggle ...")
+        raise RunError(f"{existing}: no folder to write to, so nothing was downloaded. Choose another.")
+    status(f"Downloading {COMPETITION} from Kaggle ...")
     with tempfile.TemporaryDirectory() as temporary:
         _value(call("download", competition=COMPETITION, folder=temporary))
         contents = _unpack(Path(temporary, f"{COMPETITION}.zip"))
-    sweep(folder)
+    remove_stale_temporary_files(folder)
     for name, data in contents.items():
         write_atomically(folder / name, data)
     return folder
 
 
 def submit(
-    data: bytes,
+    content: bytes,
     name: str,
-    message: str,
-    run: str,
-    tell: Tell = lambda line: None,
-    again: bool = False,
+    description: Description,
+    force: bool = False,
     unclear: bool = False,
     on_step: Callable[[str, str], None] = lambda status, description: None,
-    pace: float = 1.0,
+    status: Status = lambda text: None,
 ) -> Upload:
-    """Send `data` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
+    """Send `content` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
 
-    Two processes must not do this at once for one file. `unclear` says that it may have been sent before: then it is
-    not sent unless `again` says so, which also sends what is listed. `on_step` hears, before each step, its status
-    (UPLOADING, CREATING) and the entry's description; `pace` scales the pauses (0 in tests). The upload is tried
-    again when its failure may pass; the entry is created once, and looked up in the list when that came to no clear
-    answer. Raises RunError with Kaggle's reason, UnclearOutcome if that is not enough.
+    Two processes must not do this at once for one file. A file that may have been sent before, `unclear`, is not sent
+    unless `force`, which also sends what is listed. `on_step` is called before each step with its status (UPLOADING,
+    CREATING) and the entry's description. The upload is tried again when its failure may pass; the entry is created
+    once, and looked up in the list when that came to no clear answer. Raises RunError with Kaggle's reason,
+    UnclearOutcomeError when it stays unclear.
     """
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
     try:
-        known = _find(sha256, pace, tell)
+        known = _find(sha256, status)
     except RunError as error:
         raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
-    if known and not again:
+    if known and not force:
         return replace(known[0], already_sent=True)
-    if unclear and not again:
+    if unclear and not force:
         raise _unclear("an earlier upload of it came to no clear answer", "Kaggle's list does not show it")
-    tell(f"Sending {name} to Kaggle ...")
-    description = describe(message, run, sha256)
-    on_step("UPLOADING", description)
-    answer = _patiently(lambda: _send(name, data, description, lambda: on_step("CREATING", description)), pace, tell)
+    status(f"Sending {name} to Kaggle ...")
+    text = description.of_file(sha256)
+    on_step("UPLOADING", text)
+    answer = _with_retries(lambda: _send(name, content, text, lambda: on_step("CREATING", text)), status)
     if answer.value and answer.value["ref"]:
-        return Upload(answer.value["ref"], "PENDING", None, sha256, description)
+        return Upload(answer.value["ref"], "PENDING", None, sha256, text)
     if answer.creating and not answer.refused:
-        return _look_up(sha256, {upload.ref for upload in known}, tell, pace)
+        return _look_up(sha256, {upload.ref for upload in known}, status)
     raise RunError(f"{name} was not entered. {_refusal(answer)}")
 
 
-def wait_for_score(
-    upload: Upload, tell: Tell = lambda line: None, limit_seconds: float = 600, pace: float = 1.0
-) -> Upload:
+def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_seconds: float = 600) -> Upload:
     """Ask for the entry until it is scored, or until `limit_seconds` have passed: then it is still PENDING.
 
     Its status is then COMPLETE, or ERROR with Kaggle's reason. Raises RunError when Kaggle does not let the account
     see it.
     """
     if upload.status == "PENDING":
-        tell(f"Waiting for the score of entry {upload.ref} ...")
+        status(f"Waiting for the score of entry {upload.ref} ...")
     end = time.monotonic() + limit_seconds
     pause, longest = POLL_PAUSES
     while upload.status == "PENDING" and time.monotonic() < end:
@@ -150,13 +159,13 @@ def wait_for_score(
         if answer.value:  # anything else may pass: ask again
             upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
         if upload.status == "PENDING":
-            time.sleep(max(0.0, min(pause * pace, end - time.monotonic())))
+            time.sleep(max(0.0, min(pause * _PACE, end - time.monotonic())))
             pause = min(pause * 1.5, longest)
     return upload
 
 
 def entries() -> list[Upload]:
-    """All entries of the team, newest first; of their files' SHA-256 what the description tells, or nothing.
+    """All entries of the team, newest first; the SHA-256 of their files comes from the description, if it holds one.
 
     Raises RunError with Kaggle's reason.
     """
@@ -164,7 +173,7 @@ def entries() -> list[Upload]:
 
 
 def allowance() -> Allowance | None:
-    """Ask how many entries may still be made; None when the client or the server cannot say."""
+    """How many entries may still be made today; None when the client or the server does not know."""
     answer = call("limits", competition=COMPETITION)
     if answer.status == 404:
         return None
@@ -180,12 +189,6 @@ def check_access() -> Access:
     return Access(_value(answer)["username"], True, _allowance_if_known())
 
 
-def describe(message: str, run: str, sha256: str) -> str:
-    """Word what Kaggle is told of a file, at most MAX_DESCRIPTION characters; a long message is cut."""
-    mark = f"run {_one_line(run)[:60]} {_mark(sha256)}"
-    return f"{_one_line(message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
-
-
 def _send(name: str, data: bytes, description: str, on_create: Callable[[], None]) -> Answer:
     """Upload the very bytes that were checked and hashed, from a file of their own."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -194,26 +197,26 @@ def _send(name: str, data: bytes, description: str, on_create: Callable[[], None
         return call("submit", on_create, competition=COMPETITION, file=str(copy), description=description)
 
 
-def _patiently(attempt: Callable[[], Answer], pace: float, tell: Tell) -> Answer:
+def _with_retries(attempt: Callable[[], Answer], status: Status) -> Answer:
     """Try what creates nothing until it does, with growing pauses that no two processes share; its last answer."""
     for pause in RETRY_PAUSES:
         answer = attempt()
         is_lost = answer.error is None and answer.value is None  # what the store did not accept
         if answer.creating or not (is_lost or answer.may_pass) or (answer.retry_after or 0) > LONGEST_PAUSE:
             return answer
-        tell("Kaggle is not ready; trying again in a moment ...")
-        time.sleep(max(pause * random.uniform(0.5, 1.5), answer.retry_after or 0) * pace)
+        status("Kaggle is not ready; trying again in a moment ...")
+        time.sleep(max(pause * random.uniform(0.5, 1.5), answer.retry_after or 0) * _PACE)
     return attempt()
 
 
-def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
+def _look_up(sha256: str, known: set[int], status: Status) -> Upload:
     """Find the entry that was perhaps made while the answer was lost."""
-    tell("Kaggle gave no clear answer; looking for the entry in its list ...")
+    status("Kaggle gave no clear answer; looking for the entry in its list ...")
     found = "its list cannot be read"
     for pause in LOOKUP_PAUSES:
-        time.sleep(pause * pace)
+        time.sleep(pause * _PACE)
         try:
-            new = [upload for upload in _find(sha256, pace, tell) if upload.ref not in known]
+            new = [upload for upload in _find(sha256, status) if upload.ref not in known]
         except RunError:
             continue
         if new:
@@ -225,13 +228,13 @@ def _look_up(sha256: str, known: set[int], tell: Tell, pace: float) -> Upload:
 def _unclear(why: str, found: str) -> UnclearOutcomeError:
     return UnclearOutcomeError(
         f"Whether Kaggle took the file is not known: {why}, and {found}. The file was not resent. Look at "
-        f"{SITE}/submissions in a few minutes; if it is not there, --again sends it."
+        f"{SITE}/submissions in a few minutes; if it is not there, `force` sends it."
     )
 
 
-def _find(sha256: str, pace: float, tell: Tell) -> list[Upload]:
+def _find(sha256: str, status: Status) -> list[Upload]:
     """The entries made of this file, newest first."""
-    uploads = _listed(_patiently(lambda: call("list", competition=COMPETITION), pace, tell))
+    uploads = _listed(_with_retries(lambda: call("list", competition=COMPETITION), status))
     return [replace(upload, sha256=sha256) for upload in uploads if upload.sha256 == sha256[:12]]
 
 
@@ -266,8 +269,8 @@ def _unpack(path: Path) -> dict[str, bytes]:
             raise InputError(f"expected {', '.join(FILES)}, received {received}.")
         return {name: archives.read(path, name) for name in FILES}
     except InputError as error:
-        told = str(error).replace(str(path), path.name)
-        raise RunError(f"Kaggle's zip cannot be used: {told} {AGAIN}") from error
+        detail = str(error).replace(str(path), path.name)
+        raise RunError(f"Kaggle's zip cannot be used: {detail} {AGAIN}") from error
 
 
 def _value(answer: Answer) -> Any:
@@ -290,5 +293,5 @@ def _refusal(answer: Answer) -> str:
     left = _allowance_if_known() if answer.status == 400 else None
     if "allowance" in answer.text or (left and left.exhausted):
         used = f" ({left.num_today} sent today)" if left else ""
-        return f"The day's allowance is used up{used}; it starts anew at 00:00 UTC. {said(answer)}"
+        return f"The day's allowance is used up{used}; it starts anew at 00:00 UTC. {quoted(answer)}"
     return reason(answer)

@@ -1,7 +1,6 @@
-"""One call of the kaggle client, in a child process -> its answer, and what to tell a person of it.
+"""Calls of the kaggle client, each in a child process with a clean environment and a time limit.
 
-The child (kaggle_child.py) gets a clean environment and a time limit; the client is never imported here.
-`competition` alone makes calls; it knows what is asked and in which order.
+The child runs client_process.py; the client is never imported here. `api` decides which calls are made.
 """
 
 import json
@@ -36,7 +35,7 @@ KAGGLE_API_TOKEN KAGGLE_USERNAME KAGGLE_KEY KAGGLE_CONFIG_DIR XDG_CONFIG_HOME KA
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call came to. Its texts are one line, free of secrets and at most 500 characters."""
+    """The result of a call. Its texts are one line of at most 500 characters, without secrets."""
 
     value: Any = None
     error: str | None = None  # None, or "http", "network", "client", "late" (killed), "crash"
@@ -48,12 +47,12 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Kaggle clearly said no; a 408 is no answer to what was asked."""
+        """Kaggle refused the request. A 408 is a timeout, not a refusal."""
         return self.error == "http" and 400 <= (self.status or 0) < 500 and self.status != 408
 
     @property
     def may_pass(self) -> bool:
-        """The same call may do in a while."""
+        """Whether the same call may succeed later."""
         return self.error == "network" or (self.error == "http" and (self.status in (408, 429) or not self.refused))
 
 
@@ -68,9 +67,9 @@ def require_credentials() -> None:
 
 
 def call(name: str, on_create: Callable[[], None] = lambda: None, **arguments: Any) -> Answer:
-    """Let the client do one of kaggle_child.CALLS. Raises InputError only when there are no credentials.
+    """Run one of client_process.CALLS in a child process. Raises InputError only when there are no credentials.
 
-    `on_create` is called just before an entry is created; when it raises, none is, and the error goes on.
+    `on_create` is called just before an entry is created. When it raises, no entry is created.
     """
     require_credentials()
     seconds = SECONDS.get(name, READ_SECONDS)
@@ -94,7 +93,7 @@ def call(name: str, on_create: Callable[[], None] = lambda: None, **arguments: A
         timer = threading.Timer(seconds, give_up)
         timer.start()
         try:
-            told = _talk(child, order, on_create)
+            messages = _talk(child, order, on_create)
         except BaseException:
             child.kill()
             raise
@@ -103,37 +102,37 @@ def call(name: str, on_create: Callable[[], None] = lambda: None, **arguments: A
     otherwise = (
         Answer(error="late") if is_late.is_set() else Answer(error="crash", text=f"exit code {child.returncode}")
     )
-    return _answer(told, otherwise)
+    return _answer(messages, otherwise)
 
 
 def _talk(child: subprocess.Popen[bytes], order: dict[str, Any], on_create: Callable[[], None]) -> dict[str, Any]:
-    """Give the order and the word to create; the child's lines, joined."""
-    told: dict[str, Any] = {}
+    """Send the order, and "go" before an entry is created. Returns the child's lines merged into one record."""
+    messages: dict[str, Any] = {}
     orders, answers = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
 
-    def say(line: bytes) -> None:
-        with suppress(BrokenPipeError):  # it is dead, and its lines end
+    def send(line: bytes) -> None:
+        with suppress(BrokenPipeError):  # the child has ended
             orders.write(line + b"\n")
             orders.flush()
 
     try:
-        say(json.dumps(order).encode())
+        send(json.dumps(order).encode())
         for line in answers:
             try:
-                told |= json.loads(line)
+                messages |= json.loads(line)
             except ValueError:  # cut off when the child was killed
                 break
-            if told.keys() == {"stage"}:
+            if messages.keys() == {"stage"}:
                 on_create()
-                say(b"go")
+                send(b"go")
     finally:
-        with suppress(BrokenPipeError):  # of what could not be written before
+        with suppress(BrokenPipeError):  # close flushes
             orders.close()
-    return told
+    return messages
 
 
 def reason(answer: Answer) -> str:
-    """Why a call came to nothing, and the cure, on one line."""
+    """Why a call failed and how to cure it, on one line."""
     used, *others = all_credentials() or ["nothing"]
     shadowed = f", or remove them and {others[0]} will be used" if others else ""
     if answer.error == "network":
@@ -151,18 +150,18 @@ def reason(answer: Answer) -> str:
         429: "too many requests: try again in a few minutes",
     }
     other = "correct that and try again" if answer.refused else "try again later, the trouble is Kaggle's own"
-    return f"Kaggle answered {answer.status}: {cures.get(answer.status or 0, other)}. {said(answer)}".strip()
+    return f"Kaggle answered {answer.status}: {cures.get(answer.status or 0, other)}. {quoted(answer)}".strip()
 
 
-def said(answer: Answer) -> str:
-    """Kaggle's own words, or nothing."""
+def quoted(answer: Answer) -> str:
+    """Kaggle's own message, empty if it gave none."""
     return f'Kaggle says: "{answer.text}"' if answer.text else ""
 
 
 def all_credentials() -> list[str]:
-    """Name every set of credentials on this machine, in the client's order; never their values.
+    """The names of all credentials on this machine in the client's order, never their values.
 
-    Only the first is used, even when it has expired and the second is good.
+    The client uses the first, even when it has expired and the second is valid.
     """
     home = os.path.expanduser("~/.kaggle")
     found = ["KAGGLE_API_TOKEN"] if os.environ.get("KAGGLE_API_TOKEN") else []
@@ -185,26 +184,26 @@ def find_credentials() -> str | None:
     return next(iter(all_credentials()), None)
 
 
-def _answer(told: dict[str, Any], otherwise: Answer) -> Answer:
-    """What the child told; `otherwise` is what it came to when the last word is missing."""
-    creating = "stage" in told
-    if "ok" in told:
-        return Answer(value=told["ok"], creating=creating)
-    if "error" in told:
-        parts = {key: told[key] for key in ("error", "status", "text", "type", "retry_after")}
+def _answer(messages: dict[str, Any], otherwise: Answer) -> Answer:
+    """The child's messages as an Answer; `otherwise` is the result if its last message is missing."""
+    creating = "stage" in messages
+    if "ok" in messages:
+        return Answer(value=messages["ok"], creating=creating)
+    if "error" in messages:
+        parts = {key: messages[key] for key in ("error", "status", "text", "type", "retry_after")}
         return Answer(**parts, creating=creating)
     return replace(otherwise, creating=creating)
 
 
 def _environment(empty: str) -> dict[str, str]:
-    """The allowed variables; the folder `empty` stands in for a missing one, which the client would make."""
-    allowed = ENVIRONMENT.split()  # upper case; the names of proxies are written in lower case, too
-    kept = {name: value for name, value in os.environ.items() if name.upper() in allowed}
-    if paths := os.environ.get("PYTHONPATH"):  # not of the folder one works in, where anybody's kaggle.py may lie
-        kept["PYTHONPATH"] = os.pathsep.join(path for path in paths.split(os.pathsep) if os.path.isabs(path))
+    """The allowed variables. `empty` replaces a missing configuration folder, which the client would create."""
+    allowed = ENVIRONMENT.split()  # names of proxies may be in lower case
+    variables = {name: value for name, value in os.environ.items() if name.upper() in allowed}
+    if paths := os.environ.get("PYTHONPATH"):  # a relative path could import another kaggle.py
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in paths.split(os.pathsep) if os.path.isabs(path))
     if not os.path.isdir(_config_folder()):
-        kept["KAGGLE_CONFIG_DIR"] = empty
-    return kept
+        variables["KAGGLE_CONFIG_DIR"] = empty
+    return variables
 
 
 def _config_folder() -> str:

@@ -28,7 +28,7 @@ _SECRET_SHAPES = (
 
 
 def main() -> None:
-    """Carry out the one order on stdin. Always answers; the exit code says nothing."""
+    """Execute the order on stdin. Always answers on stdout; the exit code has no meaning."""
     answers = _keep_stdout_for_answers()
     order = json.loads(sys.stdin.readline())
     seconds = order.pop("seconds")
@@ -75,7 +75,7 @@ def _submit(api: Any, say: Callable[..., None], competition: str, file: str, des
         create.blob_file_tokens = target.token
         say({"stage": "create"})
         if sys.stdin.readline() != "go\n":
-            raise SystemExit  # nobody is there any more who wrote down that this call is made
+            raise SystemExit  # the parent has ended and has not recorded this call
         return {"ref": competitions.create_submission(create).ref}
 
 

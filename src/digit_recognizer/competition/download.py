@@ -1,4 +1,4 @@
-"""The data that --data, or its absence, means: found, or downloaded where there are credentials, and told."""
+"""The data of a command: found, or downloaded from Kaggle."""
 
 from pathlib import Path
 
@@ -6,27 +6,30 @@ from digit_recognizer.competition import api
 from digit_recognizer.competition.client import find_credentials
 from digit_recognizer.data import sources
 from digit_recognizer.errors import RunError
-from digit_recognizer.utils.console import say, waiting
+from digit_recognizer.utils.reporter import SILENT, Reporter
 
 
-def find_or_download(path: Path | None) -> sources.Source:
-    """The data that --data, or its absence, means, told in one line; downloads it where there are credentials."""
-    source = sources.find(path)
+def find_or_download(path: Path | None, folder: Path, reporter: Reporter = SILENT) -> sources.Source:
+    """The data as `sources.find` finds it; else downloaded to `folder` with credentials, or the sample without.
+
+    Raises InputError as `sources.find`, RunError when Kaggle refuses.
+    """
+    source = sources.find(path, folder)
     if source is None and find_credentials():
         try:
-            download_data(sources.DATA)
+            download_data(folder, reporter)
         except RunError as error:
-            raise RunError(f"{error} To go on without Kaggle, on the built-in sample: --data sample.") from error
-        source = sources.find(None)
+            raise RunError(f"{error} To go on without Kaggle, on the built-in sample: `data` sample.") from error
+        source = sources.find(None, folder)
     if source is None:
-        source = sources.sample_source()
-    how_to_get = " For Kaggle's files: `digits download`, or put them into data/." if source.kind == "sample" else ""
-    say(f"Data: {source.describe()}.{how_to_get}")
+        source = sources.sample_source(folder / "sample")
+    cure = f" For Kaggle's files: `digits download`, or put them into {folder}." if source.kind == "sample" else ""
+    reporter.info(f"Data: {source.describe()}.{cure}")
     return source
 
 
-def download_data(folder: Path) -> None:
-    """Fetch the competition's three files from Kaggle into `folder`; raises RunError when Kaggle refuses."""
-    with waiting() as tell:
-        api.download(folder, tell)
-    say(f"Wrote {', '.join(api.FILES)} to {folder}.")
+def download_data(folder: Path, reporter: Reporter = SILENT) -> None:
+    """Download the competition's three files into `folder`. Raises RunError when Kaggle refuses."""
+    with reporter.status() as status:
+        api.download(folder, status)
+    reporter.info(f"Wrote {', '.join(api.FILES)} to {folder}.")

@@ -1,12 +1,13 @@
-"""A recipe -> one Jupyter notebook that trains by it in a Kaggle notebook, with internet off and nothing to install.
+"""A Jupyter notebook that trains a recipe on Kaggle, with internet off and nothing to install.
 
-The notebook carries, as text, the files of this package that a run imports: each is a cell that writes its file.
-The same code and recipe give the same bytes. Refuses to know data, Keras and what a run does.
+It carries, as text, the files of this package that a run imports: each is a cell that writes its file. The same code
+and recipe give the same bytes.
 """
 
 import ast
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,10 +17,9 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import Recipe
 from digit_recognizer.recipes.toml import describe_models, to_toml
 from digit_recognizer.tracking.run_dir import name_from
-from digit_recognizer.utils.console import say
 from digit_recognizer.utils.files import check_target, write_atomically
 
-ENTRY = "pipeline.py"  # what the notebook calls
+ENTRIES = ("utils/console.py", "pipeline.py")  # what the notebook calls
 _HERE = Path(__file__).resolve().parents[1]  # the package
 _PACKAGE = _HERE.name
 
@@ -32,7 +32,7 @@ This trains {models} by the recipe `{name}` on the competition's `train.csv` and
 1. *Add Input*: the competition *Digit Recognizer*, unless it is there already.
 2. *Run All*, or *Save Version*; then submit `submission.csv` from the output.
 
-Made by `digits bundle` of digit-recognizer {version}; the SHA-256 of the code below begins with {fingerprint}."""
+Made by `digits notebook` of digit-recognizer {version}; the SHA-256 of the code below begins with {fingerprint}."""
 
 _SETTINGS = '''\
 from pathlib import Path
@@ -50,13 +50,11 @@ _PROGRAM = """\
 The files of the package `{package}` that a run needs, as they are; a file comes after those that it imports."""
 
 _FOLDERS = """\
-import os
 import sys
 
-os.chdir(WORKING)
 sys.path.insert(0, str(WORKING))
 for folder in {folders}:
-    os.makedirs(folder, exist_ok=True)"""
+    Path(folder).mkdir(parents=True, exist_ok=True)"""
 
 _TRAINING = """\
 ## The run
@@ -71,6 +69,8 @@ from rich.console import Console
 from {package} import pipeline
 from {package}.data.sources import NOTEBOOK_INPUTS
 from {package}.recipes.recipe import from_record
+from {package}.tracking.workspace import Workspace
+from {package}.training.run_plan import NewRun
 from {package}.utils import console
 from {package}.utils.files import read_bytes, write_atomically
 
@@ -80,14 +80,17 @@ data = next((place for place in places if place.is_dir()), None)
 if data is None:
     raise FileNotFoundError("The competition's data is missing: Add Input, then the competition Digit Recognizer.")
 recipe = from_record(tomllib.loads(RECIPE))
-result = pipeline.run(pipeline.Job(NAME, recipe, data))
-submission = read_bytes(Path(result["submission"]))
+config = pipeline.RunConfig(NewRun(NAME, recipe), data)
+result = pipeline.run(config, Workspace(WORKING), console.ConsoleReporter())
+submission = read_bytes(result.submission)
 write_atomically(WORKING / "submission.csv", submission)"""
 
 _RESULT = """\
 from IPython.display import Image, display
 
-for picture in sorted(Path(result["submission"]).parent.glob("*.png")):
+if result.validation:
+    print(f"validation: loss {result.validation.log_loss:.4f}, accuracy {result.validation.accuracy:.4f}")
+for picture in sorted(result.submission.parent.glob("*.png")):
     print(picture.stem)
     display(Image(filename=picture))
 print(*submission.decode().splitlines()[:6], sep="\\n")"""
@@ -107,14 +110,17 @@ _METADATA = {
 _FOLDED = {"_kg_hide-input": True}  # Kaggle shows the cell closed, with a button that opens it
 
 
-def write_notebook(path: Path, name: str, recipe: Recipe) -> None:
-    """Write the notebook of `recipe`. Raises InputError for a path that is no notebook's, RunError when it fails."""
+def write_notebook(path: Path, name: str, recipe: Recipe) -> int:
+    """Write the notebook of `recipe` and return the number of source files in it.
+
+    Raises InputError for a path that does not end in .ipynb, RunError on failure.
+    """
     check_target(path, ".ipynb")
     if recipe.teacher:
-        raise InputError("teacher: a notebook carries no trained networks to learn from. Bundle a recipe without.")
+        raise InputError("teacher: a notebook carries no trained networks to learn from. Use a recipe without.")
     carried = sources()
     write_atomically(path, notebook(name, recipe, carried))
-    say(f"Wrote {path}: recipe {name} and {len(carried)} source files. On Kaggle: New Notebook, File, Import Notebook.")
+    return len(carried)
 
 
 def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
@@ -139,13 +145,14 @@ def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
     return (json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def sources(entry: str = ENTRY) -> dict[str, str]:
-    """The text of `entry` and of all that it imports of this package, at once or later, by path in the package.
+def sources(entries: Sequence[str] = ENTRIES) -> dict[str, str]:
+    """The text of `entries` and of all that they import of this package, at once or later, by path in the package.
 
     A file comes after those that it imports; the `__init__.py` of a folder belongs to each file in it. What is started
     by its path is left out: client_process, which no run needs that uploads nothing.
     """
-    return {str(file): _text(file) for file in _with_imports(PurePosixPath(entry), set())}
+    seen: set[PurePosixPath] = set()
+    return {str(file): _text(file) for entry in entries for file in _with_imports(PurePosixPath(entry), seen)}
 
 
 def _with_imports(file: PurePosixPath, seen: set[PurePosixPath]) -> Iterator[PurePosixPath]:
@@ -159,12 +166,22 @@ def _with_imports(file: PurePosixPath, seen: set[PurePosixPath]) -> Iterator[Pur
 def _imports(file: PurePosixPath) -> Iterator[PurePosixPath]:
     """The `__init__.py` above `file` and the files of this package that it imports, those within functions last."""
     yield from (folder / "__init__.py" for folder in reversed(file.parents))
-    for node in ast.walk(ast.parse(_text(file))):
+    for node in _nodes(ast.parse(_text(file))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == _PACKAGE:
             module = PurePosixPath(*node.module.split(".")[1:])
             for name in (module, *(module / alias.name for alias in node.names)):
                 either = (PurePosixPath(f"{name}.py"), name / "__init__.py")
                 yield from (path for path in either if (_HERE / path).is_file())
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree, breadth-first, without `if TYPE_CHECKING:`, whose imports never happen."""
+    pending = deque([tree])
+    while pending:
+        node = pending.popleft()
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            pending.extend(ast.iter_child_nodes(node))
 
 
 def _text(file: PurePosixPath) -> str:

@@ -1,1 +1,1 @@
-"""From CSV files to images, and from labels to a submission."""
+"""CSV files in, images out; labels in, submission.csv out."""

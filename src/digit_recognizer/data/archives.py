@@ -1,7 +1,6 @@
-"""Reading Kaggle's zip, or a gzip: exact names, capped sizes, CRCs to the end; nothing is unpacked to any path."""
+"""Reads Kaggle's zip and gzip files in memory, with limits on the unpacked size and checked CRCs."""
 
 import gzip
-import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,49 +9,40 @@ from io import BytesIO
 from pathlib import Path
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.utils.files import MAX_BYTES
+from digit_recognizer.utils.files import max_unpacked_bytes
 
-GZIP = b"\x1f\x8b"  # how a gzip begins
-MAX_RATIO = 100  # Kaggle's zip shrinks to 1/9, a zip bomb to 1/1000; few and empty images do as well,
-MIN_PACKED = 1_000_000  # therefore what is smaller counts as this much
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip
 
 
 def names(path: Path) -> list[str]:
-    """The members' names. Raises InputError when `path` is no readable zip."""
+    """The members' names. Raises InputError when `path` is not a readable zip."""
     with _opened(path) as archive:
         return archive.namelist()
 
 
-def size_and_crc(path: Path, member: str) -> tuple[int, int]:
-    """What the zip's directory says of a member's content, which is not inflated. Raises InputError as `read`."""
-    with _opened(path) as archive:
-        info = archive.getinfo(member)
-        return info.file_size, info.CRC
-
-
 def read(path: Path, member: str) -> bytes:
-    """A member's content, inflated in memory, its CRC checked.
+    """A member's content.
 
-    Raises InputError for what is missing, damaged, over MAX_BYTES or packed over MAX_RATIO.
+    Raises InputError when it is missing, damaged, larger than MAX_BYTES or packed by more than MAX_RATIO.
     """
     with _opened(path) as archive:
         info = archive.getinfo(member)
-        if info.file_size > most_unpacked(info.compress_size):
+        if info.file_size > max_unpacked_bytes(info.compress_size):
             raise InputError(
                 f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InputError(f"{path / member}: packed in another way than Kaggle's. Download Kaggle's zip again.")
+            raise InputError(f"{path / member}: an unknown compression method. Download Kaggle's zip again.")
         with archive.open(info) as file:
-            return file.read(info.file_size + 1)  # a zip that declares too little is inflated no further
+            return file.read(info.file_size + 1)  # no further than the declared size
 
 
-def gunzip(content: bytes | mmap.mmap, name: str) -> bytes:
-    """What a gzip of one or more parts holds, inflated in memory, each part's CRC and length checked.
+def gunzip(content: bytes, name: str) -> bytes:
+    """The content of a gzip of one or more parts.
 
-    Raises InputError, beginning with `name`, for what is damaged, cut short or over the same limits as a member.
+    Raises InputError, beginning with `name`, when it is damaged, truncated or over the limits of `read`.
     """
-    most = most_unpacked(len(content))
+    most = max_unpacked_bytes(len(content))
     try:
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
             unpacked = file.read(most + 1)
@@ -63,20 +53,15 @@ def gunzip(content: bytes | mmap.mmap, name: str) -> bytes:
     return unpacked
 
 
-def most_unpacked(n_packed: int) -> int:
-    """How many bytes so many may unpack to."""
-    return min(MAX_BYTES, MAX_RATIO * max(n_packed, MIN_PACKED))
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip and turn everything that `zipfile` raises on a damaged one into an InputError."""
+    """Open a zip; errors of `zipfile` become InputErrors."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except FileNotFoundError:
         raise InputError(f"{path}: not found. Check the path.") from None
     except KeyError as error:
-        raise InputError(f"{path}: no such member in this zip: {error}. Take the zip as Kaggle delivers it.") from None
+        raise InputError(f"{path}: no such member in this zip: {error}. Use Kaggle's zip.") from None
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: the zip is damaged ({error or type(error).__name__}). Download it again.") from error

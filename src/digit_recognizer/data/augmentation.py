@@ -1,7 +1,7 @@
-"""Changes that leave a digit the digit it is: random ones as functions of (seed, epoch), and fixed ones.
+"""Augmentation: random, as a function of (seed, epoch), and fixed views for test-time augmentation.
 
-A random change is drawn as coefficients. `presented` applies them inside the network's own program; `distorted` does
-the same here, for pictures and tests. A digit is never flipped: a mirrored 2 is no 2.
+Random changes are drawn as coefficients. Training applies them on the device (`training.augmented_model`);
+`apply_augmentation` does the same in NumPy, for pictures and tests. Digits are never flipped: a mirrored 2 is no 2.
 """
 
 from collections.abc import Iterator
@@ -10,48 +10,47 @@ from itertools import product
 
 import numpy as np
 
-_ANGLES = (-8.0, 8.0)  # degrees; less than people's hands differ by
-_KNOTS = 5  # of the elastic field along each side; between them it is smooth
+_ANGLES = (-8.0, 8.0)  # degrees; less than handwriting varies
+_KNOTS = 5  # along each side of the elastic field, which is interpolated between them
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far an image may be distorted at most; each image anew in each epoch."""
+    """The limits of the random changes of an image, drawn for each image and epoch."""
 
     rotate: float = 0.0  # degrees, either way
-    zoom: float = 0.0  # part, larger or smaller, in height and width on their own
-    shear: float = 0.0  # columns by which a row slides, for each row below it
+    zoom: float = 0.0  # fraction, either way, independent in height and width
+    shear: float = 0.0  # columns of displacement per row
     shift: int = 0  # whole pixels, in rows and columns
     elastic: float = 0.0  # pixels: the standard deviation of a smooth field (after Simard, Steinkraus, Platt 2003)
 
 
-def draw_coefficients(distortion: Augmentation, n: int, seed: int, epoch: int) -> np.ndarray:
-    """Coefficients (n, 2, 3 + _KNOTS**2) float32 of a random distortion of each of `n` images.
+def draw_coefficients(augmentation: Augmentation, n: int, seed: int, epoch: int) -> np.ndarray:
+    """Coefficients (n, 2, 3 + _KNOTS**2) float32 of a random change of each of `n` images.
 
-    For rows and for columns: how far the source lies from its place, how it follows row and column of the target,
-    measured from the middle, and its displacement at the knots of the elastic field. Uniform within the limits;
-    the elastic field is normal.
+    For the source's row and column: offset, factors of the target's row and column measured from the centre, and the
+    displacement at the knots of the elastic field. Uniform within the limits; the elastic field is normal.
     """
     random = np.random.default_rng((seed, epoch, 1))
-    angle = np.deg2rad(distortion.rotate) * random.uniform(-1, 1, n)
-    scale = 1 / (1 + distortion.zoom * random.uniform(-1, 1, (2, n)))
-    slide = distortion.shear * random.uniform(-1, 1, n)
-    offset = random.integers(-distortion.shift, distortion.shift + 1, (n, 2))
+    angle = np.deg2rad(augmentation.rotate) * random.uniform(-1, 1, n)
+    scale = 1 / (1 + augmentation.zoom * random.uniform(-1, 1, (2, n)))
+    slide = augmentation.shear * random.uniform(-1, 1, n)
+    offset = random.integers(-augmentation.shift, augmentation.shift + 1, (n, 2))
     cos, sin = np.cos(angle), np.sin(angle)
     found = np.zeros((n, 2, 3 + _KNOTS**2), np.float32)
     found[:, :, 0] = offset
     found[:, 0, 1], found[:, 0, 2] = scale[0] * cos, -scale[0] * sin
     found[:, 1, 1], found[:, 1, 2] = scale[1] * (sin + slide * cos), scale[1] * (cos - slide * sin)
-    if distortion.elastic:
-        found[:, :, 3:] = distortion.elastic * random.standard_normal((n, 2, _KNOTS**2))
+    if augmentation.elastic:
+        found[:, :, 3:] = augmentation.elastic * random.standard_normal((n, 2, _KNOTS**2))
     return found
 
 
 def coordinate_basis(side: int) -> np.ndarray:
-    """(3 + _KNOTS**2, side * side) float32: `coefficients @ sources(side)` says from where each pixel takes its ink.
+    """(3 + _KNOTS**2, side * side) float32: `coefficients @ coordinate_basis(side)` is the source of each pixel.
 
-    In pixels from the middle of the image: one, row and column for the affine part, and a bump around each knot.
-    The bumps are squared cosines, one at their knot and zero at the next, that add up to one everywhere.
+    In pixels from the centre of the image: one, row and column for the affine part, and a bump around each knot.
+    The bumps are squared cosines, one at their knot and zero at the next, with sum 1 everywhere.
     """
     axis = np.arange(side) - (side - 1) / 2
     row, column = np.meshgrid(axis, axis, indexing="ij")
@@ -63,7 +62,7 @@ def coordinate_basis(side: int) -> np.ndarray:
 
 
 def apply_augmentation(images: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """(n, side, side, 1) images with the `coefficients` of `draw` applied, bilinearly; beyond the image is paper."""
+    """(n, side, side, 1) images changed by `coefficients`, with bilinear interpolation and zeros outside the image."""
     from scipy import ndimage  # takes 0.1 s to import
 
     side = images.shape[1]
@@ -76,10 +75,10 @@ def apply_augmentation(images: np.ndarray, coefficients: np.ndarray) -> np.ndarr
 
 
 def tta_views(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
-    """The (n, side, side, 1) images as test-time augmentation shows them to a network, themselves first.
+    """The views of (n, side, side, 1) images for test-time augmentation, the unchanged images first.
 
-    "none": only themselves; "shift": also moved by one pixel in the eight directions; "rotate": also those
-    eight and turned by 8 degrees either way.
+    "none": only these; "shift": also shifted by one pixel in eight directions; "rotate": those nine, and rotated by
+    8 degrees either way.
     """
     yield images
     if tta in ("shift", "rotate"):

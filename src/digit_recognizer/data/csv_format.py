@@ -1,8 +1,6 @@
-"""The definition of Kaggle's CSV form: every cell is read and judged.
+"""The definition of Kaggle's CSV format: a strict reader that checks every cell.
 
-In: the bytes of train.csv or test.csv. Out: their numbers, or one InputError with the faults. Where the bytes
-come from is not known here, and speed is no concern: `tables` reads plain files itself and leaves all others
-to this reader.
+It is slow; `csv_reader` reads plain files with pandas and leaves all others to this reader.
 """
 
 import codecs
@@ -24,7 +22,7 @@ TEST_COLUMNS = tuple(f"pixel{i}" for i in range(N_PIXELS))
 TRAIN_COLUMNS = ("label", *TEST_COLUMNS)
 DOWNLOAD = "download it again from https://www.kaggle.com/competitions/digit-recognizer/data"
 
-N_SHOWN = 8  # faults told one by one; a file with more is wrong as a whole
+N_SHOWN = 8  # faults listed; a file with more is wrong as a whole
 _FOREIGN_STARTS = (
     (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
     (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
@@ -41,11 +39,11 @@ _LONGEST_ROW = 100_000  # characters; Kaggle's have 7,000
 def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArray[np.uint8]:
     """Read a CSV with exactly these columns: labels are digits, pixels whole numbers from 0 to 255.
 
-    Harmless variants are understood: a byte-order mark, any line ends, quotes or spaces around values,
-    leading zeros, `1.0` for 1, empty lines at the end. `1e2` is not: whoever writes it writes floats.
+    Harmless variants are accepted: a byte-order mark, any line ends, quotes or spaces around values,
+    leading zeros, `1.0` for 1, empty lines at the end. `1e2` is not accepted: it is a float.
 
     Returns (n, columns) uint8. Raises InputError, beginning with `name`, that lists the first faults by line
-    and column, says how many more there are, and gives the cure.
+    and column, their number, and the cure.
     """
     if other := identify_other_format(data):
         kind, cure = other
@@ -65,22 +63,22 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
         shown.append(f"and {n_faults - N_SHOWN:,} more.")
     if shown:
         cure = f"Correct that, or {DOWNLOAD}."
-        raise InputError("\n  ".join([f"{name} is not in Kaggle's form:", *shown, cure]))
+        raise InputError("\n  ".join([f"{name} is not in Kaggle's format:", *shown, cure]))
     return np.frombuffer(values, np.uint8).reshape(-1, len(columns))
 
 
 def columns_of(header: bytes, name: str) -> tuple[str, ...]:
-    """Which of the two headers the first line of a file is. Raises InputError when it is neither."""
+    """TEST_COLUMNS or TRAIN_COLUMNS, whichever the first line is. Raises InputError when it is neither."""
     names = [cell.strip(" ") for cell in _cells(header.decode("utf-8-sig", "replace"), 1, name)]
     for columns in (TEST_COLUMNS, TRAIN_COLUMNS):
         if not _header_faults(names, columns):
             return columns
     faults = "\n  ".join(_header_faults(names, TEST_COLUMNS))
-    raise InputError(f"{name} is not in Kaggle's form:\n  {faults}\n  Correct that, or {DOWNLOAD}.")
+    raise InputError(f"{name} is not in Kaggle's format:\n  {faults}\n  Correct that, or {DOWNLOAD}.")
 
 
 def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
-    """The values of a single row, the `line` of its file without the line's end, or its faults."""
+    """The values of a single row without its line end, or its faults; `line` is its number."""
     if len(row) > _LONGEST_ROW:
         return [f"line {line}: expected {len(columns)} values, received more than {_LONGEST_ROW:,} characters"]
     try:
@@ -99,7 +97,7 @@ def _cells(text: str, line: int, name: str) -> list[str]:
 
 
 def identify_other_format(data: bytes) -> tuple[str, str] | None:
-    """What a file is that is no CSV at all, and the cure for Kaggle's data; None for one that may be."""
+    """What a file is that is not a CSV, and the cure; None for one that may be a CSV."""
     blank = codecs.BOM_UTF8 + b" \t\r\n"
     text = data[:1024].lstrip(blank)
     if not text and not data.strip(blank):
@@ -110,12 +108,12 @@ def identify_other_format(data: bytes) -> tuple[str, str] | None:
     if data[:4].count(0) == 2:
         return "text saved as UTF-16", "save it as UTF-8"
     if 0 in data:
-        return f"one with NUL bytes (the first at byte {data.index(0):,}): no text, or damaged", DOWNLOAD
+        return f"one with NUL bytes (the first at byte {data.index(0):,}): not text, or damaged", DOWNLOAD
     return None
 
 
 def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
-    """Each row's values, or the faults found there; nothing follows a header that is wrong."""
+    """Each row's values, or its faults; only the faults of a wrong header."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline=None)
     length = 0  # of the row that is being read
 
@@ -176,15 +174,15 @@ def _number(cell: str) -> int:
 
 
 def _header_faults(names: list[str], columns: tuple[str, ...]) -> list[str]:
-    """What is wrong with line 1: its cause where it can be told, else every name that does not fit."""
+    """The faults of line 1: a known cause, else every unexpected name."""
     header = tuple(names)
     cause = ""
     if header == columns:
         return []
     if header == TEST_COLUMNS:
-        cause = "expected labels, received none: this is test.csv in the place of train.csv; give each file its name"
+        cause = "expected labels, received none: this is test.csv in place of train.csv; rename the files"
     elif header == TRAIN_COLUMNS:
-        cause = "expected no labels, received some: this is train.csv in the place of test.csv; give each file its name"
+        cause = "expected no labels, received some: this is train.csv in place of test.csv; rename the files"
     elif header[1:] == columns:
         cause = f"received an index column {_some(names[:1])} in front: write with to_csv(index=False)"
     elif len(names) == 1 and (separator := re.search("[;\t]", names[0])):
@@ -207,9 +205,9 @@ def _header_faults(names: list[str], columns: tuple[str, ...]) -> list[str]:
 
 
 def _faults_of_the_whole(values: bytearray, columns: tuple[str, ...]) -> list[str]:
-    """What no single line is to blame for."""
+    """Faults of the file as a whole."""
     if not values:
-        return ["expected rows of values, received the header alone"]
+        return ["expected rows of values, received only the header"]
     absent = set(range(10)) - set(values[:: len(columns)]) if columns == TRAIN_COLUMNS else set()
     names = ", ".join(map(str, sorted(absent)))
     return [f"expected all ten digits among the labels, received none of {names}"] if absent else []

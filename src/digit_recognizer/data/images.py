@@ -1,4 +1,4 @@
-"""Pixels to images: what every model is fed. Comes in uint8 rows, goes out float32 in [0, 1], ink = 1."""
+"""Pixels (uint8 rows) to images (float32 in [0, 1], ink = 1), the input of every model."""
 
 import numpy as np
 

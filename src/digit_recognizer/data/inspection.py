@@ -1,8 +1,4 @@
-"""What the data looks like: train and test Table -> counts, ranges, and warnings of what is likely wrong.
-
-The files' form is in order when they come here; what is looked for are faults of the right form, such as
-images on their side. Nothing is corrected.
-"""
+"""Counts and ranges of the data, and warnings of likely faults, such as transposed images. Nothing is corrected."""
 
 from dataclasses import dataclass
 
@@ -11,13 +7,13 @@ import numpy.typing as npt
 
 from digit_recognizer.data.csv_reader import LabelledTable, Table
 
-ENOUGH_IMAGES = 100  # to judge by their mean; MNIST's was upright in each of 500 random hundreds
-ON_ITS_SIDE = 0.9  # height to width of the ink: MNIST 1.34, any hundred of it above 1.2; transposed below 0.83
+ENOUGH_IMAGES = 100  # for a reliable mean; MNIST's passed in each of 500 random samples of 100
+ON_ITS_SIDE = 0.9  # height to width of the ink: MNIST 1.34, any 100 images above 1.2; transposed below 0.83
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found; ink is the value of a pixel, 0 to 255."""
+    """The result of `inspect`; ink is a pixel's value, 0 to 255."""
 
     n_train: int
     n_test: int
@@ -25,13 +21,13 @@ class Inspection:
     value_range: tuple[int, int]
     mean_ink_train: float
     mean_ink_test: float
-    n_duplicates: int  # train images that stand in train before
-    n_overlap: int  # test images that stand in train
+    n_duplicates: int  # train images equal to an earlier one
+    n_overlap: int  # test images equal to one in train
     warnings: tuple[str, ...]
 
 
 def inspect(train: LabelledTable, test: Table) -> Inspection:
-    """Count both tables, compare them and judge their images."""
+    """Count, compare and check the images of both tables."""
     train_images, test_images = _as_bytes(train), _as_bytes(test)
     known = set(train_images)
     n_duplicates = len(train_images) - len(known)
@@ -41,7 +37,7 @@ def inspect(train: LabelledTable, test: Table) -> Inspection:
     if n_duplicates:
         warnings.append(f"train: {n_duplicates:,} images are copies of earlier ones and may be held out as well")
     if n_overlap:
-        warnings.append(f"test: {n_overlap:,} images also occur in train.csv, so the test score will look too good")
+        warnings.append(f"test: {n_overlap:,} images also occur in train.csv, so the test score is too optimistic")
     return Inspection(
         n_train=len(train_images),
         n_test=len(test_images),
@@ -59,14 +55,14 @@ def inspect(train: LabelledTable, test: Table) -> Inspection:
 
 
 def _as_bytes(table: Table) -> list[bytes]:
-    """Each image as one bytes object, to be counted and looked up exactly."""
+    """Each image as one bytes object, which can be hashed."""
     n_pixels = table.pixels.shape[1]
     images: list[bytes] = table.pixels.view(f"V{n_pixels}").ravel().tolist()
     return images
 
 
 def _warnings(name: str, table: Table, mean: npt.NDArray[np.float64]) -> list[str]:
-    """What is odd about the images of one table; `mean` (784,) is their mean image."""
+    """Warnings about the images of one table; `mean` (784,) is their mean image."""
     warnings = []
     highest = int(table.pixels.max())
     if highest <= 16:
@@ -82,7 +78,7 @@ def _warnings(name: str, table: Table, mean: npt.NDArray[np.float64]) -> list[st
         warnings.append(f"{name}: expected bright ink on black, received dark ink on white: inverted?")
         picture = picture.max() - picture
     if _spread(picture.sum(axis=1)) < ON_ITS_SIDE * _spread(picture.sum(axis=0)):
-        warnings.append(f"{name}: expected digits taller than wide, received wider ones: transposed or turned?")
+        warnings.append(f"{name}: expected digits taller than wide, received wider ones: transposed or rotated?")
     return warnings
 
 

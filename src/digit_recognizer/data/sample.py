@@ -1,7 +1,6 @@
-"""The built-in competition: scikit-learn's 1,797 digits, written to a folder in Kaggle's exact form.
+"""The built-in sample: scikit-learn's 1,797 digits as files in Kaggle's format, to try the commands and for tests.
 
-It stands in where Kaggle's files are absent: to try the commands, to test, to show what an answer scores.
-Its images are coarse, so a score on it says nothing about Kaggle's.
+Its images are coarse; scores on it do not transfer to Kaggle's data.
 """
 
 import hashlib
@@ -19,15 +18,15 @@ from digit_recognizer.utils.files import write_atomically
 N_TRAIN = 1_200  # the other 597 are the test set
 SEED = 0
 STROKE_SIDE = 20  # as in MNIST: 20 x 20 within 28 x 28, a margin of 4
-EDGE = (0.2, 0.8)  # greys below and above turn black and white; without it the strokes are a blur
-VERSION = 1  # to be raised when other files are written, so that old samples are replaced
+EDGE = (0.2, 0.8)  # greys outside become black and white; without it strokes are blurred
+VERSION = 1  # raise it when the files change, so that old samples are replaced
 SEAL = "sample.json"  # written last: the version and the SHA-256 of each file
 
 
 def write_sample(folder: Path) -> None:
-    """Write train.csv, test.csv, sample_submission.csv and answers.csv, unless they are there and whole.
+    """Write train.csv, test.csv, sample_submission.csv and answers.csv, unless they exist unchanged.
 
-    The same files each time. Raises RunError when the folder cannot be written.
+    The files are the same each time. Raises RunError when the folder cannot be written.
     """
     if _is_whole(folder):
         return

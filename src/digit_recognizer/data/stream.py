@@ -1,7 +1,7 @@
-"""Images of any number, some thousand at a time: a CSV in Kaggle's form, plain or packed by gzip, or an npy.
+"""Any number of images in chunks: from a CSV in Kaggle's format, plain or gzipped, or an .npy file.
 
-The rules for a row are those of `careful`, which judges those near one that is not plain. Memory does not grow with the
-file.
+A CSV is read in blocks of whole lines: by pandas where all rows of a block are plain, otherwise row by row by
+`csv_format`. Memory does not grow with the file.
 """
 
 import gzip
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
+from itertools import islice
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO, cast
@@ -20,25 +21,24 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from digit_recognizer.data.archives import GZIP
-from digit_recognizer.data.csv_format import N_PIXELS, TRAIN_COLUMNS, columns_of, identify_other_format, parse_row
-from digit_recognizer.data.csv_reader import Bytes
+from digit_recognizer.data.csv_format import N_PIXELS, columns_of, identify_other_format, parse_row
+from digit_recognizer.data.csv_reader import parse_rows
 from digit_recognizer.data.images import SIDE
 from digit_recognizer.errors import InputError
 
-ROWS = 8_192  # images at a time
-_BLOCK = 200_000  # bytes of a CSV that are parsed at a time: what comes of them fits the processor's cache
-_END = 16_000_000  # bytes of a file that its fingerprint looks into, at each end
+ROWS = 8_192  # images per chunk, about
+_BLOCK = 16_000_000  # bytes of a CSV parsed at once, 8,000 rows; pandas is slower with fewer
+_END = 16_000_000  # bytes at each end of a file that its fingerprint covers
 _NPY = b"\x93NUMPY"
-_HEAD = 100_000  # bytes that the first line has at most
-_LONGEST = 32_000_000  # bytes without a row after which there is none to be expected
-_MOST_BAD = 16_000_000  # bytes of bad rows at a time
+_HEAD = 100_000  # maximum bytes of the first line
+_LONGEST = 32_000_000  # maximum bytes of a row
 _SHAPES = (N_PIXELS,), (SIDE, SIDE), (SIDE, SIDE, 1)  # of an image in an npy
-_ANEW = "Write the file anew."
+_ANEW = "Write the file again."
 
 
 @dataclass(frozen=True, eq=False)
-class Bad:
-    """A row that holds no image."""
+class BadRow:
+    """A row that is not an image."""
 
     row: int  # from 1
     faults: list[str]
@@ -47,16 +47,16 @@ class Bad:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some rows of the input, in its order."""
+    """Consecutive rows of the input."""
 
-    ids: np.ndarray  # (n,) int, the numbers of its rows, from 1
+    ids: np.ndarray  # (n,) int, row numbers from 1
     pixels: np.ndarray  # (n, 784) uint8
-    bad: list[Bad]
-    n_bytes: int  # of the file up to its end
+    bad: list[BadRow]
+    n_bytes: int  # of the file read so far
 
 
 def fingerprint(path: Path) -> str:
-    """What tells inputs apart: size, time, and CRC-32 of begin and end. Raises InputError when it cannot be read."""
+    """Size, time, and CRC-32 of both ends of a file. Raises InputError when it cannot be read."""
     with _explained(path), path.open("rb") as file:
         begin = file.read(_END)
         size = file.seek(0, 2)
@@ -66,40 +66,20 @@ def fingerprint(path: Path) -> str:
 
 
 def read(path: Path, after: int = 0) -> Iterator[Chunk]:
-    """The rows of a file but for the first so many. Raises InputError for what is no such file, or ends too early."""
+    """The rows of a file from row `after` + 1 on. Raises InputError for another kind of file, or a truncated one."""
     with _explained(path), path.open("rb") as file:
         start = file.peek(len(_NPY))
         if start.startswith(_NPY):
             yield from _npy(file, path, after)
         elif start.startswith(GZIP):
             with gzip.open(file) as unpacked:
-                yield from _joined(_csv(cast(BinaryIO, unpacked), file, path, after))
+                yield from _csv(cast(BinaryIO, unpacked), file, path, after)
         else:
-            yield from _joined(_csv(file, file, path, after))
-
-
-def _joined(parts: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The same rows, some thousand at a time."""
-    some: list[Chunk] = []
-    n = n_bad_bytes = 0
-    for part in parts:
-        some.append(part)
-        n += len(part.ids) + len(part.bad)
-        n_bad_bytes += sum(len(bad.content) for bad in part.bad)
-        if n >= ROWS or n_bad_bytes >= _MOST_BAD:
-            yield _one(some)
-            some, n, n_bad_bytes = [], 0, 0
-    if some:
-        yield _one(some)
-
-
-def _one(parts: list[Chunk]) -> Chunk:
-    ids, pixels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "pixels"))
-    return Chunk(ids, pixels, [bad for part in parts for bad in part.bad], parts[-1].n_bytes)
+            yield from _csv(file, file, path, after)
 
 
 def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
-    """The rows of each block. `content` is what `file` holds, unpacked."""
+    """The rows of each block. `content` is the unpacked content of `file`."""
     rest = content.read(_HEAD)
     if other := identify_other_format(rest):
         raise InputError(
@@ -116,65 +96,39 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
         if not lines:
             if len(rest) > _LONGEST:
                 raise InputError(
-                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes that are none. {_ANEW}"
+                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without one. {_ANEW}"
                 )
             continue
         n_here = lines.count(b"\n") + (not lines.endswith(b"\n"))
         skipped = max(0, after - n_rows)
         if skipped < n_here:
-            yield Chunk(*_judged(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped), file.tell())
+            yield from _parse_lines(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped, file.tell())
         n_rows += n_here
     if not n_rows:
-        raise InputError(f"{path}: expected images, received the header alone. {_ANEW}")
+        raise InputError(f"{path}: expected images, received only the header. {_ANEW}")
 
 
-def _judged(lines: bytes, columns: tuple[str, ...], before: int) -> tuple[np.ndarray, Bytes, list[Bad]]:
-    """Numbers and pixels of the good rows, and the bad ones."""
-    values = parse_plain(lines, columns)
+def _parse_lines(lines: bytes, columns: tuple[str, ...], before: int, n_bytes: int) -> Iterator[Chunk]:
+    """The rows of whole lines: all at once when they are plain, otherwise one by one in chunks of ROWS."""
+    values = parse_rows(lines, columns)
     if values is not None:
-        return np.arange(before + 1, before + len(values) + 1), values[:, -N_PIXELS:], []
-    ids, good, bad = [], bytearray(), []
-    for number, line in enumerate(BytesIO(lines), start=before + 1):
-        row = line.removesuffix(b"\n")
-        found = parse_row(row, columns, number + 1)
-        if row == line:
-            found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
-        if isinstance(found, bytes):
-            ids.append(number)
-            good += found
-        else:
-            bad.append(Bad(number, found, row))
-    return np.array(ids, int), np.frombuffer(good, np.uint8).reshape(-1, len(columns))[:, -N_PIXELS:], bad
-
-
-def parse_plain(lines: bytes, columns: tuple[str, ...]) -> Bytes | None:
-    """The values, (n, columns), of rows that are written as plainly as Kaggle's; None for any others.
-
-    Twice as fast as pandas, and other threads go on beside it (docs/experiments.md): where values end is where there is
-    no digit, and what they are is summed up from their last three digits.
-    """
-    text = np.frombuffer(b"00" + lines, np.uint8)  # so that there are three before each end
-    digits = text - np.uint8(ord("0"))  # more than 9 for what is none
-    ends = np.flatnonzero(digits > 9)
-    if not len(ends) or len(ends) % len(columns) or ends[-1] != len(text) - 1:
-        return None
-    at_ends = text[ends].reshape(-1, len(columns))
-    lengths = np.diff(ends, prepend=1) - 1
-    if (at_ends[:, :-1] != ord(",")).any() or (at_ends[:, -1] != ord("\n")).any() or not _within(lengths, 1, 3):
-        return None
-    values = digits[ends - 1].astype(np.uint16)
-    longer = np.flatnonzero(lengths > 1)
-    last = ends[longer]
-    values[longer] += 10 * digits[last - 2].astype(np.uint16)
-    values[longer] += np.where(lengths[longer] > 2, 100 * digits[last - 3].astype(np.uint16), 0).astype(np.uint16)
-    table = values.reshape(-1, len(columns))
-    if not _within(values, 0, 255) or (columns == TRAIN_COLUMNS and not _within(table[:, 0], 0, 9)):
-        return None
-    return table.astype(np.uint8)
-
-
-def _within(values: np.ndarray, low: int, high: int) -> bool:
-    return bool(values.min() >= low and values.max() <= high)
+        yield Chunk(np.arange(before + 1, before + len(values) + 1), values[:, -N_PIXELS:], [], n_bytes)
+        return
+    numbered = enumerate(BytesIO(lines), start=before + 1)
+    while some := list(islice(numbered, ROWS)):
+        ids, good, bad = [], bytearray(), []
+        for number, line in some:
+            row = line.removesuffix(b"\n")
+            found = parse_row(row, columns, number + 1)
+            if row == line:
+                found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
+            if isinstance(found, bytes):
+                ids.append(number)
+                good += found
+            else:
+                bad.append(BadRow(number, found, row))
+        pixels = np.frombuffer(good, np.uint8).reshape(-1, len(columns))[:, -N_PIXELS:]
+        yield Chunk(np.array(ids, int), pixels, bad, n_bytes)
 
 
 def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
@@ -188,7 +142,7 @@ def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
-    """The lines that have ended, now as on Unix, and the rest; empty ones that may be the file's end belong to it."""
+    """The complete lines with Unix line ends, and the rest, which includes empty lines that may end the file."""
     ended = text if is_last else text[: text.rfind(b"\n") + 1] or text[: text.rfind(b"\r", 0, len(text) - 1) + 1]
     content = len(ended.rstrip(b"\r\n "))
     if not content:

@@ -1,6 +1,6 @@
-"""Labels <-> submission.csv, and the gate that a file passes before it is uploaded. Knows no paths.
+"""Writing, reading and checking submission.csv as bytes.
 
-`parse` takes every form that Kaggle scores; `check_upload` only the one that `render` writes.
+`parse` accepts every form that Kaggle scores; `check_upload` only the one that `render` writes.
 """
 
 import csv
@@ -38,9 +38,9 @@ def render(labels: np.ndarray) -> bytes:
 def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     """Read a submission: (n,) labels 0..9 in the order of ImageId, whatever the order of the rows.
 
-    CRLF, a BOM, quotes, empty lines and a missing last line end do no harm. `n_rows` is the number of rows
-    expected, if known; `name` stands for the file in messages. Raises InputError with line, cause and cure,
-    and with what Kaggle would answer.
+    CRLF, a BOM, quotes, empty lines and a missing last line end are accepted. `n_rows` is the expected number of
+    rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and cure, and with
+    Kaggle's answer to such a file.
     """
     rows = _rows(data, name)
     _check_header(rows[0][1], name)
@@ -53,7 +53,7 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
 
     for line, row in rows[1:]:
         if len(row) != 2:
-            raise InputError(f"{where(line)}: expected 2 values, ImageId,Label, received {len(row)}. Write it anew.")
+            raise InputError(f"{where(line)}: expected 2 values, ImageId,Label, received {len(row)}. Write it again.")
         label = _DIGITS.get(row[1])
         if label is None:
             _refuse_label(row[1], where(line))
@@ -73,27 +73,27 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
 
 
 def check_upload(data: bytes, name: str, n_rows: int) -> None:
-    """Raise InputError unless `parse` reads `data` and `render` would write the very same bytes.
+    """Raise InputError unless `parse` reads `data` and `render` would write the same bytes.
 
-    `n_rows` is the number of test images. A file with the same label in every row is refused, too.
+    `n_rows` is the number of test images. A file with the same label in every row is also refused.
     """
     labels = parse(data, name, n_rows)
     if data != render(labels):
         raise InputError(
-            f"{name}: {_deviation(data)}. Kaggle may take that, but only the plain form is uploaded: the "
+            f"{name}: {_deviation(data)}. Kaggle may accept it, but only the plain form is uploaded: the "
             "header ImageId,Label, then 1,7 and so on in order of ImageId, unquoted, each line ended by LF."
         )
     if (labels == labels[0]).all():
-        raise InputError(f"{name}: every label is {labels[0]}; no model learnt that. Submit a trained model's file.")
+        raise InputError(f"{name}: every label is {labels[0]}. Submit the predictions of a trained model.")
 
 
 def strip_kaggle_answer(message: str) -> str:
-    """What `parse` says of a file that Kaggle will never see."""
+    """An error message of `parse` without Kaggle's answer, for a file that is not uploaded."""
     return re.sub(r" Kaggle would answer: .*(was not expected|could not be found|'ImageId' column)\.", "", message)
 
 
 def missing_ids_answer(n_missing: int) -> str:
-    """Kaggle's words for a file with too few rows."""
+    """Kaggle's error message for a file with too few rows."""
     return f"Unable to find {n_missing} required key values in the 'ImageId' column."
 
 
@@ -108,7 +108,7 @@ def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: expected UTF-8 text, received other bytes. Save it as CSV UTF-8.") from error
     except csv.Error as error:
-        raise InputError(f"{name}, line {reader.line_num}: not valid CSV ({error}). Write the file anew.") from error
+        raise InputError(f"{name}, line {reader.line_num}: not valid CSV ({error}). Write the file again.") from error
     return rows
 
 
@@ -117,7 +117,7 @@ def _check_header(header: list[str], name: str) -> None:
         return
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise InputError(
-            f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it anew."
+            f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it again."
         )
     missing = [column for column in COLUMNS if column not in header]
     extra = [column for column in header if column not in COLUMNS]
@@ -127,13 +127,13 @@ def _check_header(header: list[str], name: str) -> None:
         answer = f" Kaggle would answer: Column {_show(extra[0])} was not expected."
     else:
         answer = ""
-    cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Name the two columns so."
+    cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the two columns."
     received = ",".join(_show(column)[1:-1] for column in header[:5])[:100]
     raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}.{answer} {cure}")
 
 
 def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) -> None:
-    """Each of 1..n once, in any order."""
+    """Raise InputError unless each of 1..n occurs once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     missing = np.setdiff1d(np.arange(1, n + 1), unique)
     answer = f" Kaggle would answer: {missing_ids_answer(len(missing))}" if len(missing) else ""
@@ -166,7 +166,7 @@ def _refuse_label(text: str, where: str) -> NoReturn:
 
 
 def _deviation(data: bytes) -> str:
-    """Name what `parse` puts up with and `render` does not write."""
+    """How a file that `parse` accepts differs from what `render` writes."""
     lines = data.split(b"\n")
     found = {
         "it begins with a byte order mark": data.startswith(_BOM),
@@ -180,5 +180,5 @@ def _deviation(data: bytes) -> str:
 
 
 def _show(text: str) -> str:
-    """Quoted and short, fit for a message on one line."""
+    """The text quoted and shortened, for messages."""
     return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -1,6 +1,6 @@
-"""How much each run should say in a blend: weights from out-of-fold log-probabilities, and an honest estimate of it.
+"""Weights of the runs in a blend, from out-of-fold log-probabilities, and a nested estimate of the blend.
 
-Pure: arrays in, arrays out. A run's weight holds its temperature: an over-confident run speaks the lower.
+Pure functions of arrays. A weight includes the run's temperature: an over-confident run gets a lower weight.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ Weigh = Callable[[Sequence[LogP], np.ndarray], list[float]]
 
 
 def equal(log_ps: Sequence[LogP], labels: np.ndarray) -> list[float]:
-    """The same weight for each; labels are not looked at."""
+    """The same weight for each; labels are not used."""
     return [1 / len(log_ps)] * len(log_ps)
 
 
 def greedy(log_ps: Sequence[LogP], labels: np.ndarray) -> list[float]:
     """Weights for m arrays of (n, 10) out-of-fold log-probabilities, by their log-loss on (n,) labels.
 
-    Each is first calibrated by a temperature (Guo et al. 2017), so that their log-losses can be compared; then
-    the one that helps most is added again and again, with replacement, and the best committee on the way is
-    kept (Caruana et al. 2004). Returns m weights with sum 1.
+    Each is first calibrated by temperature scaling (Guo et al. 2017). Then runs are selected greedily with
+    replacement, each time the one that lowers the log-loss most; the best ensemble of all steps is returned
+    (Caruana et al. 2004). Returns m weights with sum 1.
     """
     temperatures = np.array([temperature(log_p, labels) for log_p in log_ps])
     calibrated = [log_p / t for log_p, t in zip(log_ps, temperatures, strict=True)]
@@ -46,19 +46,18 @@ def greedy(log_ps: Sequence[LogP], labels: np.ndarray) -> list[float]:
 
 
 def nested(weigh: Weigh, log_ps: Sequence[LogP], labels: np.ndarray, seed: int = 0) -> LogP:
-    """What the blend says of each row when its weights are chosen without that row: (n, 10) log-probabilities.
+    """The blend's (n, 10) log-probabilities of each row with weights chosen without that row.
 
-    The rows are cut into stratified folds; weights chosen on the others judge each. So the choice of the weights
-    does not flatter the estimate.
+    The weights of each stratified fold are chosen on the other folds, so the choice does not bias the estimate.
     """
     from sklearn.model_selection import StratifiedKFold
 
-    judged = np.empty_like(log_ps[0], dtype=np.float32)
+    log_p_blend = np.empty_like(log_ps[0], dtype=np.float32)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(labels, labels)
     for others, own in folds:
         weights = weigh([log_p[others] for log_p in log_ps], labels[others])
-        judged[own] = average_log_p([log_p[own] for log_p in log_ps], weights)
-    return judged
+        log_p_blend[own] = average_log_p([log_p[own] for log_p in log_ps], weights)
+    return log_p_blend
 
 
 def temperature(log_p: LogP, labels: np.ndarray) -> float:

@@ -1,7 +1,4 @@
-"""What out-of-fold probabilities tell beyond the accuracy: calibration, likely label errors, disagreement.
-
-Pure: arrays in, records out.
-"""
+"""Calibration, likely label errors and disagreement, from out-of-fold probabilities. Pure functions of arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +7,12 @@ import numpy as np
 
 from digit_recognizer.evaluation.blend_weights import log_loss, temperature
 
-N_BINS = 15  # of confidence, equally wide: the customary number
+N_BINS = 15  # equal-width bins of confidence, the usual number
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far confidence can be believed."""
+    """How well confidence agrees with accuracy."""
 
     bins: tuple[tuple[float, float, int], ...]  # mean confidence, accuracy, images; only bins with images
     ece: float  # expected calibration error: mean distance of confidence and accuracy, weighted by images
@@ -27,20 +24,20 @@ class Calibration:
 def calibration(log_p: np.ndarray, labels: np.ndarray) -> Calibration:
     """The calibration of (n, 10) log-probabilities on (n,) labels (Guo, Pleiss, Sun, Weinberger 2017)."""
     confidence = np.exp(log_p.max(axis=1).astype(np.float64))
-    right = log_p.argmax(axis=1) == labels
-    place = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    bins = [(confidence[here].mean(), right[here].mean(), int(here.sum())) for here in _where(place)]
+    correct = log_p.argmax(axis=1) == labels
+    bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bins = [(confidence[here].mean(), correct[here].mean(), int(here.sum())) for here in _where(bin_of)]
     ece = sum(n * abs(sure - true) for sure, true, n in bins) / len(labels)
     t = temperature(log_p, labels)
-    told = tuple((float(sure), float(true), n) for sure, true, n in bins)
-    return Calibration(told, float(ece), t, log_loss(log_p, labels), log_loss(log_p / t, labels))
+    rows = tuple((float(sure), float(true), n) for sure, true, n in bins)
+    return Calibration(rows, float(ece), t, log_loss(log_p, labels), log_loss(log_p / t, labels))
 
 
 def label_errors(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Rows whose (n,) labels are likely wrong, the likeliest first, from (n, 10) out-of-fold log-probabilities.
 
-    Confident learning (Northcutt, Jiang, Chuang 2021): a row is a candidate when it is confidently of another digit,
-    that is with at least the mean probability that rows of that digit get for it.
+    Confident learning (Northcutt, Jiang, Chuang 2021): a row is a candidate when the probability of another digit is
+    at least the mean probability of that digit over the rows labelled with it.
     """
     p = np.exp(log_p.astype(np.float64))
     own = p[np.arange(len(labels)), labels]
@@ -52,9 +49,9 @@ def label_errors(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def disagreement(log_ps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows on which networks do not give the same label, the most disputed first, and how many dissent on each.
+    """Rows on which the networks' labels differ, most votes against the majority first, and those votes.
 
-    Takes for each network (n, 10) log-probabilities; the dissenters are those not of the largest party.
+    Takes (n, 10) log-probabilities for each network.
     """
     said = np.stack([log_p.argmax(axis=1) for log_p in log_ps], axis=1)
     parties = np.stack([(said == digit).sum(axis=1) for digit in range(10)], axis=1)

@@ -1,5 +1,7 @@
-"""Submission files x answers file -> the report of `digits score`: read, score, compare, show."""
+"""Submission files graded against an answers file."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,45 +9,98 @@ import numpy as np
 
 from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import Score, describe_significance, mcnemar, score
-from digit_recognizer.utils.console import say, show_table
+from digit_recognizer.evaluation.metrics import Score, score
+from digit_recognizer.evaluation.significance import describe_significance, mcnemar
 from digit_recognizer.utils.files import check_target, read_bytes, write_atomically
 
-_COSTLIEST = 5  # confusions shown
+_N_CONFUSIONS = 5  # the costliest
 
 
-def score_files(files: tuple[Path, ...], answers_file: Path, wrong: Path | None = None) -> dict[str, Any]:
-    """Score submission files, compare two; writes the wrong rows of the first to `wrong`.
+@dataclass(frozen=True)
+class FileGrade:
+    """The score of a submission file."""
+
+    file: Path
+    score: Score
+
+    def to_json(self) -> dict[str, Any]:
+        digits = zip(self.score.precision, self.score.recall, strict=True)
+        return {
+            "file": str(self.file),
+            "correct": self.score.correct,
+            "n": self.score.n,
+            "accuracy": self.score.accuracy,
+            "interval": list(self.score.interval),
+            "digits": {
+                str(digit): {"precision": _number(precision), "recall": _number(recall)}
+                for digit, (precision, recall) in enumerate(digits)
+            },
+            "costliest": [
+                {"answer": answer, "label": label, "images": images} for answer, label, images in self.confusions()
+            ],
+        }
+
+    def confusions(self) -> list[tuple[int, int, int]]:
+        """The costliest as (answer, label, images)."""
+        return self.score.costliest(_N_CONFUSIONS)
+
+
+@dataclass(frozen=True)
+class GradeComparison:
+    """Two files by the exact McNemar test."""
+
+    only_first: int  # rows that only the first has right
+    only_second: int
+    p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Grades:
+    """The scores of submission files, and of two of them the comparison."""
+
+    answers: Path
+    files: tuple[FileGrade, ...]
+    comparison: GradeComparison | None = None
+    errors: Path | None = None  # the file of the first one's wrong rows
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"answers": str(self.answers), "files": [file.to_json() for file in self.files]}
+        if self.comparison:
+            found["comparison"] = asdict(self.comparison)
+        if self.errors:
+            found["wrong"] = str(self.errors)
+        return found
+
+
+def grade_files(files: Sequence[Path], answers_file: Path, errors: Path | None = None) -> Grades:
+    """Grade submission files, and compare two; the wrong rows of the first are written to `errors`.
 
     Raises InputError with Kaggle's reason for a file that Kaggle would refuse.
     """
-    if wrong is not None and wrong.resolve() in [file.resolve() for file in (*files, answers_file)]:
-        raise InputError(f"--wrong {wrong}: that file is read here and would be overwritten. Choose another name.")
-    if wrong is not None:
-        check_target(wrong)
+    if errors is not None:
+        if errors.resolve() in [file.resolve() for file in (*files, answers_file)]:
+            raise InputError(
+                f"`errors` {errors}: that file is read here and would be overwritten. Choose another name."
+            )
+        check_target(errors)
     answers = read_answers(answers_file)
     labels = [_read_labels(file, answers_file, len(answers)) for file in files]
-    result: dict[str, Any] = {
-        "answers": str(answers_file),
-        "files": [_record(file, score(own, answers)) for file, own in zip(files, labels, strict=True)],
-    }
-    if len(files) == 2:
-        result["comparison"] = _comparison(files, labels, answers)
-    if wrong is not None:
+    grades = tuple(FileGrade(file, score(own, answers)) for file, own in zip(files, labels, strict=True))
+    if errors is not None:
         rows = np.flatnonzero(labels[0] != answers)
         lines = [f"{row + 1},{labels[0][row]},{answers[row]}\n" for row in rows]
-        write_atomically(wrong, ("ImageId,Label,Answer\n" + "".join(lines)).encode())
-        result["wrong"] = str(wrong)
-    return result
+        write_atomically(errors, ("ImageId,Label,Answer\n" + "".join(lines)).encode())
+    return Grades(answers_file, grades, _compare(files, labels, answers) if len(files) == 2 else None, errors)
 
 
 def _read_labels(file: Path, answers_file: Path, n_rows: int) -> np.ndarray:
-    """The labels of a submission; a whole one of another length may be right, and the answers another test set's."""
+    """The labels of a submission. Raises InputError, which differs for a complete file of another test set."""
     data = read_bytes(file, submission.MAX_BYTES)
     try:
         return submission.parse(data, str(file), n_rows)
     except InputError:
-        n = len(submission.parse(data, str(file)))  # tells what else is wrong with it
+        n = len(submission.parse(data, str(file)))  # raises for any other fault
         if n == n_rows:
             raise
         answer = f" Kaggle would answer: {submission.missing_ids_answer(n_rows - n)}" if n < n_rows else ""
@@ -70,7 +125,7 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
             f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels. "
             "Kaggle keeps the answers to test.csv; score rows whose labels you have."
         )
-    from digit_recognizer.data import csv_reader  # pandas, which the common case does without
+    from digit_recognizer.data import csv_reader  # imports pandas, which most answers do without
 
     labels = csv_reader.read_train(csv_reader.CsvFile(file)).labels
     if n_rows is not None and len(labels) != n_rows:
@@ -78,75 +133,23 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     return labels
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print what `score_files` found."""
-    for scored in result["files"]:
-        _show_file(scored)
-    if "comparison" in result:
-        say(result["comparison"]["verdict"], style="bold")
-    if "wrong" in result:
-        first = result["files"][0]
-        say(f"Wrote the {first['n'] - first['correct']:,} wrong rows of {first['file']} to {result['wrong']}.")
-
-
-def _show_file(scored: dict[str, Any]) -> None:
-    low, high = scored["interval"]
-    say(
-        f"{scored['file']}: {scored['correct']:,} of {scored['n']:,} right, accuracy {scored['accuracy']:.5f} "
-        f"(95 % interval {low:.5f} to {high:.5f})",
-        style="bold",
-    )
-    show_table(
-        ["digit", "precision", "recall"],
-        [[digit, _part(row["precision"]), _part(row["recall"])] for digit, row in scored["digits"].items()],
-    )
-    confusions = [f"{cell['answer']} labelled {cell['label']}: {cell['images']:,}" for cell in scored["costliest"]]
-    say(f"costliest confusions   {'   '.join(confusions) or 'none'}")
-
-
-def _record(file: Path, scored: Score) -> dict[str, Any]:
-    digits = zip(scored.precision, scored.recall, strict=True)
-    return {
-        "file": str(file),
-        "correct": scored.correct,
-        "n": scored.n,
-        "accuracy": scored.accuracy,
-        "interval": list(scored.interval),
-        "digits": {
-            str(digit): {"precision": _number(precision), "recall": _number(recall)}
-            for digit, (precision, recall) in enumerate(digits)
-        },
-        "costliest": [
-            {"answer": answer, "label": label, "images": images}
-            for answer, label, images in scored.costliest(_COSTLIEST)
-        ],
-    }
-
-
-def _comparison(files: tuple[Path, ...], labels: list[np.ndarray], answers: np.ndarray) -> dict[str, Any]:
+def _compare(files: Sequence[Path], labels: Sequence[np.ndarray], answers: np.ndarray) -> GradeComparison:
     found = mcnemar(labels[0], labels[1], answers)
     lead = found.only_first - found.only_second
     if np.array_equal(labels[0], labels[1]):
-        verdict = "The two files hold the same labels."
+        verdict = "The two files contain the same labels."
     elif lead == 0:
-        verdict = "Neither wins: both have the same number right."
+        verdict = "Both files have the same number of rows right."
     else:
         winner = files[0] if lead > 0 else files[1]
-        lot = f"{abs(lead):,} more right of {len(answers):,}"
-        verdict = f"{winner} has {lot}: {describe_significance(found.p_value)}, p = {found.p_value:.2g}."
+        more = f"{abs(lead):,} more of {len(answers):,} rows right"
+        verdict = f"{winner} has {more}: {describe_significance(found.p_value)}."
     counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
-    return {
-        "only_first": found.only_first,
-        "only_second": found.only_second,
-        "p_value": found.p_value,
-        "verdict": f"{verdict} {counts} (exact McNemar test).",
-    }
+    return GradeComparison(
+        found.only_first, found.only_second, found.p_value, f"{verdict} {counts} (exact McNemar test)."
+    )
 
 
 def _number(value: float) -> float | None:
-    """JSON has no nan."""
+    """JSON has no NaN."""
     return None if np.isnan(value) else float(value)
-
-
-def _part(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -1,16 +1,44 @@
-"""Submission x answers -> Score. Pure: two arrays in, records out; refuses to know files and models."""
+"""Accuracy, log-loss and confusions of predictions. Pure functions of arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from math import sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 N_DIGITS = 10
 Z95 = NormalDist().inv_cdf(0.975)  # standard errors to either side that hold 95 % of a normal distribution
-SIGNIFICANCE_LEVEL = 0.05  # the customary level: above it a difference could be chance
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How well probabilities fit the labels of `n` rows; the log-loss is in nats."""
+
+    n: int
+    accuracy: float
+    log_loss: float
+
+    @property
+    def error(self) -> float:
+        """The part of the rows that is wrong."""
+        return 1 - self.accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of result.json."""
+        return {"n": self.n, "accuracy": self.accuracy, "loss": self.log_loss, "error": self.error}
+
+
+@dataclass(frozen=True)
+class Validation(Metrics):
+    """Metrics on rows that were held out from training, with the 95 % interval of the accuracy (Wilson 1927)."""
+
+    correct: int
+    interval: tuple[float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of result.json."""
+        return {**super().to_json(), "correct": self.correct, "interval": list(self.interval)}
 
 
 @dataclass(frozen=True)
@@ -44,13 +72,24 @@ class Score:
         return [(answer, label, int(wrong[answer, label])) for answer, label in cells if wrong[answer, label]]
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Two submissions on the same rows: those that only one of them has right, and could it be chance."""
+def evaluate(log_p: np.ndarray, labels: np.ndarray) -> Metrics:
+    """The metrics of (n, 10) log-probabilities on (n,) labels 0..9, n > 0."""
+    correct = log_p.argmax(axis=1) == labels
+    log_loss = -log_p[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    return Metrics(len(labels), float(correct.mean()), float(log_loss))
 
-    only_first: int
-    only_second: int
-    p_value: float  # exact McNemar test, two-sided
+
+def validate(log_p: np.ndarray, labels: np.ndarray) -> Validation | None:
+    """The metrics of (n, 10) log-probabilities of held-out rows on their (n,) labels; None without any."""
+    if not len(labels):
+        return None
+    found = evaluate(log_p, labels)
+    return validation(found.n, int((log_p.argmax(axis=1) == labels).sum()), found.log_loss)
+
+
+def validation(n: int, correct: int, log_loss: float) -> Validation:
+    """The metrics of `correct` among `n` held-out rows."""
+    return Validation(n, correct / n, log_loss, correct, wilson_interval(correct, n))
 
 
 def score(labels: np.ndarray, answers: np.ndarray) -> Score:
@@ -63,38 +102,6 @@ def score(labels: np.ndarray, answers: np.ndarray) -> Score:
     confusion = cells.reshape(N_DIGITS, N_DIGITS)
     correct = int(confusion.trace())
     return Score(correct, len(answers), wilson_interval(correct, len(answers)), confusion)
-
-
-def mcnemar(first: np.ndarray, second: np.ndarray, answers: np.ndarray) -> McNemar:
-    """Which of two submissions has more right, and how likely chance alone makes such a difference (McNemar 1947)."""
-    from scipy.special import bdtr  # here: it takes a tenth of a second to import
-
-    only_first = int(((first == answers) & (second != answers)).sum())
-    only_second = int(((first != answers) & (second == answers)).sum())
-    discordant = only_first + only_second
-    p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
-    return McNemar(only_first, only_second, p_value)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of several tests at once, raised so that below a level the risk of any false one is (Holm 1979)."""
-    n = len(p_values)
-    order = sorted(range(n), key=lambda place: p_values[place])
-    raised = accumulate((min(1.0, (n - rank) * p_values[place]) for rank, place in enumerate(order)), max)
-    by_place = dict(zip(order, raised, strict=True))
-    return [by_place[place] for place in range(n)]
-
-
-def describe_significance(p_value: float) -> str:
-    """A p-value in words."""
-    return "could be chance" if p_value > SIGNIFICANCE_LEVEL else "hardly chance"
-
-
-def difference_interval(found: McNemar, n: int) -> tuple[float, float]:
-    """The 95 % interval of the second's accuracy minus the first's, on the same `n` rows (Bonett and Price 2012)."""
-    first, second = ((count + 1) / (n + 2) for count in (found.only_first, found.only_second))
-    half = Z95 * sqrt((first + second - (first - second) ** 2) / (n + 2))
-    return max(-1.0, second - first - half), min(1.0, second - first + half)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:

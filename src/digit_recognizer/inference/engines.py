@@ -1,14 +1,9 @@
-"""Pixels to probabilities, by the networks of a run or by a file made of them. Comes in: voices, or a file's content.
-
-Goes out: a function. Three libraries can compute it; Keras does it as in the training.
-"""
+"""Pixels to probabilities, by the networks of a run or by a file that was exported from them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -22,87 +17,90 @@ from digit_recognizer.utils import environment
 from digit_recognizer.utils.backend import hide_native_output, start_backend
 
 Predictor = Callable[[np.ndarray], np.ndarray]  # (n, 784) uint8 -> (n, 10) probabilities, float32 or float64
-FORMATS = {"onnxruntime": "onnx", "litert": "litert"}  # what the engines besides Keras run
-_WORTH_CONVERTING = 300_000_000  # bytes, a CSV of 150,000 rows: what is won makes up for some seconds of conversion
-_AT_ONCE = 64  # images: what a network makes of them fits the cache, and what is done once for all weighs little
+RUNTIMES = ("keras", "onnxruntime")
+_WORTH_CONVERTING = 300_000_000  # bytes, a CSV of 150,000 rows: from then on conversion takes less time than it saves
+_BATCH = 64  # images, whose activations fit the cache
 
 
 def choose_runtime(name: str, n_bytes: int) -> str:
-    """The engine that `auto` means for an input of so many bytes: ONNX Runtime where it can be had and is worth it."""
+    """The runtime that `auto` means for an input of `n_bytes`: ONNX Runtime where it is installed and faster."""
     if name != "auto":
         return name
-    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing_packages("onnx") else "onnxruntime"
+    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing_for_onnx() else "onnxruntime"
 
 
-def predictor_of_networks(voices: Sequence[TrainedNetwork], name: str) -> Predictor:
-    """The networks by the engine of that name.
+def predictor_of_networks(networks: Sequence[TrainedNetwork], name: str) -> Predictor:
+    """The averaged networks, computed by one of RUNTIMES.
 
-    Raises InputError when weights are another network's, or what the engine needs is not installed.
+    Raises InputError when weights are another network's, or a package is not installed.
     """
     if name == "keras":
-        return keras_predictor(voices)
-    formats.require_packages(FORMATS[name])
-    return predictor_of_content(export_networks(voices, FORMATS[name]), FORMATS[name])
+        return keras_predictor(networks)
+    formats.require_onnx()
+    return predictor_of_content(export_networks(networks, "onnx"), "onnx")
 
 
-def keras_predictor(voices: Sequence[TrainedNetwork]) -> Predictor:
-    """The networks as they were trained, one after another. Raises InputError when weights are another network's."""
+def keras_predictor(networks: Sequence[TrainedNetwork]) -> Predictor:
+    """The averaged networks, computed by Keras. Raises InputError when weights are another network's."""
     start_backend()
-    networks = [(voice, voice.network()) for voice in voices]
+    models = [network.build() for network in networks]
 
-    def engine(pixels: np.ndarray) -> np.ndarray:
-        log_ps = [log_probabilities(network, _images(pixels, voice), voice.recipe.tta) for voice, network in networks]
-        return np.exp(average_log_p(log_ps, [voice.weight for voice in voices]).astype(np.float64))
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        log_ps = [
+            log_probabilities(model, _images(pixels, network), network.recipe.tta)
+            for network, model in zip(networks, models, strict=True)
+        ]
+        return np.exp(average_log_p(log_ps, [network.weight for network in networks]).astype(np.float64))
 
-    return engine
+    return predict
 
 
-def export_networks(voices: Sequence[TrainedNetwork], format: str, like: np.ndarray | None = None) -> bytes:
-    """The file that holds the networks as one, by `formats.packed`, whose arguments and errors these are.
+def export_networks(networks: Sequence[TrainedNetwork], format: str) -> bytes:
+    """The content of a file with the averaged networks as one model.
 
-    Raises InputError when weights are another network's.
+    Raises InputError when weights are another network's, RunError when the library that makes it fails.
     """
     start_backend()
     from digit_recognizer.inference.merged_model import merge_networks
 
-    model = merge_networks(voices, widened=format != "keras")
-    return formats.serialize(model, format, like)
+    model = merge_networks(networks, widened=format != "keras")
+    return formats.serialize(model, format)
 
 
-def runtime_of(path: Path) -> str:
-    """Which engine runs a file. Raises InputError when none does, or it is not installed."""
-    for engine, format in FORMATS.items():
-        if formats.SUFFIXES[format] == path.suffix:
-            formats.require_packages(format, made=True)
-            return engine
-    raise InputError(f"{path}: no such file is read, as it may hold code. Name the run, or export it with --to onnx.")
+def check_file(path: Path) -> None:
+    """Raises InputError when a file is not an ONNX file by its name, or ONNX Runtime is not installed."""
+    if path.suffix != formats.SUFFIXES["onnx"]:
+        raise InputError(f"{path}: no such file is read, as it may hold code. Name the run, or export it as onnx.")
+    formats.require_onnx(made=True)
 
 
 def predictor_of_file(path: Path, content: bytes) -> Predictor:
-    """What a file by `digits export` computes, whose `content` was read from `path`.
+    """The network of an ONNX file that `export_run` wrote, whose `content` was read from `path`.
 
-    Raises InputError when it is none, or damaged; RunError when the library that runs it cannot be loaded.
+    Raises InputError when it is no such file, or damaged; RunError when ONNX Runtime cannot be loaded.
     """
-    format = FORMATS[runtime_of(path)]
+    check_file(path)
     try:
-        engine = predictor_of_content(content, format)
-        shape = engine(np.zeros((1, SIDE**2), np.uint8)).shape
+        predict = predictor_of_content(content, "onnx")
+        shape = predict(np.zeros((1, SIDE**2), np.uint8)).shape
     except RunError:  # the library is broken, not the file
         raise
-    except Exception as error:  # each library has its own, and little in common
-        told = str(error).strip().partition("\n")[0]
-        raise InputError(f"{path}: not a network by `digits export`, or damaged ({told}). Export it again.") from error
+    except Exception as error:  # the classes of ONNX Runtime
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"{path}: not a network by `digits export`, or damaged ({reason}). Export it again."
+        ) from error
     if shape != (1, 10):
         raise InputError(
             f"{path}: expected a network with ten probabilities for an image, received shape {shape}. Export it again."
         )
-    return engine
+    return predict
 
 
 def predictor_of_content(content: bytes, format: str) -> Predictor:
-    """What a file in that format computes. What its library raises is raised; RunError when that cannot be loaded."""
+    """The network of a file. Raises what its library raises, RunError when that cannot be loaded."""
     with hide_native_output(f"Reading {format}"):
-        return {"keras": _by_keras_file, "onnx": _by_onnxruntime, "litert": _by_litert}[format](content)
+        return _by_keras_file(content) if format == "keras" else _by_onnxruntime(content)
 
 
 def _by_keras_file(content: bytes) -> Predictor:
@@ -122,47 +120,18 @@ def _by_onnxruntime(content: bytes) -> Predictor:
     options.intra_op_num_threads = 1  # batches side by side are faster than each by several threads
     options.log_severity_level = 3  # errors, which are raised as well
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return _side_by_side(lambda images: session.run(None, {"pixels": images})[0])
-
-
-def _by_litert(content: bytes) -> Predictor:
-    from ai_edge_litert.interpreter import Interpreter
-
-    idle: SimpleQueue[Any] = SimpleQueue()  # each is for one thread at a time
-    for _ in range(environment.threads()):
-        interpreter = Interpreter(model_content=content, num_threads=1)
-        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [_AT_ONCE, SIDE, SIDE])
-        interpreter.allocate_tensors()
-        idle.put(interpreter)
-    given, gives = (
-        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
-    )
-
-    def run(images: np.ndarray) -> np.ndarray:
-        n = len(images)
-        interpreter = idle.get()
-        try:
-            whole = images if n == _AT_ONCE else np.pad(images, ((0, _AT_ONCE - n), (0, 0), (0, 0)))
-            interpreter.set_tensor(given, whole)
-            interpreter.invoke()
-            return interpreter.get_tensor(gives)[:n]
-        finally:
-            idle.put(interpreter)
-
-    return _side_by_side(run)
-
-
-def _side_by_side(run: Callable[[np.ndarray], np.ndarray]) -> Predictor:
-    """`run`, from (n, 28, 28) to (n, 10), for _AT_ONCE images at most, on as many threads as there are CPUs."""
     pool = ThreadPoolExecutor(environment.threads())
 
-    def engine(pixels: np.ndarray) -> np.ndarray:
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run(None, {"pixels": images})[0]
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
         images = pixels.reshape(-1, SIDE, SIDE)
-        batches = [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([*pool.map(run, batches)]) if batches else np.empty((0, 10), np.float32)
 
-    return engine
+    return predict
 
 
-def _images(pixels: np.ndarray, voice: TrainedNetwork) -> np.ndarray:
-    return to_images(pixels, MODELS[voice.recipe.model].side, voice.recipe.fit)
+def _images(pixels: np.ndarray, network: TrainedNetwork) -> np.ndarray:
+    return to_images(pixels, MODELS[network.recipe.model].side, network.recipe.fit)

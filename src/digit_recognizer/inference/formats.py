@@ -1,81 +1,65 @@
-"""A Keras model as the content of a file that other programs run. Comes in: a model. Goes out: bytes."""
+"""A Keras model as the content of a .keras or .onnx file."""
 
 import warnings
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.utils.backend import hide_native_output
 from digit_recognizer.utils.environment import backend
 
-SUFFIXES = {"keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}  # of the files of each format
-_TO_RUN = {"onnx": ("onnxruntime",), "litert": ("ai_edge_litert",)}  # what each imports
-_TO_MAKE = {"onnx": ("onnx", "tf2onnx")}  # besides TensorFlow
+SUFFIXES = {"keras": ".keras", "onnx": ".onnx"}  # of the files of each format
+_TO_RUN_ONNX = ("onnxruntime",)
+_TO_MAKE_ONNX = ("onnx", "tf2onnx")  # besides TensorFlow
 
 
-def missing_packages(format: str, made: bool = False) -> str:
-    """What is not there to make and run a file of this format, or only to run it when it is `made`, and the cure."""
-    needed = _TO_RUN.get(format, ()) + (() if made else _TO_MAKE.get(format, ()))
-    absent = [name.replace("_", "-") for name in needed if find_spec(name) is None]
+def missing_for_onnx(made: bool = False) -> str:
+    """What is missing to make and run an ONNX file, or only to run one that is `made`, and the cure; else empty."""
+    needed = _TO_RUN_ONNX if made else _TO_RUN_ONNX + _TO_MAKE_ONNX
+    absent = [name for name in needed if find_spec(name) is None]
     if absent:
-        return f"{format} needs {', '.join(absent)}: pip install {' '.join(absent)}"
-    if not made and format in _TO_RUN and backend() != "tensorflow":
-        return f"{format} is made by TensorFlow alone; KERAS_BACKEND is {backend()}. Unset it."
+        return f"onnx needs {', '.join(absent)}: pip install {' '.join(absent)}"
+    if not made and backend() != "tensorflow":
+        return f"onnx is made by TensorFlow alone; KERAS_BACKEND is {backend()}. Unset it."
     return ""
 
 
-def require_packages(format: str, made: bool = False) -> None:
-    """Raise InputError when something is `missing`."""
-    if told := missing_packages(format, made):
-        raise InputError(told)
+def require_onnx(made: bool = False) -> None:
+    """Raise InputError when a package is missing to make and run an ONNX file, or only to run one that is `made`."""
+    if missing := missing_for_onnx(made):
+        raise InputError(missing)
 
 
-def serialize(model: Any, format: str, like: np.ndarray | None = None) -> bytes:
-    """The content of a file of `model`, as `whole.whole` gives it: `pixels` in, `probabilities` out.
+def serialize(model: Any, format: str) -> bytes:
+    """The content of a file of `model`, which maps `pixels` to `probabilities`.
 
-    With `like`, (n, 28, 28) uint8, images like those to be labelled, weights and activations become bytes, by the
-    ranges that these take; for "litert" only. Raises RunError when the library that makes it fails.
+    Raises RunError when the library that makes it fails.
     """
     try:
-        return _packed(model, format, like)
+        return _serialize(model, format)
     except RunError:
         raise
     except Exception as error:  # whatever a library raises that does not fit the others
-        told = str(error).strip().partition("\n")[0]
-        cure = "" if format == "keras" else " Keras can: --engine keras, or --to keras."
-        raise RunError(f"{format} cannot be made: {type(error).__name__}: {told}.{cure}") from error
+        reason = str(error).strip().partition("\n")[0]
+        cure = "" if format == "keras" else " The format and the `runtime` keras need no other package."
+        raise RunError(f"{format} cannot be made: {type(error).__name__}: {reason}.{cure}") from error
 
 
-def _packed(model: Any, format: str, like: np.ndarray | None) -> bytes:
+def _serialize(model: Any, format: str) -> bytes:
     with TemporaryDirectory() as folder, hide_native_output(f"Writing {format}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own, about one another
         path = Path(folder, f"model{SUFFIXES[format]}")
         if format == "keras":
             model.save(path)
-        else:
-            options = {} if like is None else _in_bytes(like)
-            model.export(str(path), format=format, verbose=False, input_signature=model.inputs, **options)
-        return _named(path) if format == "onnx" else path.read_bytes()
+            return path.read_bytes()
+        model.export(str(path), format="onnx", verbose=False, input_signature=model.inputs)
+        return _with_names(path)
 
 
-def _in_bytes(like: np.ndarray) -> dict[str, Any]:
-    """Options of TensorFlow's converter."""
-    import tensorflow as tf
-
-    def one_by_one() -> Iterator[list[np.ndarray]]:
-        for image in like:
-            yield [image[np.newaxis]]
-
-    return {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": one_by_one}
-
-
-def _named(path: Path) -> bytes:
-    """An ONNX file with legible names of its output and of the number of images, which tf2onnx makes up."""
+def _with_names(path: Path) -> bytes:
+    """The content of an ONNX file with readable names of its output and batch dimension in place of tf2onnx's."""
     import onnx
 
     model = onnx.load_from_string(path.read_bytes())

@@ -1,6 +1,5 @@
-"""What a finished run labels images with: its networks, and how much each has to say. Loads no Keras."""
+"""The networks of a finished run, and their weights in its predictions. Loads no Keras."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,47 +8,46 @@ import numpy as np
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.models.registry import build_with_weights
-from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipe
-from digit_recognizer.tracking import run_dir
+from digit_recognizer.recipes.recipe import Recipe, network_recipe
 from digit_recognizer.tracking.compare import check_finished
-from digit_recognizer.tracking.ledger import Ledger, Row
+from digit_recognizer.tracking.ledger import Ledger
+from digit_recognizer.tracking.run_dir import network_folder
+from digit_recognizer.tracking.run_record import RunRecord
+from digit_recognizer.utils.arrays import read_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A trained network."""
+    """A trained network and how it takes part in the predictions of its run."""
 
-    recipe: Recipe  # by which its images are brought to size, and predictions for changed ones averaged
+    recipe: Recipe  # with its resizing and test-time augmentation
     folder: Path
     weights: dict[str, np.ndarray]
-    weight: float  # of the average of log-probabilities; all add up to 1
+    weight: float  # in the average of log-probabilities; those of all networks add up to 1
 
-    def network(self) -> Any:
-        """The network itself. Raises InputError when the weights are another's."""
+    def build(self) -> Any:
+        """The Keras model. Raises InputError when the weights are another network's."""
         return build_with_weights(self.recipe.model, self.weights, self.folder)
 
 
-def load_networks(book: Ledger, run: Row, share: float = 1.0) -> list[TrainedNetwork]:
-    """The networks that label test.csv in a run, or in the runs of a blend.
+def load_networks(ledger: Ledger, run: RunRecord, weight: float = 1.0) -> list[TrainedNetwork]:
+    """The networks that predict test.csv in a run, or in the runs of a blend.
 
-    Raises InputError when the run is not finished, or its networks are gone or damaged.
+    Raises InputError when the run is not finished, or its networks are missing or damaged.
     """
     check_finished(run)
-    if run["kind"] == "blend":
-        weights = json.loads(run["recipe"])["runs"]
+    if run.is_blend:
+        weights = {name: own for name, own in run.blend_weights.items() if own}
         total = sum(weights.values())
-        parts = [
-            load_networks(book, book.run(name), share * weight / total) for name, weight in weights.items() if weight
-        ]
-        return [voice for part in parts for voice in part]
-    recipe = from_record(json.loads(run["recipe"]))
-    members = book.members(run["id"])
-    heard = [row for row in members if row["fold"] is None or not recipe.full]
-    if not heard:
-        raise InputError(f"run {run['name']} has no networks. Name one that trained some.")
+        parts = [load_networks(ledger, ledger.run(name), weight * own / total) for name, own in weights.items()]
+        return [network for part in parts for network in part]
+    recipe, rows = run.recipe, ledger.networks(run.id)
+    predicting = [row for row in rows if row.fold is None or not recipe.full]
+    if not predicting:
+        raise InputError(f"run {run.name} has no networks. Name one that trained some.")
     found = []
-    for row in heard:
-        folder = run_dir.member_folder(run_dir.folder_of(run), row["name"], len(members))
-        weights = run_dir.read_arrays(folder / "weights.npz")
-        found.append(TrainedNetwork(network_recipe(recipe, row["name"]), folder, weights, share / len(heard)))
+    for row in predicting:
+        folder = network_folder(run.folder, row.name, len(rows))
+        arrays = read_arrays(folder / "weights.npz")
+        found.append(TrainedNetwork(network_recipe(recipe, row.name), folder, arrays, weight / len(predicting)))
     return found

@@ -1,7 +1,4 @@
-"""All that labels images in a run as one Keras model, in Keras's own layers alone: pixels in, probabilities out.
-
-Comes in: voices. Goes out: a model. Refuses to know files and what else can run it.
-"""
+"""All networks of a run as one Keras model of Keras's own layers, from pixels to probabilities."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,41 +12,41 @@ from digit_recognizer.data.augmentation import tta_views
 from digit_recognizer.data.images import SIDE, to_images
 from digit_recognizer.inference.load import TrainedNetwork
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.models.standard_layers import builtin
+from digit_recognizer.models.standard_layers import to_standard_layers
 
 _AS_IT_IS = 1, 1  # one of the nine places of an image in itself with a margin of 1
 
 
-def merge_networks(voices: Sequence[TrainedNetwork], widened: bool = False) -> Any:
+def merge_networks(networks: Sequence[TrainedNetwork], widened: bool = False) -> Any:
     """The model from `pixels`, (n, 28, 28) uint8, ink 255, to `probabilities`, (n, 10) float32.
 
-    The same function as `engines.by_keras`: images brought to size, test-time augmentation and the average over all
-    networks are inside. `widened` as for `builtin`. Raises InputError when weights are another network's.
+    It computes the same as `engines.keras_predictor`: resizing, test-time augmentation and the average are inside.
+    `widened` is as for `to_standard_layers`. Raises InputError when weights are another network's.
     """
     pixels = Input((SIDE, SIDE), dtype="uint8", name="pixels")
 
-    @cache  # networks share what they look at
-    def looks(side: int, fit: str, tta: str) -> list[Any]:
-        return _variants(_image(pixels, side, fit), side, tta)
+    @cache  # networks share their inputs
+    def views(side: int, fit: str, tta: str) -> list[Any]:
+        return _views(_image(pixels, side, fit), side, tta)
 
-    said = []
-    for number, voice in enumerate(voices, start=1):
-        network = builtin(voice.network(), widened)
-        network.name = f"network_{number}"
-        logits = [
-            network(image) for image in looks(MODELS[voice.recipe.model].side, voice.recipe.fit, voice.recipe.tta)
-        ]
-        said.append(layers.Rescaling(voice.weight)(_of(layers.Average(), logits)))
-    return Model(pixels, layers.Softmax(name="probabilities")(_of(layers.Add(), said)))
+    weighted = []
+    for number, network in enumerate(networks, start=1):
+        model, recipe = to_standard_layers(network.build(), widened), network.recipe
+        model.name = f"network_{number}"
+        logits = [model(view) for view in views(MODELS[recipe.model].side, recipe.fit, recipe.tta)]
+        weighted.append(layers.Rescaling(network.weight)(_merge(layers.Average(), logits)))
+    return Model(pixels, layers.Softmax(name="probabilities")(_merge(layers.Add(), weighted)))
 
 
-def _of(layer: Any, parts: Sequence[Any]) -> Any:
+def _merge(layer: Any, parts: Sequence[Any]) -> Any:
     return layer(parts) if len(parts) > 1 else parts[0]
 
 
 def _image(pixels: Any, side: int, fit: str) -> Any:
-    """As `to_images`."""
-    image = layers.Reshape((SIDE, SIDE, 1))(layers.Rescaling(1 / 255)(pixels))  # in this order, as in `builtin`
+    """As `data.images.to_images`."""
+    image = layers.Reshape((SIDE, SIDE, 1))(
+        layers.Rescaling(1 / 255)(pixels)
+    )  # in this order, as in `to_standard_layers`
     if side != SIDE and fit == "resize":
         dots = np.eye(SIDE**2, dtype=np.uint8)
         return _linear(image, to_images(dots, side, fit) * 255)
@@ -57,8 +54,8 @@ def _image(pixels: Any, side: int, fit: str) -> Any:
     return layers.ZeroPadding2D([(before, side - SIDE - before)] * 2)(image) if side != SIDE else image
 
 
-def _variants(image: Any, side: int, tta: str) -> list[Any]:
-    """As `augment.variants`."""
+def _views(image: Any, side: int, tta: str) -> list[Any]:
+    """As `data.augmentation.tta_views`."""
     found = [image]
     if tta in ("shift", "rotate"):
         margin = layers.ZeroPadding2D(1)(image)
@@ -70,10 +67,10 @@ def _variants(image: Any, side: int, tta: str) -> list[Any]:
     return found
 
 
-def _linear(image: Any, of_dots: np.ndarray) -> Any:
-    """What becomes of an image, told by what becomes of each of its pixels alone, (n, side, side, 1)."""
-    n, side = len(of_dots), of_dots.shape[1]
+def _linear(image: Any, basis_images: np.ndarray) -> Any:
+    """A linear map of an image, given by its images (n, side, side, 1) of each of the n pixels alone."""
+    n, side = len(basis_images), basis_images.shape[1]
     product = layers.Dense(side**2, use_bias=False, trainable=False)
     moved = product(layers.Reshape((n,))(image))
-    product.set_weights([of_dots.reshape(n, side**2)])
+    product.set_weights([basis_images.reshape(n, side**2)])
     return layers.Reshape((side, side, 1))(moved)

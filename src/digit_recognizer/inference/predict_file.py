@@ -1,8 +1,7 @@
-"""`digits predict`: the labels of any number of images, by the networks of a run.
+"""Labels for any number of images, by the networks of a run or an exported file.
 
-Reading, inference and writing go on at the same time, some thousand rows each. What is written grows in a file beside
-the output, OUT.<key>.partial, whose key tells input, run and options; it gets the output's name when it is whole, and
-who was killed goes on where it ends.
+Reading, inference and writing overlap, some thousand rows each. The output grows in OUT.<key>.partial, whose key
+depends on input, run and options; it gets its name when it is complete, and a killed command goes on where it ends.
 """
 
 import csv
@@ -21,48 +20,78 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from digit_recognizer.data import stream
-from digit_recognizer.data.stream import Bad, Chunk
+from digit_recognizer.data.stream import BadRow, Chunk
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines, formats
 from digit_recognizer.inference.load import load_networks
-from digit_recognizer.tracking.run_session import ledger
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils import locks, partial_files
-from digit_recognizer.utils.console import counting, say
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import check_target, read_bytes
+from digit_recognizer.utils.reporter import SILENT, Reporter
 from digit_recognizer.utils.signals import TerminationSignal
 
 _AHEAD = 2  # chunks that are read before they are needed
 _DECIMALS = 6  # of a probability
-_BAD_HEADER = b"row,fault,content\n"
+_REJECTS_HEADER = b"row,fault,content\n"
 _MOST_KEPT = 100_000  # bytes of a bad row; the longest that may be good
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """What the user asked for."""
+    """What is labelled, by which networks, and where the labels go."""
 
-    source: Path
-    run: str  # of the ledger, or a file by `digits export`
+    source: Path  # a CSV, plain or packed by gzip, or an .npy of uint8
+    run: str  # as `Ledger.run` takes it, or an exported .onnx file
     output: Path
-    probabilities: bool = False
-    skip_bad: Path | None = None  # where rows that hold no image are set aside
-    engine: str = "auto"
+    probabilities: bool = False  # whether to write ten probabilities beside each label
+    rejects: Path | None = None  # where rows that contain no image are written; without it the first one is an error
+    runtime: str = "auto"  # or one of `engines.RUNTIMES`
 
 
 @dataclass(frozen=True)
-class _Labeller:
-    """What labels images: the networks of a run, or a file of them."""
+class PredictResult:
+    """What was labelled, and how fast."""
+
+    run: str
+    engine: str
+    output: str
+    skip_bad: str | None  # the file of rejected rows
+    began_after_row: int  # 0 unless it went on where an earlier process was killed
+    rows: int
+    bad: int  # rejected rows
+    rows_per_second: float
+    busy: dict[str, float]  # seconds of reading, inference and writing, which overlap
+    limit: str  # the longest of them
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    """The networks of a run, or a file of them."""
 
     name: str
-    engine: str
+    runtime: str
     hash: str
     start: Callable[[], engines.Predictor]
 
 
+@dataclass(frozen=True)
+class _Progress:
+    """The rows of this process."""
+
+    rows: int
+    bad: int
+    rows_per_second: float
+    busy: dict[str, float]
+
+
 @dataclass
 class _Times:
-    """Seconds that each part was at work."""
+    """Seconds that each part was busy."""
 
     reading: float = 0.0
     inference: float = 0.0
@@ -77,133 +106,122 @@ class _Times:
             setattr(self, part, getattr(self, part) + time.perf_counter() - start)
 
 
-def predict_file(job: PredictConfig) -> dict[str, Any]:
-    """Label all rows of the input, and return the record that `--json` prints.
+def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter = SILENT) -> PredictResult:
+    """Label all rows of the input.
 
-    Raises InputError for what is no input, output or run, and for the first bad row unless those are set aside;
+    Raises InputError for a wrong input, output or run, and for the first bad row unless rejected rows have a file;
     RunError when writing fails.
     """
     start = time.perf_counter()
-    _check_paths(job)
-    labeller = _labeller(job)
-    files = _files(job, labeller)
-    name = partial_files.short_hash(str(job.output.resolve()))
-    with locks.alone(f"predict-{name}", f"another process is writing {job.output}."):
+    _check_paths(config)
+    predictor = _predictor(config, workspace)
+    files = _files(config, predictor)
+    name = partial_files.short_hash(str(config.output.resolve()))
+    with locks.alone(f"predict-{name}", f"another process is writing {config.output}."):
         after, n_bad = partial_files.truncate_to_whole_rows(files)
         if after:
-            say(f"Going on after row {after:,}.")
+            reporter.info(f"Going on after row {after:,}.")
         try:
-            found = _label(job, files, after, labeller.start)
+            found = _label(config, files, after, predictor.start, reporter)
         except (KeyboardInterrupt, TerminationSignal):
-            if files[job.output.resolve()].exists():
-                say("The same command goes on where this one stopped.", style="bold")
+            if files[config.output.resolve()].exists():
+                reporter.info("The same command goes on where this one stopped.")
             raise
         partial_files.finish(files)
-    return {
-        "run": labeller.name,
-        "engine": labeller.engine,
-        "output": str(job.output),
-        "skip_bad": job.skip_bad and str(job.skip_bad),
-        "began_after_row": after,
-        **found,
-        "rows": after - n_bad + found["rows"],
-        "bad": n_bad + found["bad"],
-        "seconds": time.perf_counter() - start,
-    }
+    return PredictResult(
+        run=predictor.name,
+        engine=predictor.runtime,
+        output=str(config.output),
+        skip_bad=str(config.rejects) if config.rejects else None,
+        began_after_row=after,
+        rows=after - n_bad + found.rows,
+        bad=n_bad + found.bad,
+        rows_per_second=found.rows_per_second,
+        busy=found.busy,
+        limit=max(found.busy, key=lambda part: found.busy[part]),
+        seconds=time.perf_counter() - start,
+    )
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print what was labelled, how fast, and what was the limit."""
-    if result["bad"]:
-        say(f"Bad rows set aside in {result['skip_bad']}: {result['bad']:,}", style="yellow")
-    busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result["busy"].items())
-    rate = f"{result['rows_per_second']:,.0f} a second"
-    say(f"Labelled {result['rows']:,} rows by {result['engine']}, {rate}. At work: {busy}.")
-    say(f"The limit is {result['limit']}. Wrote {result['output']}")
-
-
-def _check_paths(job: PredictConfig) -> None:
-    for path in (job.output, job.skip_bad):
+def _check_paths(config: PredictConfig) -> None:
+    for path in (config.output, config.rejects):
         if path:
             check_target(path)
-    paths = {"INPUT": job.source, "-o": job.output, "--skip-bad": job.skip_bad}
-    paths |= {"--run": Path(job.run)} if _is_of_file(job) else {}
+    paths = {"`source`": config.source, "`output`": config.output, "`rejects`": config.rejects}
+    paths |= {"`run`": Path(config.run)} if _is_of_file(config) else {}
     named: dict[Path, str] = {}
     for option, path in paths.items():
         if path and (other := named.setdefault(path.resolve(), option)) != option:
             raise InputError(f"{option} {path}: the same file as {other}. Name another.")
 
 
-def _is_of_file(job: PredictConfig) -> bool:
-    """Whether --run names a file. A run that is called like one goes by its number."""
-    return Path(job.run).suffix in formats.SUFFIXES.values()
+def _is_of_file(config: PredictConfig) -> bool:
+    """Whether `run` names a file. A run with such a name is named by its id."""
+    return Path(config.run).suffix in formats.SUFFIXES.values()
 
 
-def _labeller(job: PredictConfig) -> _Labeller:
-    """The run, or the file, that `job` names."""
-    if _is_of_file(job):
-        file = Path(job.run)
-        engine, content = engines.runtime_of(file), read_bytes(file)
-        if job.engine not in ("auto", engine):
-            raise InputError(f"{file} is run by {engine}; leave --engine out.")
-        return _Labeller(
-            str(file), engine, sha256(content).hexdigest(), lambda: engines.predictor_of_file(file, content)
-        )
+def _predictor(config: PredictConfig, workspace: Workspace) -> _Predictor:
+    """The run, or the file, that `config` names."""
+    if _is_of_file(config):
+        file = Path(config.run)
+        engines.check_file(file)
+        content = read_bytes(file)
+        if config.runtime == "keras":
+            raise InputError(f"{file} is run by onnxruntime; leave `runtime` out.")
+        hash = sha256(content).hexdigest()
+        return _Predictor(str(file), "onnxruntime", hash, lambda: engines.predictor_of_file(file, content))
     require_backend()
-    engine = engines.choose_runtime(job.engine, job.source.stat().st_size if job.source.is_file() else 0)
-    with ledger() as book:
-        run = book.run(job.run)
-        heard = load_networks(book, run)
-    return _Labeller(run["name"], engine, run["submission_hash"], lambda: engines.predictor_of_networks(heard, engine))
+    runtime = engines.choose_runtime(config.runtime, config.source.stat().st_size if config.source.is_file() else 0)
+    with workspace.existing_ledger() as ledger:
+        run = ledger.run(config.run)
+        networks = load_networks(ledger, run)
+    hash = run.submission_hash or ""
+    return _Predictor(run.name, runtime, hash, lambda: engines.predictor_of_networks(networks, runtime))
 
 
-def _files(job: PredictConfig, labeller: _Labeller) -> partial_files.PartialFiles:
-    """Where the output, and what is set aside, grow: another input, labeller or option has other names."""
-    options = job.probabilities, job.skip_bad and str(job.skip_bad.resolve())
-    key = repr((stream.fingerprint(job.source), (labeller.hash, labeller.engine), *options))
-    return partial_files.partial_files([path for path in (job.output, job.skip_bad) if path], key)
+def _files(config: PredictConfig, predictor: _Predictor) -> partial_files.PartialFiles:
+    """The partial files of output and rejects; another input, predictor or option has other names."""
+    options = config.probabilities, config.rejects and str(config.rejects.resolve())
+    key = repr((stream.fingerprint(config.source), (predictor.hash, predictor.runtime), *options))
+    return partial_files.partial_files([path for path in (config.output, config.rejects) if path], key)
 
 
 def _label(
-    job: PredictConfig, files: partial_files.PartialFiles, after: int, start: Callable[[], engines.Predictor]
-) -> dict[str, Any]:
-    """Write the rows after so many; what was done. The engine starts once there is something to label."""
+    config: PredictConfig,
+    files: partial_files.PartialFiles,
+    after: int,
+    start: Callable[[], engines.Predictor],
+    reporter: Reporter,
+) -> _Progress:
+    """Write the rows after row `after`. The predictor starts once the first chunk is read."""
     times, n_rows, n_bad = _Times(), 0, 0
-    engine, begin = None, time.perf_counter()
-    headers = [_header(job.probabilities), _BAD_HEADER][: len(files)]
+    predict, begin = None, time.perf_counter()
+    headers = [_header(config.probabilities), _REJECTS_HEADER][: len(files)]
     with partial_files.open_partial(files, headers) as opened, ThreadPoolExecutor(1) as writer:
         pending = None
-        ahead = closing(_ahead(stream.read(job.source, after), times))
-        with counting(job.source.stat().st_size) as tell, ahead as read:
+        chunks = closing(_read_ahead(stream.read(config.source, after), times))
+        with reporter.rows(config.source.stat().st_size) as on_rows, chunks as read:
             for chunk in read:
-                if chunk.bad and job.skip_bad is None:
+                if chunk.bad and config.rejects is None:
                     raise InputError(
-                        f"{job.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or set such rows "
-                        "aside with --skip-bad FILE."
+                        f"{config.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or have such rows "
+                        "written to a file with `rejects`."
                     )
-                if engine is None:
-                    engine, begin = start(), time.perf_counter()
+                if predict is None:
+                    predict, begin = start(), time.perf_counter()
                 with times.of("inference"):
-                    probabilities = engine(chunk.pixels)
+                    probabilities = predict(chunk.pixels)
                 if pending:
                     pending.result()
-                pending = writer.submit(_write, opened, chunk, probabilities, job.probabilities, times)
+                pending = writer.submit(_write, opened, chunk, probabilities, config.probabilities, times)
                 n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
-                tell(chunk.n_bytes, n_rows)
+                on_rows(chunk.n_bytes, n_rows)
             if pending:
                 pending.result()
-    seconds = time.perf_counter() - begin
-    busy = asdict(times)
-    return {
-        "rows": n_rows,
-        "bad": n_bad,
-        "rows_per_second": n_rows / seconds,
-        "busy": busy,
-        "limit": max(busy, key=lambda part: busy[part]),
-    }
+    return _Progress(n_rows, n_bad, n_rows / (time.perf_counter() - begin), asdict(times))
 
 
-def _ahead(source: Iterator[Chunk], times: _Times) -> Generator[Chunk, None, None]:
+def _read_ahead(source: Iterator[Chunk], times: _Times) -> Generator[Chunk, None, None]:
     """The same chunks, read in a thread while those before are used."""
     queue: Queue[Any] = Queue(_AHEAD)
     stopped = Event()
@@ -241,17 +259,17 @@ def _header(probabilities: bool) -> bytes:
 
 
 def _write(files: Sequence[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool, times: _Times) -> None:
-    """Append a chunk's bad rows, then its labels: what comes after the last label is done again by who goes on."""
+    """Append a chunk's rejected rows, then its labels: a resumed command repeats what comes after the last label."""
     with times.of("writing"):
-        output, *aside = files
-        for file in aside:
-            file.write(b"".join(map(_told, chunk.bad)))
+        output, *rejects = files
+        for file in rejects:
+            file.write(b"".join(map(_reject_line, chunk.bad)))
             file.flush()
         output.write(_lines(chunk.ids, probabilities, all_ten))
         output.flush()
 
 
-def _told(bad: Bad) -> bytes:
+def _reject_line(bad: BadRow) -> bytes:
     """A line of CSV, without line ends in its cells."""
     text = StringIO()
     cells = [bad.row, "; ".join(bad.faults), bad.content[:_MOST_KEPT].decode("utf-8", "backslashreplace")]

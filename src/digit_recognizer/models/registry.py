@@ -15,8 +15,8 @@ import numpy as np
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.models import convnets, lenet5, lenet5_1998
-
-__all__ = ["MODELS", "Model", "build_with_weights", "network_weights"]
+from digit_recognizer.utils.backend import start_backend
+from digit_recognizer.utils.environment import require_backend
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Model:
     weights: int  # all that are stored, without fixed constants
     multiply_adds: int  # of one image, through everything that has a kernel
     source: str
-    relu: bool = True  # whether it has ReLUs, before which batch normalisation stands
+    relu: bool = True  # whether it has ReLUs, which batch normalisation precedes
 
 
 MODELS = {
@@ -53,6 +53,52 @@ MODELS = {
     ),
     "wide-cnn": Model(convnets.wide_cnn, 28, 225_546, 2_510_080, "two wide convolutions and a dense layer, tutorials"),
 }
+
+
+def list_models() -> list[str]:
+    """The names of the models.
+
+    Example: `"lenet5" in dr.list_models()`
+    """
+    return list(MODELS)
+
+
+def create_model(name: str, dropout: float = 0.0) -> Any:
+    """A new, untrained Keras model from (n, side, side, 1) float32 images in [0, 1] to (n, 10) logits.
+
+    `dropout` is a rate in [0, 1); 0 leaves the layer out. Raises InputError for an unknown name.
+
+    Example: `dr.create_model("lenet5").summary()`
+    """
+    if name not in MODELS:
+        raise InputError(f"there is no model {name!r}. Those there are: {', '.join(MODELS)}.")
+    require_backend()
+    start_backend()
+    return MODELS[name].build(dropout=dropout)
+
+
+def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function `(dropout=0.0) -> keras.Sequential` that builds a model of your own.
+
+    It maps (n, input_size, input_size, 1) images in [0, 1] to (n, 10) logits, and can be named in recipes of this
+    process from then on, without `batch_norm` and other `workers`. Raises InputError for a name that is taken.
+
+    Example:
+
+        @dr.register_model("mine", input_size=28)
+        def mine(dropout=0.0):
+            return keras.Sequential([...])
+
+        dr.train(data, dr.Recipe("mine", epochs=5))
+    """
+    if name in MODELS:
+        raise InputError(f"there is a model {name!r} already. Choose another name.")
+
+    def register(build: Callable[..., Any]) -> Callable[..., Any]:
+        MODELS[name] = Model(build, input_size, 0, 0, "registered", relu=False)
+        return build
+
+    return register
 
 
 def network_weights(network: Any) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""A trained network as the same function in Keras's own layers alone, so that a file of it needs no code of ours."""
+"""A trained network as the same function in Keras's own layers, so that its file needs no code of this package."""
 
 from collections.abc import Sequence
 from itertools import pairwise, product
@@ -13,7 +13,7 @@ Part = tuple[Any, list[np.ndarray]]  # a layer, and its weights
 _LANES = 32  # maps that a processor's vectors compute no slower than a few
 
 
-def builtin(network: Any, widened: bool = False) -> Any:
+def to_standard_layers(network: Any, widened: bool = False) -> Any:
     """A new `keras.Sequential` from (n, side, side, 1) images to logits (n, 10), whose softmax is that of `network`.
 
     With `widened`, a convolution to few maps and the averages of their 2x2 blocks become one of stride 2 to four times
@@ -28,7 +28,7 @@ def builtin(network: Any, widened: bool = False) -> Any:
 
 
 def _parts(layer: Any) -> list[Part]:
-    """A layer of the zoo in those of Keras."""
+    """Keras's own layers for a layer of the zoo."""
     weights, config = layer.get_weights(), layer.get_config()
     if isinstance(layer, Subsampling):
         coefficient, bias = weights

@@ -1,10 +1,7 @@
-"""Recipes: every setting of a training in one frozen record, RECIPES by name, and how to change a field.
-
-Comes in: names and values, maybe as text. Goes out: a checked Recipe. Refuses to know Keras, files and data.
-"""
+"""A recipe: every setting of a training in one frozen record, checked, and how to change its fields."""
 
 from collections.abc import Container
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_type_hints
@@ -35,8 +32,10 @@ class Recipe:
     shear: float = 0.0  # and slants by up to so many columns for each row
     elastic: float = 0.0  # and is bent by a smooth field of so many pixels
     clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
-    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) that is kept; 0 keeps the last
-    teacher: str = ""  # a run of the ledger: what its networks say of each distorted image is learned beside the label
+    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) 0 uses the last weights
+    teacher: str = (
+        ""  # a run of the ledger; its networks' probabilities of each augmented image are targets beside the label
+    )
     teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's
     fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
@@ -56,7 +55,7 @@ class Recipe:
         if self.fit == "resize" and MODELS[self.model].side == 28:
             raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
         if self.batch_norm and not MODELS[self.model].relu:
-            raise InputError(f"batch_norm stands before ReLUs, of which {self.model} has none; set it to false.")
+            raise InputError(f"batch_norm precedes ReLUs, and {self.model} has none; set it to false.")
         if self.loss == "map" and self.label_smoothing:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
@@ -68,13 +67,13 @@ class Recipe:
             network_recipes(self)
 
     @property
-    def distortion(self) -> Augmentation:
-        """How each image is distorted, anew in each epoch."""
+    def augmentation(self) -> Augmentation:
+        """The limits of the random augmentation of each image in each epoch."""
         return Augmentation(self.rotate, self.zoom, self.shear, self.shift, self.elastic)
 
 
 _CHOICES = {
-    "model": tuple(MODELS),
+    "model": MODELS,  # which users may add to
     "schedule": ("constant", "triangle"),
     "loss": ("cross-entropy", "map"),
     "fit": ("pad", "resize"),
@@ -111,7 +110,7 @@ def _check(name: str, value: Any) -> None:
     if name in _CHOICES and value not in _CHOICES[name]:
         raise InputError(
             f"{name} must be one of {', '.join(_CHOICES[name])}; received {value!r}."
-            f"{_nearest(str(value), _CHOICES[name])}"
+            f"{nearest(str(value), _CHOICES[name])}"
         )
     if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
         low, high = _RANGES[name]
@@ -119,50 +118,18 @@ def _check(name: str, value: Any) -> None:
         raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
 
 
-def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
-    """The (name, recipe) that the options --recipe and --model mean, each None where not given.
-
-    A model alone means the recipe of its name, or else its plain one; `plain` is the model's plain one;
-    both together train that model by that recipe. Raises InputError on an unknown name.
-    """
-    if model is not None and model not in MODELS:
-        raise InputError(f"there is no model {model!r}.{_nearest(model, MODELS)} `digits models` lists them.")
-    if recipe == "plain":
-        recipe, model = f"plain-{model or RECIPES[DEFAULT].model}", None
-    if recipe is None and model is not None:
-        recipe = model if model in RECIPES else f"plain-{model}"
-    if recipe is None:
-        recipe = DEFAULT
-    if recipe not in RECIPES:
-        raise InputError(f"there is no recipe {recipe!r}.{_nearest(recipe, RECIPES)} `digits recipes` lists them.")
-    chosen = RECIPES[recipe]
-    return recipe, chosen if model is None else change(chosen, {"model": model})
-
-
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """`recipe` with some fields changed, in all its members; values may be text, as typed.
 
-    `members` are tables of fields; `with_named_members` makes tables of names. Raises InputError on a wrong key or
-    value.
+    `members` are tables of fields; `catalog.with_named_members` makes tables of names. Raises InputError on a wrong key
+    or value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
     if "members" not in values:
         if recipe.members and "model" in values:
             raise InputError("model: this recipe trains several networks, each of its own model. Leave model out.")
-        values["members"] = tuple(_without(own, values) for own in recipe.members)
+        values["members"] = tuple(without(own, values) for own in recipe.members)
     return replace(recipe, **values)
-
-
-def with_named_members(settings: dict[str, Any]) -> dict[str, Any]:
-    """`settings` with members that are names of recipes replaced by tables of these recipes' fields.
-
-    Other fields of `settings` hold for such a member, too. Raises InputError on an unknown name, or one of a recipe
-    that has members itself.
-    """
-    members = settings.get("members")
-    if not isinstance(members, (list, tuple)):
-        return settings
-    return {**settings, "members": [_member(own, settings) if isinstance(own, str) else own for own in members]}
 
 
 def convert(key: str, value: Any) -> Any:
@@ -183,7 +150,7 @@ def type_of(key: str) -> type:
     """The type of a field's values. Raises InputError when a recipe has no such field."""
     types = get_type_hints(Recipe)
     if key not in types:
-        raise InputError(f"a recipe has no field {key!r}.{_nearest(key, types)} The fields: {', '.join(types)}.")
+        raise InputError(f"a recipe has no field {key!r}.{nearest(key, types)} The fields: {', '.join(types)}.")
     kind: type = types[key]
     return kind
 
@@ -221,14 +188,8 @@ def _members(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(value)
 
 
-def _member(name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    _, recipe = choose(name, None)
-    if recipe.members:
-        raise InputError(f"members: {name} has several networks itself; name recipes of one.")
-    return _without(asdict(recipe), RUN_FIELDS | settings.keys())
-
-
-def _without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
+def without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
+    """`settings` without these keys."""
     return {key: value for key, value in settings.items() if key not in keys}
 
 
@@ -248,56 +209,7 @@ def _convert(key: str, value: Any, kind: type) -> Any:
         raise InputError(f"{key} must be {expected}; received {value!r}.") from None
 
 
-def _nearest(word: str, known: Any) -> str:
-    """A hint for a mistyped name, or nothing."""
+def nearest(word: str, known: Any) -> str:
+    """A hint for a mistyped name, such as " Did you mean lenet5?", or nothing."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""
-
-
-# At the end, because a recipe checks its members by what stands above.
-_FAST = Recipe(
-    "lenet5",
-    batch_size=256,
-    learning_rate=1e-2,
-    schedule="triangle",
-    warm_up=0.2,
-    label_smoothing=0.1,
-    batch_norm=True,
-)
-_LONG = replace(_FAST, weight_decay=0.01, rotate=12.0, zoom=0.12, shear=0.12, shift=2, elastic=0.5, clean=1)
-_LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, label_smoothing=0.0, dropout=0.2)
-# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
-RECIPES = {
-    "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
-    "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
-    "lenet5-best": replace(_LONG, epochs=60, tta="shift"),
-    "strong": replace(_LARGE, model="wide-cnn", epochs=40, tta="shift"),
-    "committee": replace(
-        _LARGE,
-        model="wide-cnn",
-        epochs=40,
-        seeds=5,
-        tta="shift",
-        members=(
-            {},
-            {"model": "strided-cnn", "epochs": 20, "label_smoothing": 0.1},
-            {
-                "model": "lenet5",
-                "epochs": 26,
-                "batch_size": 256,
-                "learning_rate": 1e-2,
-                "label_smoothing": 0.1,
-                "dropout": 0.0,
-            },
-        ),
-    ),
-    "plain-lenet5": Recipe("lenet5"),
-    "plain-lenet5-1998": Recipe("lenet5-1998", loss="map"),  # the paper's loss trains as well by Adam, unchanged
-    "plain-lenet-28": Recipe("lenet-28"),
-    "plain-deep-cnn": Recipe("deep-cnn", dropout=0.25, validation=0.2),
-    "plain-simple-cnn": Recipe("simple-cnn", dropout=0.2, batch_size=32),
-    "plain-strided-cnn": Recipe("strided-cnn", dropout=0.4),
-    "plain-vgg-small": Recipe("vgg-small"),
-    "plain-wide-cnn": Recipe("wide-cnn", batch_size=200),
-}
-DEFAULT = "lenet5"

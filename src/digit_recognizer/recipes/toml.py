@@ -1,4 +1,4 @@
-"""Recipes as text: TOML files, `key=value` words, and what one reads of a recipe."""
+"""Recipes as text: TOML files, `key=value` settings, and one-line descriptions."""
 
 import tomllib
 from dataclasses import asdict, fields
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import Recipe, change, choose, network_recipes, type_of, with_named_members
+from digit_recognizer.recipes.catalog import choose, with_named_members
+from digit_recognizer.recipes.recipe import Recipe, change, network_recipes, type_of
 from digit_recognizer.utils.files import read_bytes
 
 _MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
@@ -49,7 +50,7 @@ def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
 
 
 def _check_types(settings: dict[str, Any]) -> None:
-    """Raise InputError for what a file may not say, though words on a command line may."""
+    """Raise InputError for a number in quotes, which only --set accepts."""
     members = settings.get("members", [{}])
     if members == []:
         raise InputError("members is empty. List recipes or tables there, or leave it out.")
@@ -63,7 +64,7 @@ def _check_types(settings: dict[str, Any]) -> None:
 
 
 def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
-    """The settings of --set words: ("epochs=3",) -> {"epochs": "3"}. Raises InputError on other forms."""
+    """The settings of --set options: ("epochs=3",) -> {"epochs": "3"}. Raises InputError on other forms."""
     settings = {}
     for word in words:
         key, equals, value = word.partition("=")
@@ -86,11 +87,17 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
 
 
 def describe_changes(recipe: Recipe, base: Recipe) -> str:
-    """The differences as one reads them: "epochs 3, shift 1"; empty where there are none."""
+    """The differences as text: "epochs 3, shift 1"; empty where there are none."""
     words = [f"{key} {format_value(value)}" for key, value in differences(recipe, base).items() if key != "members"]
     if recipe.members:
         words.append(f"members {describe_members(recipe)}")
     return ", ".join(words)
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """Every field and its value."""
+    words = [f"{key} {format_value(value)}" for key, value in asdict(recipe).items() if key != "members"]
+    return ", ".join(words + [f"members {describe_members(recipe)}"] * bool(recipe.members))
 
 
 def describe_members(recipe: Recipe) -> str:
@@ -110,7 +117,7 @@ def _member_in_words(own: Recipe, recipe: Recipe) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A field's value as one reads it: on, off, 0.003, pad; none for an empty word."""
+    """A field's value as text: on, off, 0.003, pad; none for an empty string."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"

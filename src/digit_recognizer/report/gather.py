@@ -1,75 +1,83 @@
-"""The ledger and the run folders -> plain records for the template. Changes no run; refuses to know markup."""
+"""The records of the report: plain values for the template, without markup."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from digit_recognizer.data import sources
+from digit_recognizer.data.csv_reader import LabelledTable, read_train
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.metrics import holm
+from digit_recognizer.evaluation.significance import holm
 from digit_recognizer.report.charts import chart
-from digit_recognizer.report.leaderboard import leaderboard
-from digit_recognizer.report.run_section import N_DISTORTED, Record, run_section
-from digit_recognizer.tracking import run_dir
-from digit_recognizer.tracking.compare import compare_runs, verdict
-from digit_recognizer.tracking.ledger import Row, now
-from digit_recognizer.tracking.run_session import ledger
+from digit_recognizer.report.leaderboard import LeaderboardRow, leaderboard
+from digit_recognizer.report.run_section import N_AUGMENTED, Record, run_section
+from digit_recognizer.tracking.compare import compare_runs, train_table_of, verdict
+from digit_recognizer.tracking.ledger import now
+from digit_recognizer.tracking.run_record import RunRecord
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils.environment import versions
 
 N_COMPARED = 5  # runs: the best, when none is named
+TrainTable = Callable[[RunRecord], LabelledTable]
 
 
-def gather(words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Record] = ()) -> Record:
-    """All that the page shows: of the runs named, or else of the whole ledger, its best run and the `studies`.
+def gather(
+    workspace: Workspace, words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Any] = ()
+) -> Record:
+    """All that the page shows: of the named runs, or else of the whole ledger, its best run and the `studies`.
 
-    Raises InputError for a run or data that are not there, and when there is no finished run.
+    Raises InputError for unknown runs or data, and when there is no finished run.
     """
     if data:
-        sources.find(data)
-    rows = leaderboard()
-    with ledger() as book:
-        named = list({run["id"]: run for run in (book.run(word) for word in words)}.values())
+        sources.find(data, workspace.data)
+    rows = leaderboard(workspace)
+    with workspace.existing_ledger() as ledger:
+        named = list({run.id: run for run in map(ledger.run, words)}.values())
         if not rows and not named:
             raise InputError("there is no finished run in the ledger yet. `digits run` makes one.")
-        by_id = {run["id"]: run for run in book.runs()}
-        best = [by_id[row["id"]] for row in rows[:N_COMPARED]]
+        by_id = {run.id: run for run in ledger.runs()}
+        best = [by_id[row.id] for row in rows[:N_COMPARED]]
         shown = named or best[:1]
-        members = {run["id"]: book.members(run["id"]) for run in shown}
+        networks = {run.id: ledger.networks(run.id) for run in shown}
+        parts = {run.id: [ledger.run(name) for name in run.blend_weights] for run in shown if run.is_blend}
+    read = cache(read_train)  # for each pair of runs
+
+    def train_table(run: RunRecord) -> LabelledTable:
+        return train_table_of([run], data, read)
+
     return {
         "made": now(),
         "versions": versions(),
         "n_runs": len(rows),
-        "n_distorted": N_DISTORTED,
+        "n_augmented": N_AUGMENTED,
         "best": rows[0] if rows else None,
         "board": rows,
         "public": _public(rows),
-        "comparisons": _comparisons(_compared(named, best), data),
+        "comparisons": _comparisons(_compared(named, best), train_table),
         "studies": [] if named else studies,
-        "runs": [run_section(run, members[run["id"]], data) for run in shown],
+        "runs": [run_section(run, networks[run.id], parts.get(run.id, []), data, train_table) for run in shown],
     }
 
 
-def _compared(named: list[Row], best: list[Row]) -> list[Row]:
-    """The runs named; with a single one, or none, also the best, the worst of them first."""
+def _compared(named: list[RunRecord], best: list[RunRecord]) -> list[RunRecord]:
+    """The named runs; with a single one, or none, also the best, the worst of them first."""
     if len(named) > 1:
         return named
-    return [*(run for run in best[::-1] if run["id"] not in [own["id"] for own in named]), *named]
+    return [*(run for run in best[::-1] if run not in named), *named]
 
 
-def _comparisons(compared: Sequence[Row], data: Path | None) -> list[Record]:
-    """Each pair of the runs that held rows out by McNemar's test, its p corrected for the number of pairs.
+def _comparisons(runs: Sequence[RunRecord], train_table: TrainTable) -> list[Record]:
+    """Each pair of runs with held-out rows by McNemar's test, p corrected for the number of pairs.
 
-    A pair that cannot be compared is told with the reason.
+    A pair that cannot be compared has a reason.
     """
-    found = []
-    for first, second in combinations([run for run in compared if run["n"]], 2):
-        names = {
-            side: f"{run_dir.short_name(run['name'])} #{run['id']}"
-            for side, run in (("first", first), ("second", second))
-        }
+    found: list[Record] = []
+    for first, second in combinations([run for run in runs if run.n], 2):
+        names = {"first": f"{first.short_name} #{first.id}", "second": f"{second.short_name} #{second.id}"}
         try:
-            found.append(compare_runs(first, second, data) | names | {"reason": ""})
+            found.append(compare_runs(first, second, train=train_table(first)).to_json() | names | {"reason": ""})
         except InputError as error:
             found.append(names | {"reason": str(error)})
     corrected = iter(holm([pair["p_value"] for pair in found if not pair["reason"]]))
@@ -81,11 +89,15 @@ def _corrected(pair: Record, p_value: float) -> Record:
     return pair | {"p_value": p_value, "verdict": verdict(pair["second"], gain, pair["n"], p_value)}
 
 
-def _public(rows: Sequence[Record]) -> Any:
+def _public(rows: Sequence[LeaderboardRow]) -> Any:
     """Validation accuracy against the public score, where both are known."""
-    dots = []
-    for row in rows:
-        if row["n"] and row["public_score"] is not None:
-            title = f"{row['name']}: validation {row['accuracy']:.5f}, public {row['public_score']:.5f}"
-            dots.append((row["accuracy"], row["public_score"], title))
+    dots = [
+        (
+            row.accuracy,
+            row.public_score,
+            f"{row.name}: validation {row.accuracy:.5f}, public {row.public_score:.5f}",
+        )
+        for row in rows
+        if row.accuracy is not None and row.public_score is not None
+    ]
     return chart("validation accuracy", "public score", [], dots) if dots else None

@@ -1,17 +1,37 @@
-"""Records -> one HTML page: style, script and pictures inside, nothing from elsewhere, and a policy that says so."""
+"""The report as one HTML page, with style, script and pictures inside and a policy that forbids all else."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from digit_recognizer.report.gather import gather
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.utils.files import check_target, write_atomically
+
 HERE = Path(__file__).parent
 
 
+def write_report(
+    path: Path, workspace: Workspace, words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Any] = ()
+) -> list[str]:
+    """Write the report of the named runs, or of the whole ledger with its `studies`; the warnings of missing parts.
+
+    Raises InputError as `gather`, and for a path that cannot be written; RunError on failure.
+    """
+    record = gather(workspace, words, data, studies)
+    check_target(path, ".html")
+    write_atomically(path, render(record))
+    return [
+        f"a part of run {part['name']} is left out. {missing}" for part in record["runs"] for missing in part["missing"]
+    ]
+
+
 def render(record: dict[str, Any]) -> bytes:
-    """The page of what `records.gather` returns, UTF-8. Every text is escaped."""
+    """The page of what `gather` returns, UTF-8. Every text is escaped."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

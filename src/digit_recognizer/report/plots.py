@@ -86,7 +86,7 @@ def learning_curves(histories: Histories) -> bytes:
 
 
 def confusion_matrix(confusion: np.ndarray) -> bytes:
-    """(10, 10) counts, [true label, prediction]; the right ones are greyed out so that mistakes stand out."""
+    """(10, 10) counts, [true label, prediction]; correct ones are grey so that errors stand out."""
     wrong = confusion - np.diag(confusion.diagonal())
     figure = Figure(figsize=(6, 5.6), layout="constrained")
     axis = figure.subplots()
@@ -121,7 +121,7 @@ def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np
     captions = []
     for row in worst:
         prediction = probabilities[row].argmax()
-        text = f"{labels[row]}, said {prediction}\n{probabilities[row, prediction]:.0%}"
+        text = f"true {labels[row]}, predicted {prediction}\n{probabilities[row, prediction]:.0%}"
         captions.append((text, "firebrick" if prediction != labels[row] else "black"))
     figure = Figure(figsize=(COLUMNS * 1.15, 7.2), layout="constrained")
     title = "The most challenging validation images: true label, prediction, confidence"
@@ -134,7 +134,7 @@ def _draw_digits(
 ) -> None:
     """Draw (rows, columns, side, side) images as one, as axes for each take a second more.
 
-    Above each are `gap` pixels, where its caption stands, a text and its colour.
+    Above each, `gap` pixels hold its caption, a text and its colour.
     """
     sheet, places = side_by_side(digits, gap)
     axis = figure.subplots()

@@ -1,10 +1,10 @@
-"""One run -> its part of the page, as plain records. Refuses to know markup.
+"""The report's section of one run, as plain records.
 
-What the run has lost, its data, its probabilities or a history, is left out and said so.
+Parts whose files are missing, data, predictions or a history, are left out and named.
 """
 
-import json
 from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from digit_recognizer.data import sources
 from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
 from digit_recognizer.data.csv_reader import LabelledTable, Table, read_test
 from digit_recognizer.data.images import SIDE, to_images
@@ -21,68 +20,80 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.diagnostics import calibration, disagreement, label_errors
 from digit_recognizer.evaluation.metrics import score
 from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipes
+from digit_recognizer.recipes.recipe import Recipe, network_recipes
 from digit_recognizer.report.charts import Line, chart
-from digit_recognizer.tracking import run_dir, run_session
-from digit_recognizer.tracking.compare import data_source_of, train_table_of
-from digit_recognizer.tracking.ledger import Row
+from digit_recognizer.tracking.compare import data_source_of
+from digit_recognizer.tracking.history import read_history
+from digit_recognizer.tracking.run_dir import Predictions, read_predictions, run_predictions
+from digit_recognizer.tracking.run_record import NetworkRecord, RunRecord
 
 N_GALLERY = 48  # images: of each kind
-N_DISTORTED = 7  # examples of each digit
+N_AUGMENTED = 7  # examples of each digit
 
 Record = dict[str, Any]
 
 
-def run_section(run: Row, members: list[Row], data: Path | None) -> Record:
-    """The part of the page about one run."""
-    record: Record = dict.fromkeys(("score", "disputed", "balance", "distorted", "curves"))
-    record |= {"run": run, "name": run_dir.short_name(run["name"]), "members": members, "missing": []}
-    record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run["kind"] == "blend" else []
+def run_section(
+    run: RunRecord,
+    networks: Sequence[NetworkRecord],
+    parts: Sequence[RunRecord],
+    data: Path | None,
+    train_table_of_run: Callable[[RunRecord], LabelledTable],
+) -> Record:
+    """The section of a run with its `networks`; `parts` are the runs that a blend is made of."""
+    record: Record = dict.fromkeys(("score", "disagreement", "balance", "augmented", "curves"))
+    record |= {"run": run, "name": run.short_name, "members": networks, "missing": []}
+    record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run.is_blend else []
     try:
-        record["curves"] = _curves(run_dir.folder_of(run))
+        record["curves"] = _curves(run.folder)
     except InputError as error:
         record["missing"].append(str(error))
     try:
-        rows, log_p, test_log_p = run_session.probabilities(run)
-        train_table, test_table = _tables(run, data)
+        predictions = run_predictions(run)
+        train_table, test_table = train_table_of_run(run), _test_table(run, data)
     except InputError as error:
         record["missing"].append(str(error))
         return record
-    record["balance"] = _balance(train_table, test_table, test_log_p)
-    record["distorted"] = _distorted(run, train_table)
-    voices = _voices(run, len(test_table.pixels))
-    record["disputed"] = _disputed(voices, test_table, test_log_p)
+    rows, log_p = predictions.rows, predictions.log_p
+    record["balance"] = _balance(train_table, test_table, predictions.test_log_p)
+    record["augmented"] = _augmented(run, train_table)
+    members = _member_predictions(run, parts, len(test_table.pixels))
+    record["disagreement"] = _disagreement(members, test_table, predictions.test_log_p)
     if not len(rows):
-        record["notes"].append("This run held no rows out: nothing can be said of its mistakes.")
+        record["notes"].append("This run held no rows out, so it has no validation.")
         return record
     labels = train_table.labels[rows]
-    record |= _judged(log_p, labels)
+    record |= _validation(log_p, labels)
     given = log_p[np.arange(len(labels)), labels]
     hardest = np.argsort(given, kind="stable")[:N_GALLERY]
-    record["hardest"] = [_digit(train_table, rows, log_p, place, voices) for place in hardest]
+    record["hardest"] = [_digit(train_table, rows, log_p, place, members) for place in hardest]
     candidates = label_errors(log_p, labels)
     record["n_label_errors"] = len(candidates)
-    record["label_errors"] = [_digit(train_table, rows, log_p, place, voices) for place in candidates[:N_GALLERY]]
+    record["label_errors"] = [_digit(train_table, rows, log_p, place, members) for place in candidates[:N_GALLERY]]
     return record
 
 
-def _tables(run: Row, data: Path | None) -> tuple[LabelledTable, Table]:
-    """The data the run was made of. Raises InputError when it is not there any more."""
-    table = train_table_of([run], data)
-    test = read_test(data_source_of(run, data).test, sources.CACHE)
-    if test.fingerprint != run["test_hash"]:
-        raise InputError("test.csv is another one than the run was made of. Name its place with --data.")
-    return table, test
+def _test_table(run: RunRecord, data: Path | None) -> Table:
+    """The test.csv of the run. Raises InputError when it is not there any more."""
+    table = read_test(data_source_of(run, data).test)
+    if table.fingerprint != run.test_hash:
+        raise InputError("test.csv is not the one that the run predicted. Name its place with `data`.")
+    return table
 
 
-def _judged(log_p: np.ndarray, labels: np.ndarray) -> Record:
+def _validation(log_p: np.ndarray, labels: np.ndarray) -> Record:
     """Confusions, per-digit figures and calibration on the held-out rows."""
     scored = score(log_p.argmax(axis=1), labels)
     worst = max(1, int((scored.confusion - np.diag(scored.confusion.diagonal())).max()))
     cells = [
-        {"true": true, "said": said, "n": int(n), "wrong": 0 if true == said else round(int(n) / worst, 3)}
+        {
+            "true": true,
+            "predicted": predicted,
+            "n": int(n),
+            "wrong": 0 if true == predicted else round(int(n) / worst, 3),
+        }
         for true, row in enumerate(scored.confusion)
-        for said, n in enumerate(row)
+        for predicted, n in enumerate(row)
     ]
     digits = [
         {"digit": digit, "n": int(n), "wrong": int(n - right), "precision": float(precision), "recall": float(recall)}
@@ -102,9 +113,9 @@ def _judged(log_p: np.ndarray, labels: np.ndarray) -> Record:
         "accuracy",
         [
             Line("ideal", [(0, 0), (1, 1)], "perfect calibration"),
-            Line("validation", [(sure, true) for sure, true, _ in found.bins], "this run"),
+            Line("validation", [(confidence, accuracy) for confidence, accuracy, _ in found.bins], "this run"),
         ],
-        [(sure, true, f"{n:,} images: confidence {sure:.3f}, accuracy {true:.3f}") for sure, true, n in found.bins],
+        [(x, y, f"{n:,} images: confidence {x:.3f}, accuracy {y:.3f}") for x, y, n in found.bins],
     )
     return {
         "score": {"correct": scored.correct, "n": scored.n, "accuracy": scored.accuracy, "interval": scored.interval},
@@ -121,33 +132,37 @@ def _curves(folder: Path) -> Record | None:
         return None
     losses, errors = [], []
     for file in histories:
-        table = run_dir.read_history(file)
+        history = read_history(file)
         name = "" if file.parent == folder else file.parent.name
-        for kind, prefix in (("train", ""), ("validation", "validation_")):
-            kept = [row for row in table if row[f"{prefix}loss"] is not None]
+        points = {"train": [(epoch.epoch, epoch.loss, epoch.accuracy) for epoch in history]}
+        points["validation"] = [
+            (epoch.epoch, epoch.validation_loss, epoch.validation_accuracy)
+            for epoch in history
+            if epoch.validation_loss is not None and epoch.validation_accuracy is not None
+        ]
+        for kind, kept in points.items():
             title = f"{name} {kind}".strip()
             if kept:
-                losses.append(Line(kind, [(r["epoch"], r[f"{prefix}loss"]) for r in kept], title))
-                rates = [(r["epoch"], 100 * (1 - r[f"{prefix}accuracy"])) for r in kept]
-                errors.append(Line(kind, rates, title))
+                losses.append(Line(kind, [(epoch, loss) for epoch, loss, _ in kept], title))
+                errors.append(Line(kind, [(epoch, 100 * (1 - accuracy)) for epoch, _, accuracy in kept], title))
     return {
         "loss": chart("epoch", "log-loss", losses, whole_x=True, log_y=True),
         "error": chart("epoch", "error rate, %", errors, whole_x=True, log_y=True),
     }
 
 
-def _distorted(run: Row, table: LabelledTable) -> list[Record]:
-    """For each way in which the run's networks distort: an image of each digit, as it is and in examples."""
-    if run["kind"] == "blend":
+def _augmented(run: RunRecord, table: LabelledTable) -> list[Record]:
+    """For each augmentation of the run's networks: an image of each digit, as it is and augmented."""
+    if run.is_blend:
         return []
     try:
-        recipe = from_record(json.loads(run["recipe"]))
+        recipe = run.recipe
     except InputError:  # of another version
         return []
     ways: dict[Augmentation, list[Recipe]] = {}
     for own in network_recipes(recipe):
-        if own.distortion != Augmentation() and own.clean < own.epochs:
-            ways.setdefault(own.distortion, []).append(own)
+        if own.augmentation != Augmentation() and own.clean < own.epochs:
+            ways.setdefault(own.augmentation, []).append(own)
     rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
     found = []
     for way, owns in ways.items():
@@ -155,9 +170,9 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
         images = to_images(table.pixels[rows], side, owns[0].fit)
         shown = [
             apply_augmentation(images, draw_coefficients(way, len(rows), recipe.seed, epoch))
-            for epoch in range(1, N_DISTORTED + 1)
+            for epoch in range(1, N_AUGMENTED + 1)
         ]
-        sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_DISTORTED) * side)
+        sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_AUGMENTED) * side)
         found.append(
             {
                 "models": ", ".join(dict.fromkeys(own.model for own in owns)),
@@ -168,63 +183,65 @@ def _distorted(run: Row, table: LabelledTable) -> list[Record]:
     return found
 
 
-def _voices(run: Row, n_test: int) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """(name, held-out rows, their log-probabilities, test log-probabilities) of each network, or of a blend's runs.
+def _member_predictions(run: RunRecord, parts: Sequence[RunRecord], n_test: int) -> dict[str, Predictions]:
+    """The predictions of each network, or of a blend's runs, by name.
 
-    What is lost, damaged or of other data has no voice: it is no reason to show nothing.
+    Missing and damaged ones, and those of other data, are left out.
     """
-    found = []
-    if run["kind"] == "blend":
-        names = [name for name, weight in json.loads(run["recipe"])["runs"].items() if weight]
-        with run_session.ledger() as book:
-            chosen = [own for own in book.runs() if own["name"] in names]
-        for own in sorted(chosen, key=lambda own: names.index(own["name"])):
+    found = {}
+    for part in parts:
+        if run.blend_weights.get(part.name):
             with suppress(InputError):
-                found.append((run_dir.short_name(own["name"]), *run_session.probabilities(own)))
-    else:
-        for file in sorted(run_dir.folder_of(run).glob("members/*/probabilities.npz")):
-            with suppress(InputError):
-                found.append((file.parent.name, *run_dir.read_probabilities(file.parent)))
-    shapes = ((0, 10), (n_test, 10))  # those of folds whose networks do not label the test set say nothing of it
-    return [voice for voice in found if voice[2].shape == (len(voice[1]), 10) and voice[3].shape in shapes]
+                found[part.short_name] = run_predictions(part)
+    for file in sorted(run.folder.glob("members/*/probabilities.npz")):
+        with suppress(InputError):
+            found[file.parent.name] = read_predictions(file.parent)
+    shapes = ((0, 10), (n_test, 10))  # the first of networks that do not predict test.csv
+    return {
+        name: own
+        for name, own in found.items()
+        if own.log_p.shape == (len(own.rows), 10) and own.test_log_p.shape in shapes
+    }
 
 
-def _disputed(voices: list[Any], table: Table, test_log_p: np.ndarray) -> Record | None:
+def _disagreement(members: Mapping[str, Predictions], table: Table, test_log_p: np.ndarray) -> Record | None:
     """The test images on which the networks disagree most."""
-    speaking = [(name, log_p) for name, _, _, log_p in voices if len(log_p)]
-    if len(speaking) < 2:
+    log_ps = {name: own.test_log_p for name, own in members.items() if len(own.test_log_p)}
+    if len(log_ps) < 2:
         return None
-    order, dissent = disagreement([log_p for _, log_p in speaking])
+    order, dissent = disagreement([*log_ps.values()])
     return {
         "n": len(order),
-        "n_members": len(speaking),
+        "n_members": len(log_ps),
         "digits": [
             {
                 "image": _png(table.pixels[row]),
                 "row": int(row) + 1,
-                "said": int(test_log_p[row].argmax()),
+                "predicted": int(test_log_p[row].argmax()),
                 "confidence": float(np.exp(test_log_p[row].max())),
                 "dissent": int(dissent[row]),
-                "votes": _votes([(name, log_p[row]) for name, log_p in speaking]),
+                "votes": _votes({name: log_p[row] for name, log_p in log_ps.items()}),
             }
             for row in order[:N_GALLERY]
         ],
     }
 
 
-def _digit(table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, place: int, voices: list[Any]) -> Record:
-    """One image of train.csv and what was said of it by those that never saw it."""
+def _digit(
+    table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, place: int, members: Mapping[str, Predictions]
+) -> Record:
+    """An image of train.csv and the predictions of networks that held it out."""
     row = rows[place]
-    said = int(log_p[place].argmax())
-    heard = [(name, own_log_p[at]) for name, own, own_log_p, _ in voices if (at := _index(own, row)) is not None]
+    predicted = int(log_p[place].argmax())
+    votes = {name: own.log_p[at] for name, own in members.items() if (at := _index(own.rows, row)) is not None}
     return {
         "image": _png(table.pixels[row]),
         "row": int(row) + 1,
         "label": int(table.labels[row]),
-        "said": said,
-        "confidence": float(np.exp(log_p[place, said])),
+        "predicted": predicted,
+        "confidence": float(np.exp(log_p[place, predicted])),
         "given": float(np.exp(log_p[place, table.labels[row]])),
-        "votes": _votes(heard),
+        "votes": _votes(votes),
     }
 
 
@@ -233,9 +250,10 @@ def _index(rows: np.ndarray, row: int) -> int | None:
     return at if at < len(rows) and rows[at] == row else None
 
 
-def _votes(heard: list[tuple[str, np.ndarray]]) -> list[Record]:
+def _votes(log_ps: Mapping[str, np.ndarray]) -> list[Record]:
     return [
-        {"name": name, "said": int(log_p.argmax()), "confidence": float(np.exp(log_p.max()))} for name, log_p in heard
+        {"name": name, "predicted": int(log_p.argmax()), "confidence": float(np.exp(log_p.max()))}
+        for name, log_p in log_ps.items()
     ]
 
 

@@ -1,6 +1,6 @@
 """The ledger, submissions/ledger.sqlite: every run, network, submission and score, written as it happens.
 
-Values in, rows out. Refuses to know how they came about; what a recipe, a run folder or Kaggle is, is known elsewhere.
+Columns in, records of `run_record` out: a row is decoded here and nowhere else.
 """
 
 import json
@@ -8,29 +8,39 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.tracking.run_record import (
+    UNCLEAR_STATES,
+    NetworkRecord,
+    RunRecord,
+    ScoreRecord,
+    StateRecord,
+    SubmissionRecord,
+)
 from digit_recognizer.tracking.schema import NO_CHECKSUM, migrate, transaction
 
-Row = dict[str, Any]
-
-# States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
-UNCLEAR_STATES = ("CREATING", "UNKNOWN", "LOST")
+Record = TypeVar("Record")
 
 _PATIENCE = 30  # seconds to wait for another process that writes
 
 
 class Ledger:
-    """An open ledger. Each method is one transaction; several processes may write at once, one after another."""
+    """An open ledger. Each method is one transaction; several processes may write, one after another.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Keyword arguments of the methods that write are columns; dicts are stored as JSON.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self._connection = connection
+        self.file, self.submissions_folder = file, file.parent
 
     def start_run(self, **values: Any) -> int:
-        """Enter a run that begins now; its number. Values are columns of `runs`; dicts are kept as JSON."""
+        """Insert a run that begins now and return its id."""
         return self._insert("runs", {"status": "running", "started": now(), **values})
 
     def update_run(self, run_id: int, **values: Any) -> None:
@@ -41,12 +51,12 @@ class Ledger:
         """Close a run as done, failed, diverged, interrupted or pruned."""
         self._update("runs", run_id, {"status": status, "finished": now(), **values})
 
-    def add_member(self, run_id: int, **values: Any) -> None:
-        """Enter a network that is trained."""
+    def add_network(self, run_id: int, **values: Any) -> None:
+        """Insert a trained network."""
         self._insert("members", {"run_id": run_id, "finished": now(), **values})
 
     def begin_submission(self, **values: Any) -> int:
-        """Enter a submission in its first state; its number.
+        """Insert a submission in its first state and return its id.
 
         Takes the row of one of the same file, if any, whose upload was stopped before an entry was created.
         """
@@ -65,9 +75,9 @@ class Ledger:
             self._set_submission(number, values)
 
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
-        """Set what Kaggle says of an entry, in one transaction; its row's number.
+        """Set what Kaggle lists of an entry and return the id of its row.
 
-        Its row is that of the same `ref`, else `number`, else the newest one of the same file whose fate was not known,
+        Its row is that of the same `ref`, else `number`, else the newest unclear one of the same file,
         else new. Only a new row takes the `file`: Kaggle does not know its path.
         """
         with self._transaction():
@@ -85,15 +95,17 @@ class Ledger:
         return number
 
     def add_score(self, **values: Any) -> None:
-        """Enter an offline score, unless the newest of the file is the same."""
+        """Insert an offline score, unless the newest of the file is the same."""
         with self._transaction():
             newest = self.scores(values["hash"])[-1:]
-            if not any(all(row[key] == values[key] for key in ("answers_hash", "n", "correct")) for row in newest):
+            if not any(
+                all(getattr(row, key) == values[key] for key in ("answers_hash", "n", "correct")) for row in newest
+            ):
                 self._insert("scores", {"at": now(), **values})
 
-    def runs(self) -> list[Row]:
-        """All runs, the newest first, each with its best `public_score` and latest offline score, if any."""
-        return self._rows(
+    def runs(self) -> list[RunRecord]:
+        """All runs, the newest first, each with its best public score and its latest offline score, if any."""
+        rows = self._rows(
             """
             SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
             FROM runs
@@ -105,49 +117,61 @@ class Ledger:
                 SELECT hash, correct, n, max(id) FROM scores GROUP BY hash
             ) AS scored ON scored.hash = submission_hash
             ORDER BY runs.id DESC
-            """,
+            """
         )
+        return [self._run(row) for row in rows]
 
-    def run(self, word: str) -> Row:
-        """The run of that name, number, or part of a name that no other has; `last` is the newest.
+    def run(self, word: str) -> RunRecord:
+        """The run of that name, id, or part of a name that no other has; `last` is the newest.
 
-        Digits alone are a number. Raises InputError when there is none or more than one.
+        Digits alone are an id. Raises InputError when there is none or more than one.
         """
-        rows = self.runs()
-        part = "" if word.isdecimal() else word  # a number is not looked for within a name, which begins with a time
-        exact = [row for row in rows if word in (row["name"], str(row["id"]))]
-        named = [row for row in rows if row["name"].endswith(f"-{word}") and row["name"][: -len(word)].count("-") == 2]
-        found = exact or (
-            rows[:1] if word == "last" else named or [row for row in rows if part and part in row["name"]]
-        )
+        runs = self.runs()
+        part = "" if word.isdecimal() else word  # an id is not looked for within a name, which begins with a time
+        exact = [run for run in runs if word in (run.name, str(run.id))]
+        named = [run for run in runs if run.name.endswith(f"-{word}") and run.name[: -len(word)].count("-") == 2]
+        found = exact or (runs[:1] if word == "last" else named or [run for run in runs if part and part in run.name])
         if len(found) == 1:
             return found[0]
-        if not rows:
+        if not runs:
             raise InputError(f"there is no run {word!r}: the ledger is empty. `digits run` makes one.")
         if not found:
             raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard --all` lists them.")
-        some = ", ".join(f"{row['id']} ({row['name']})" for row in found[:4]) + (", ..." if len(found) > 4 else "")
-        raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the number of one.")
+        some = ", ".join(f"{run.id} ({run.name})" for run in found[:4]) + (", ..." if len(found) > 4 else "")
+        raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the id of one.")
 
     def has_run(self, name: str) -> bool:
-        """Whether a run has this very name, be its folder there or not."""
+        """Whether a run has this very name, whether its folder exists or not."""
         return self._connection.execute("SELECT 1 FROM runs WHERE name = ?", [name]).fetchone() is not None
 
-    def members(self, run_id: int) -> list[Row]:
+    def networks(self, run_id: int) -> list[NetworkRecord]:
         """The networks of a run, in the order in which they were trained."""
-        return self._rows("SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
+        return self._records(NetworkRecord, "SELECT * FROM members WHERE run_id = ? ORDER BY rowid", run_id)
 
-    def submissions(self, hash: str | None = None) -> list[Row]:
+    def submissions(self, hash: str | None = None) -> list[SubmissionRecord]:
         """All submissions, or those of one file, the oldest first."""
-        return self._rows("SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id", hash, hash)
+        query = "SELECT * FROM submissions WHERE ? IS NULL OR hash = ? ORDER BY id"
+        return self._records(SubmissionRecord, query, hash, hash)
 
-    def submission_states(self, number: int) -> list[Row]:
+    def submission_states(self, number: int) -> list[StateRecord]:
         """The states of a submission, the oldest first."""
-        return self._rows("SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid", number)
+        query = "SELECT * FROM submission_states WHERE submission_id = ? ORDER BY rowid"
+        return self._records(StateRecord, query, number)
 
-    def scores(self, hash: str) -> list[Row]:
+    def scores(self, hash: str) -> list[ScoreRecord]:
         """The offline scores of a file, the oldest first."""
-        return self._rows("SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+        return self._records(ScoreRecord, "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
+
+    def _run(self, row: dict[str, Any]) -> RunRecord:
+        """Raises sqlite3.DatabaseError for a cell that is not the JSON of an object."""
+        for column, name in (("recipe", "recipe_fields"), ("versions", "versions"), ("settings", "settings")):
+            try:
+                row[name] = json.loads(row[column])
+                if not isinstance(row[name], dict):
+                    raise ValueError(f"expected an object, received {row[column]!r}")
+            except (TypeError, ValueError) as error:
+                raise sqlite3.DatabaseError(f"run {row['id']}, column {column}: {error}") from error
+        return _record(RunRecord, {**row, "submissions": self.submissions_folder})
 
     def _add_submission(self, values: Mapping[str, Any]) -> int:
         number = self._insert("submissions", {"made": now(), **values})
@@ -163,12 +187,12 @@ class Ledger:
         if values.get("status", before) != before:
             self._add_state(number, values["status"])
 
-    def _rows(self, query: str, *values: Any) -> list[Row]:
+    def _records(self, kind: type[Record], query: str, *values: Any) -> list[Record]:
+        return [_record(kind, row) for row in self._rows(query, *values)]
+
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with _of_text():
-            rows = [dict(row) for row in self._connection.execute(query, values)]
-        for row in rows:
-            del row["crc"]
-        return rows
+            return [dict(row) for row in self._connection.execute(query, values)]
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         values = {**values, "crc": NO_CHECKSUM}
@@ -209,7 +233,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
             with _of_text():
                 migrate(connection, path)
                 _check_structure(connection)
-            yield Ledger(connection)
+            yield Ledger(connection, path)
     except sqlite3.Error as error:
         is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         cure = (
@@ -253,6 +277,11 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.05)
+
+
+def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
+    """The record of a row, which may have more columns."""
+    return kind(**{part.name: row[part.name] for part in fields(kind)})  # type: ignore[arg-type]
 
 
 def _plain(values: Mapping[str, Any]) -> list[Any]:

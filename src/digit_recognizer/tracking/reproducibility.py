@@ -1,67 +1,93 @@
-"""`digits run --like RUN --check`: compares a rerun with its original, bit by bit.
+"""What differs between two environments, and whether a rerun reproduces its original.
 
 The same bits are expected where code, versions, CPU, threads and settings are the same and no GPU computes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.tracking import run_session
 from digit_recognizer.tracking.compare import check_finished
-from digit_recognizer.tracking.ledger import Row
+from digit_recognizer.tracking.run_dir import Predictions, run_predictions
+from digit_recognizer.tracking.run_record import Reproduction, RunHeader, RunRecord
+from digit_recognizer.tracking.run_session import changes_at_resumes
+from digit_recognizer.utils import environment
+
+_VERSIONS = ("digit-recognizer", "backend", "python", "numpy", "scipy", "scikit-learn", "keras")
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """The run that is repeated, and its predictions."""
+    """A finished run that is repeated, and its predictions."""
 
-    run: Row
-    rows: np.ndarray  # (n,) int: the rows of train.csv that it held out
-    log_p: np.ndarray  # (n, 10)
-    test_log_p: np.ndarray  # (n_test, 10)
+    run: RunRecord
+    predictions: Predictions
 
 
-def original(run: Row) -> Original:
-    """The predictions of a run of the ledger.
+def read_original(run: RunRecord) -> Original:
+    """The run with its predictions.
 
-    Raises InputError when it is not finished, or its probabilities are missing, damaged or another run's.
+    Raises InputError when it is not finished, or its predictions are missing, damaged or another run's.
     """
     try:
         check_finished(run)
-        return Original(run, *run_session.probabilities(run))
+        return Original(run, run_predictions(run))
     except InputError as error:
-        raise InputError(f"--check: {error} Without --check the run is repeated all the same.") from error
+        raise InputError(f"`verify`: {error} Without `verify` the run is repeated all the same.") from error
 
 
-def check(
-    first: Original, rows: np.ndarray, log_p: np.ndarray, test_log_p: np.ndarray, where: Mapping[str, str]
-) -> dict[str, Any]:
-    """Compare a rerun with the original; `where` it was made is that of `changes_since`.
-
-    `log_p` (n, 10) is of the held-out `rows` (n,) of train.csv, `test_log_p` (n_test, 10) of test.csv. Returns {of,
-    same_bits, expected, changes, different, n, verdict}: whether all log-probabilities have the same bits, whether that
-    is expected, what differs in the environment, and how many of the `n` test labels differ.
-    """
-    changes = run_session.environment_diff(first.run, where) + run_session.changes_at_resumes(first.run)
-    same_bits = all(map(np.array_equal, (first.rows, first.log_p, first.test_log_p), (rows, log_p, test_log_p)))
-    different, n = int((first.test_log_p.argmax(axis=1) != test_log_p.argmax(axis=1)).sum()), len(test_log_p)
+def verify(original: Original, rerun: Predictions, header: RunHeader) -> Reproduction:
+    """Compare the predictions of a rerun, made as its `header` says, with the original's."""
+    run, first = original.run, original.predictions
+    changes = environment_diff(run, header) + changes_at_resumes(run)
+    pairs = ((first.rows, rerun.rows), (first.log_p, rerun.log_p), (first.test_log_p, rerun.test_log_p))
+    same_bits = all(np.array_equal(*pair) for pair in pairs)
+    n = len(rerun.test_log_p)
+    different = int((first.test_log_p.argmax(axis=1) != rerun.test_log_p.argmax(axis=1)).sum())
     outcome = "the same bits" if same_bits else f"{different:,} of {n:,} test labels differ"
     cause = f"changed: {', '.join(changes)}" if changes else "same code, versions, CPU, threads and settings"
-    return {
-        "of": first.run["name"],
-        "same_bits": same_bits,
-        "expected": not changes and not _is_nondeterministic(where) and not _is_nondeterministic(first.run),
-        "changes": changes,
-        "different": different,
-        "n": n,
-        "verdict": f"Compared with {first.run['name']}: {outcome} ({cause}).",
+    return Reproduction(
+        of=run.name,
+        same_bits=same_bits,
+        expected=not (
+            changes
+            or _is_nondeterministic(header.device, header.environment.cpu)
+            or _is_nondeterministic(run.device, run.cpu)
+        ),
+        changes=tuple(changes),
+        different=different,
+        n=n,
+        verdict=f"Compared with {run.name}: {outcome} ({cause}).",
+    )
+
+
+def environment_diff(run: RunRecord, header: RunHeader) -> list[str]:
+    """What decides the bits of a training and differs from when a run began, such as "keras 3.14 -> 3.15"."""
+    now = header.environment
+    names = (*_VERSIONS, environment.backend())
+    then_and_now = {
+        "code": (run.code, now.code),
+        **{name: (run.versions.get(name), now.versions.get(name)) for name in names},
+        "device": (run.device, header.device),
+        "cpu": (run.cpu, now.cpu),
+        "threads": (run.threads, now.threads),
+        **{name: (run.settings.get(name), now.settings.get(name)) for name in environment.SETTINGS},
     }
+    changes = [
+        f"{name} {_describe(then)} -> {_describe(value)}"
+        for name, (then, value) in then_and_now.items()
+        if then != value
+    ]
+    if str(now.code).endswith("+") and run.code == now.code:
+        changes.append(f"code {now.code}, in which files were changed, perhaps since")
+    return changes
 
 
-def _is_nondeterministic(where: Mapping[str, Any]) -> bool:
+def _describe(value: object) -> str:
+    return "unset" if value is None else str(value)
+
+
+def _is_nondeterministic(device: str | None, cpu: str) -> bool:
     """Whether the same training may give other bits there: on a GPU, or on one of several kinds of CPU."""
-    return "gpu" in where["device"] or " and " in where.get("cpu", "")
+    return "gpu" in (device or "") or " and " in cpu

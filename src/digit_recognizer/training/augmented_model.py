@@ -1,7 +1,6 @@
-"""A network with its training images on the device: told rows and distortions, it looks them up in its own program.
+"""A network behind its augmentation: the images lie on the device, where each step looks them up and augments them.
 
-Comes in: a network, images, coefficients of `augment.draw`, maybe teachers. Pure Keras: every backend sees the same
-images.
+Pure Keras: on every backend the same images.
 """
 
 from collections.abc import Sequence
@@ -13,17 +12,18 @@ from keras import ops
 
 from digit_recognizer.data.augmentation import coordinate_basis
 
-_BORDER = 1  # pixel of paper around the images, so that what lies just outside is paper
+_BORDER = 1  # pixel of zeros around the images, so that bilinear interpolation fades to 0 at the edge
 # TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
 _FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
 
 
 class AugmentedModel(keras.Model):  # type: ignore[misc]
-    """`network` behind its images, (n, side, side, 1) float32 in [0, 1].
+    """`network` applied to augmented rows of its `images`, (n, side, side, 1) float32 in [0, 1].
 
-    Its input is a dict of "rows", (batch,) int32, and "distortions", (batch, 2, k) float32. While it trains, it also
-    learns what the `teachers`, networks for the same digits that are not trainable, say of the same distorted images
-    (Hinton, Vinyals, Dean 2015): their cross-entropy counts `teacher_weight` times as much as the label's.
+    Its input is a dict of "rows", (batch,) int32, and "coefficients", (batch, 2, k) float32, of
+    `data.augmentation.draw_coefficients`. With `teachers`, networks that are not trainable, it also learns their
+    predictions of the same augmented images (Hinton, Vinyals, Dean 2015): that cross-entropy counts `teacher_weight`
+    times as much as the label's.
     """
 
     def __init__(
@@ -31,31 +31,31 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
     ) -> None:
         super().__init__(name="presented")
         self.network, self.teachers, self.teacher_weight = network, list(teachers), teacher_weight
-        frames = pack_pixels(images)
-        self.frames = self.add_weight(
-            frames.shape, lambda shape, dtype: frames, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
+        packed = pack_pixels(images)
+        self.packed = self.add_weight(
+            packed.shape, lambda shape, dtype: packed, _FOUR_BYTES, trainable=False, autocast=False, name="frames"
         )
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        images = sample_augmented(self.frames, inputs["rows"], inputs["distortions"])
+        images = sample_augmented(self.packed, inputs["rows"], inputs["coefficients"])
         logits = self.network(images, training=training)
         if training and self.teachers:
-            targets = opinion(self.teachers, images)
+            targets = average_probabilities(self.teachers, images)
             losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
             self.add_loss(self.teacher_weight * ops.mean(losses))
         return logits
 
 
-def opinion(networks: Sequence[Any], images: Any) -> Any:
-    """Their probabilities, (n, 10), of (n, side, side, 1) images: the normalised geometric mean.
+def average_probabilities(networks: Sequence[Any], images: Any) -> Any:
+    """The networks' probabilities (n, 10) of (n, side, side, 1) images, averaged as a normalised geometric mean.
 
-    A network for smaller images sees the middle, one for larger ones paper around.
+    Images are cropped or padded with zeros to the side of each network.
     """
-    logits = [network(_cut(images, network.input_shape[1]), training=False) for network in networks]
+    logits = [network(_crop_or_pad(images, network.input_shape[1]), training=False) for network in networks]
     return ops.softmax(sum(ops.log_softmax(own) for own in logits) / len(logits))
 
 
-def _cut(images: Any, side: int) -> Any:
+def _crop_or_pad(images: Any, side: int) -> Any:
     edge = (side - images.shape[1]) // 2
     if edge < 0:
         return images[:, -edge:edge, -edge:edge]
@@ -63,10 +63,10 @@ def _cut(images: Any, side: int) -> Any:
 
 
 def pack_pixels(images: np.ndarray) -> np.ndarray:
-    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, paper around: what `warp` reads.
+    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, padded with zeros.
 
-    Each holds four pixels, a byte each: itself, its right neighbour and the two below them, so that one look-up finds
-    all that lies around a point. 256 levels, as the CSV has them; a resized image is rounded to them.
+    Each integer packs four pixels, a byte each: the pixel, its right neighbour and the two below them, so that one
+    gather finds all that bilinear interpolation needs. Pixels are rounded to the 256 levels of the CSV.
     """
     around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
     pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
@@ -74,12 +74,12 @@ def pack_pixels(images: np.ndarray) -> np.ndarray:
     return np.stack(four, axis=-1).view(_FOUR_BYTES)[..., 0]
 
 
-def sample_augmented(frames: Any, rows: Any, coefficients: Any) -> Any:
-    """The images `rows`, (n,) int, of `frames`, distorted: (n, side, side, 1) float32 in [0, 1].
+def sample_augmented(packed: Any, rows: Any, coefficients: Any) -> Any:
+    """The images `rows`, (n,) int, of `packed` images with augmentation applied: (n, side, side, 1) float32 in [0, 1].
 
-    As `augment.distorted`, in one bilinear gather.
+    The result is that of `data.augmentation.apply_augmentation`, in one bilinear gather.
     """
-    width = frames.shape[-1]
+    width = packed.shape[-1]
     side = width - 2 * _BORDER
     source = ops.matmul(coefficients, coordinate_basis(side)) + (side - 1) / 2 + _BORDER  # (n, 2, side * side)
     source = ops.clip(source, 0, width - 1)
@@ -87,7 +87,7 @@ def sample_augmented(frames: Any, rows: Any, coefficients: Any) -> Any:
     part = source - ops.cast(corner, "float32")
     down, right = part[:, 0], part[:, 1]
     place = rows[:, None] * width**2 + corner[:, 0] * width + corner[:, 1]
-    four = ops.take(ops.reshape(frames, (-1,)), place, axis=0)
+    four = ops.take(ops.reshape(packed, (-1,)), place, axis=0)
     upper = _ink(four, 0) + right * (_ink(four, 1) - _ink(four, 0))
     lower = _ink(four, 2) + right * (_ink(four, 3) - _ink(four, 2))
     return ops.reshape(upper + down * (lower - upper), (-1, side, side, 1)) / 255

@@ -1,8 +1,4 @@
-"""The networks of a run: on which rows each is trained and judged, and what they say together.
-
-Comes in: a recipe and labels. Goes out: Members and, of their Outcomes, out-of-fold and test log-probabilities. Refuses
-to know Keras, files, answers and the terminal.
-"""
+"""The networks of a run, the rows on which each is trained and validated, and their averaged predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,36 +7,37 @@ from statistics import mean
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.evaluation.prediction import Metrics, average_log_p
+from digit_recognizer.evaluation.metrics import Metrics
+from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.recipes.recipe import Recipe, network_recipes
-from digit_recognizer.training.state import Epoch
+from digit_recognizer.tracking.history import Epoch
+from digit_recognizer.tracking.run_dir import Predictions
 
-Split = tuple[int | None, np.ndarray, np.ndarray]  # fold, rows to train on, rows to judge on
+Split = tuple[int | None, np.ndarray, np.ndarray]  # fold, rows to train on, held-out rows
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkSpec:
-    """One network to train: by `recipe` with its own seed, on the rows `fitted` of train.csv, judged on `held_out`."""
+    """A network to train."""
 
     name: str  # unique within the run, fit for a file's name
-    recipe: Recipe
+    recipe: Recipe  # with the network's own seed
     fold: int | None  # from 1
-    train_rows: np.ndarray  # (n_fitted,) int
-    held_out: np.ndarray  # (n_held_out,) int
-    predicts_test: bool  # whether it has a voice in the submission
+    train_rows: np.ndarray  # (n_train,) int: rows of train.csv
+    held_out: np.ndarray  # (n_held_out,) int: the rows it is validated on
+    predicts_test: bool  # whether the submission averages its predictions
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkResult:
-    """What training a member leaves."""
+    """A trained network."""
 
     weights: dict[str, np.ndarray]  # by "layer/weight"
     history: tuple[Epoch, ...]
     held_out_log_p: np.ndarray  # (n_held_out, 10) log-probabilities
-    test_log_p: np.ndarray  # (n_test, 10); (0, 10) for a member without a voice in the submission
-    metrics: dict[
-        str, Metrics
-    ]  # "train", without test-time augmentation, and, with it, "validation" if rows are held out
+    test_log_p: np.ndarray  # (n_test, 10); (0, 10) unless it predicts test.csv
+    train: Metrics  # without test-time augmentation
+    validation: Metrics | None  # with it; None without held-out rows
     seconds: dict[str, float]  # "train" and "predict" (test.csv)
 
     @property
@@ -49,68 +46,66 @@ class NetworkResult:
 
 
 @dataclass(frozen=True, eq=False)
-class EnsemblePredictions:
-    """What all networks of a run say together."""
+class EnsemblePredictions(Predictions):
+    """The averaged predictions of all networks of a run."""
 
-    rows: np.ndarray  # (n,) int, ascending: the rows of train.csv that were held out
-    log_p: np.ndarray  # (n, 10) log-probabilities, of each row by the networks that never saw it
-    test_log_p: np.ndarray  # (n_test, 10)
     histories: tuple[tuple[Epoch, ...], ...]
-    n_networks: int  # with a voice in the submission
+    n_networks: int  # that predict test.csv
     n_weights: int  # of those
-    train_fit: Metrics  # mean over all networks
+    train: Metrics  # mean over all networks
     seconds: dict[str, float]  # "train" and "predict", summed
 
 
 def plan_networks(recipe: Recipe, labels: np.ndarray) -> tuple[NetworkSpec, ...]:
     """All networks that `recipe` trains on rows with these (n,) labels.
 
-    All seeds and members share the splits, so that their out-of-fold probabilities can be averaged. Raises
-    InputError when there are too few rows of a digit to split.
+    All seeds and members share the splits, so that their out-of-fold predictions can be averaged. Raises InputError
+    when there are too few rows of a digit to split.
     """
     splits = _splits(recipe, labels)
-    own = network_recipes(recipe)
-    members = []
+    kinds = network_recipes(recipe)
+    networks = []
     for seed in range(recipe.seed, recipe.seed + recipe.seeds):
-        for position, network in enumerate(own, start=1):
-            for fold, fitted, held_out in splits:
-                words = [f"{position}-{network.model}" if len(own) > 1 else network.model, f"seed{seed}"]
+        for position, kind in enumerate(kinds, start=1):
+            for fold, train_rows, held_out in splits:
+                words = [f"{position}-{kind.model}" if len(kinds) > 1 else kind.model, f"seed{seed}"]
                 words += [f"fold{fold}"] if fold else ["all"] if recipe.folds else []
-                labels_test = fold is None or not recipe.full
-                single = replace(network, seed=seed)
-                members.append(NetworkSpec("-".join(words), single, fold, fitted, held_out, labels_test))
-    return tuple(members)
+                predicts_test = fold is None or not recipe.full
+                own = replace(kind, seed=seed)
+                networks.append(NetworkSpec("-".join(words), own, fold, train_rows, held_out, predicts_test))
+    return tuple(networks)
 
 
 def n_networks(recipe: Recipe) -> int:
-    """How many networks `plan` has."""
+    """The number of networks of `plan_networks`."""
     n_splits = recipe.folds + recipe.full if recipe.folds else 1
     return recipe.seeds * len(network_recipes(recipe)) * n_splits
 
 
-def combine(members: Sequence[NetworkSpec], outcomes: Sequence[NetworkResult]) -> EnsemblePredictions:
-    """Join the outcomes of a run's members: log-probabilities are averaged, for each row over who may judge it."""
-    voices = [outcome for member, outcome in zip(members, outcomes, strict=True) if member.predicts_test]
-    rows, log_p = _out_of_fold(members, outcomes)
-    fits = [outcome.metrics["train"] for outcome in outcomes]
-    n, accuracy, loss, error = (mean(getattr(fit, part) for fit in fits) for part in Metrics.__dataclass_fields__)
+def combine(networks: Sequence[NetworkSpec], results: Sequence[NetworkResult]) -> EnsemblePredictions:
+    """Average the log-probabilities of a run's networks; of a held-out row only those of networks that held it out."""
+    predicting = [result for network, result in zip(networks, results, strict=True) if network.predicts_test]
+    rows, log_p = _out_of_fold(networks, results)
+    n, accuracy, log_loss = (
+        mean(getattr(result.train, part) for result in results) for part in ("n", "accuracy", "log_loss")
+    )
     return EnsemblePredictions(
         rows,
         log_p,
-        average_log_p([outcome.test_log_p for outcome in voices]),
-        tuple(outcome.history for outcome in outcomes),
-        len(voices),
-        sum(outcome.n_weights for outcome in voices),
-        Metrics(round(n), accuracy, loss, error),
-        {part: sum(outcome.seconds[part] for outcome in outcomes) for part in ("train", "predict")},
+        average_log_p([result.test_log_p for result in predicting]),
+        tuple(result.history for result in results),
+        len(predicting),
+        sum(result.n_weights for result in predicting),
+        Metrics(round(n), accuracy, log_loss),
+        {part: sum(result.seconds[part] for result in results) for part in ("train", "predict")},
     )
 
 
-def _out_of_fold(members: Sequence[NetworkSpec], outcomes: Sequence[NetworkResult]) -> tuple[np.ndarray, np.ndarray]:
-    held_out = np.concatenate([member.held_out for member in members])
+def _out_of_fold(networks: Sequence[NetworkSpec], results: Sequence[NetworkResult]) -> tuple[np.ndarray, np.ndarray]:
+    held_out = np.concatenate([network.held_out for network in networks])
     rows, place, count = np.unique(held_out, return_inverse=True, return_counts=True)
     total = np.zeros((len(rows), 10))
-    np.add.at(total, place, np.concatenate([outcome.held_out_log_p for outcome in outcomes]))
+    np.add.at(total, place, np.concatenate([result.held_out_log_p for result in results]))
     return rows, average_log_p([total / count[:, np.newaxis]])
 
 

@@ -1,9 +1,8 @@
-"""A finished run as teacher: which of its networks may teach which of those to be trained.
+"""Distillation: which networks of a finished run, the teacher, may teach which networks in training.
 
-One that was trained on a row may not teach a network that is judged by this row.
+A network that was trained on a row never teaches one that is validated on it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,93 +12,87 @@ import numpy as np
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.models.registry import build_with_weights
-from digit_recognizer.recipes.recipe import Recipe, from_record, network_recipes
-from digit_recognizer.tracking import run_dir
+from digit_recognizer.recipes.recipe import Recipe, network_recipes
 from digit_recognizer.tracking.compare import check_finished
-from digit_recognizer.tracking.ledger import Ledger, Row
+from digit_recognizer.tracking.ledger import Ledger
+from digit_recognizer.tracking.run_dir import network_folder, read_predictions
 from digit_recognizer.training.cross_validation import NetworkSpec
+from digit_recognizer.utils.arrays import read_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained network of a run."""
+    """A trained network of the run that teaches."""
 
     model: str
     folder: Path
     held_out: np.ndarray  # (n,) int: the rows of train.csv it never saw
-    split: str  # the options that held them out
+    split: str  # the settings that held them out
     weights: dict[str, np.ndarray]
 
-    def network(self) -> Any:
-        """The network itself, which learns no more. Raises InputError when the weights are another's."""
+    def build(self) -> Any:
+        """The Keras model, not trainable. Raises InputError when the weights are another network's."""
         network = build_with_weights(self.model, self.weights, self.folder)
         network.trainable = False
         return network
 
 
-def load_teachers(book: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
-    """The networks of the run that `recipe` names as teacher, and the recipe with that run's full name.
+def load_teachers(ledger: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
+    """The recipe with the full name of its teacher run, and the networks of that run.
 
-    Raises InputError when the run is not known or finished, was made of another train.csv, has no networks or has lost
-    them, or when one side enlarges the images and the other puts paper around.
+    Raises InputError when the run is unknown or not finished, was trained on another train.csv, has no networks or has
+    lost them, or when one of the two recipes resizes the images and the other pads them.
     """
     if not recipe.teacher:
         return recipe, ()
     try:
-        run = book.run(recipe.teacher)
+        run = ledger.run(recipe.teacher)
         check_finished(run)
     except InputError as error:
         raise InputError(f"teacher: {error}") from error
-    if run["train_hash"] != train_hash:
+    if run.train_hash != train_hash:
         raise InputError(
-            f"teacher {run['name']} was trained on another train.csv and may know the rows that are held out here. "
+            f"teacher {run.name} was trained on another train.csv and may know the rows that are held out here. "
             "Name a run of this one."
         )
-    members = book.members(run["id"])
-    if not members or run["kind"] == "blend":
-        raise InputError(f"teacher {run['name']} has no networks of its own. Name a run that trained some.")
-    taught = from_record(json.loads(run["recipe"]))
-    if any(own.fit != "pad" for one in (recipe, taught) for own in network_recipes(one)):
+    rows = ledger.networks(run.id)
+    if not rows or run.is_blend:
+        raise InputError(f"teacher {run.name} has no networks of its own. Name a run that trained some.")
+    own = run.recipe
+    if any(network.fit != "pad" for either in (recipe, own) for network in network_recipes(either)):
         raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
-    folder = run_dir.folder_of(run)
-    part = f"--folds {taught.folds}" if taught.folds else f"--validation {taught.validation:g}"
+    split = f"seed {own.seed}, {f'folds {own.folds}' if own.folds else f'validation {own.validation:g}'}"
     try:
-        teachers = tuple(
-            _teacher(
-                member, run_dir.member_folder(folder, member["name"], len(members)), f"--seed {taught.seed} {part}"
-            )
-            for member in members
-        )
+        teachers = tuple(_load(row.model, network_folder(run.folder, row.name, len(rows)), split) for row in rows)
     except InputError as error:
-        raise InputError(f"teacher {run['name']}: {error} Then name the new run as teacher.") from error
-    return replace(recipe, teacher=run["name"]), teachers
+        raise InputError(f"teacher {run.name}: {error} Then name the new run as teacher.") from error
+    return replace(recipe, teacher=run.name), teachers
 
 
-def _teacher(member: Row, folder: Path, split: str) -> Teacher:
-    rows = run_dir.read_probabilities(folder)[0]
-    return Teacher(member["model"], folder, rows, split, run_dir.read_arrays(folder / "weights.npz"))
+def _load(model: str, folder: Path, split: str) -> Teacher:
+    return Teacher(model, folder, read_predictions(folder).rows, split, read_arrays(folder / "weights.npz"))
 
 
-def check_teachers(members: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
-    """Raise InputError when a member has no teacher among `teachers`, or one's weights are not its network's."""
-    for member in members:
-        teachers_of(member, teachers)
+def check_teachers(networks: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
+    """Raise InputError when a network has no teacher among `teachers`, or a teacher's weights do not fit its model."""
+    for network in networks:
+        teachers_of(network, teachers)
     for teacher in teachers:
-        teacher.network()
+        teacher.build()
 
 
-def teachers_of(member: NetworkSpec, teachers: Sequence[Teacher]) -> list[Teacher]:
-    """Those that never saw the rows `member` is judged by; where it is judged by none, those that saw all, if any did.
+def teachers_of(network: NetworkSpec, teachers: Sequence[Teacher]) -> list[Teacher]:
+    """The teachers that never saw the network's held-out rows; without such rows those that saw all rows, if any did.
 
-    Raises InputError when there are teachers and none may.
+    Raises InputError when there are teachers and none may teach.
     """
-    if not len(member.held_out):
+    if not len(network.held_out):
         return [teacher for teacher in teachers if not len(teacher.held_out)] or list(teachers)
-    fit = [teacher for teacher in teachers if np.isin(member.held_out, teacher.held_out).all()]
-    if teachers and not fit:
+    allowed = [teacher for teacher in teachers if np.isin(network.held_out, teacher.held_out).all()]
+    if teachers and not allowed:
         raise InputError(
-            f"no network of the teacher has left out all rows that {member.name} is judged by. Use the options "
-            f"that the teacher was trained with, {teachers[0].split}; one that held out no rows teaches only with "
-            "--full or validation = 0."
+            f"no network of the teacher held out all rows on which {network.name} is validated. Use the settings that "
+            f"the teacher was trained with, {teachers[0].split}; one that held out no rows teaches only with `full` or "
+            "validation = 0."
         )
-    return fit
+    return allowed

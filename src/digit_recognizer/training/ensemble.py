@@ -1,219 +1,200 @@
-"""The training that `digits run` and `digits sweep` share: the networks of an open run, each written and entered.
+"""The networks of an open run: each is trained, written and inserted into the ledger as soon as it is done."""
 
-Comes in: an open run, its recipe, its data. Goes out: what the networks say together, and the files that belong to
-it. Refuses to know answers and the terminal.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from digit_recognizer.data.csv_reader import LabelledTable, Table
-from digit_recognizer.data.sources import Source
-from digit_recognizer.evaluation.prediction import Metrics
-from digit_recognizer.recipes.recipe import Recipe
+from digit_recognizer.data.dataset import Dataset
+from digit_recognizer.evaluation.metrics import validate
+from digit_recognizer.recipes.recipe import Recipe, from_record
 from digit_recognizer.recipes.toml import describe_models
-from digit_recognizer.tracking import run_dir, run_session
+from digit_recognizer.tracking import run_dir
+from digit_recognizer.tracking.history import Epoch
+from digit_recognizer.tracking.run_record import NetworkRecord, RunHeader, RunResult
 from digit_recognizer.tracking.run_session import ActiveRun
-from digit_recognizer.training import checkpoints, cross_validation
+from digit_recognizer.training import checkpoints, cross_validation, network_files
 from digit_recognizer.training.cross_validation import EnsemblePredictions, NetworkResult, NetworkSpec
 from digit_recognizer.training.distillation import Teacher, teachers_of
 from digit_recognizer.training.parallel import process_pool
 from digit_recognizer.training.parallel.process_pool import Pool
 from digit_recognizer.training.parallel.worker import TrainingTask
-from digit_recognizer.training.state import Checkpoint, Epoch
+from digit_recognizer.training.state import Checkpoint, FitHooks
 from digit_recognizer.utils import backend, environment, signals
+from digit_recognizer.utils.reporter import TrainingHooks
+
+_NO_HOOKS = TrainingHooks()
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """The competition as it was read."""
+def run_header(
+    kind: str, recipe_name: str, recipe: Recipe, data: Dataset, data_place: str, pool: Pool | None = None
+) -> RunHeader:
+    """The header of a run that trains; `data_place` is how the ledger names the place of the data.
 
-    source: Source
-    train: LabelledTable
-    test: Table
-
-
-def facts(kind: str, recipe_name: str, recipe: Recipe, data: Data, pool: Pool | None = None) -> dict[str, Any]:
-    """What the ledger's row of such a run says from its beginning; without a `pool` Keras is loaded."""
-    return {
-        "kind": kind,
-        "recipe_name": recipe_name,
-        "recipe": asdict(recipe),
-        "seed": recipe.seed,
-        **_where(recipe.threads, pool),
-        "threads": recipe.threads or environment.threads(),
-        "data": str(data.source.place),
-        "source": data.source.kind,
-        "train_hash": data.train.fingerprint,
-        "test_hash": data.test.fingerprint,
-    }
-
-
-def where(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The part of these facts that tells where the networks are trained."""
-    return {name: facts[name] for name in ("device", "cpu")}
-
-
-def _where(threads: int, pool: Pool | None) -> dict[str, str]:
-    """It, of this process or the pool's. Who calls has made sure that Keras and its backend are installed."""
+    Without a `pool` Keras is loaded in this process.
+    """
     if pool:
-        return process_pool.where(pool, threads)
-    backend.start_backend(threads)  # takes seconds, and is not needed before
-    return {"device": backend.device(), "cpu": environment.cpu()}
+        location = process_pool.location(pool, recipe.threads)
+    else:
+        backend.start_backend(recipe.threads)
+        location = {"device": backend.device(), "cpu": environment.cpu()}
+    threads = recipe.threads or environment.threads()
+    return RunHeader(
+        kind,
+        recipe_name,
+        asdict(recipe),
+        data_place,
+        data.source.kind,
+        data.train.fingerprint,
+        data.test.fingerprint,
+        recipe.seed,
+        location["device"],
+        replace(environment.current_environment(), cpu=location["cpu"], threads=threads),
+    )
 
 
 def train_ensemble(
-    entry: ActiveRun,
-    members: Sequence[NetworkSpec],
-    data: Data,
-    on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
-    on_epoch: Callable[[NetworkSpec, Epoch], None] = lambda member, epoch: None,
-    on_member: Callable[[str, Metrics | None], None] = lambda name, fit: None,
+    run: ActiveRun,
+    networks: Sequence[NetworkSpec],
+    data: Dataset,
     teachers: Sequence[Teacher] = (),
-    resumable: bool = False,
     pool: Pool | None = None,
+    hooks: TrainingHooks = _NO_HOOKS,
+    resumable: bool = True,
 ) -> EnsemblePredictions:
-    """Train all `members`, by this process or the `pool`'s, each written and entered as soon as it is done.
+    """Train all `networks` in this process or by the `pool`, and average their predictions.
 
-    What another process left of the run is taken over: networks that are done, and checkpoints of those it was at.
-    Checkpoints are kept when the run is `resumable`, and by a pool in any case. `on_batch` hears only of this process.
-    Raises Diverged when one does, InputError when what was left is damaged, RunError when the pool's workers die again
-    and again; what the callbacks raise ends the training, and so do Ctrl-C, SIGTERM and SIGHUP, after any batch.
+    Networks that an earlier process trained are read, and those it was training go on from their checkpoints.
+    Checkpoints are kept when the run is `resumable`, and by a pool in any case. Raises DivergedError when a training
+    does, InputError when the files of an earlier process are damaged, RunError when the pool's processes die again and
+    again. An exception of the hooks ends the training, as do Ctrl-C, SIGTERM and SIGHUP after any batch.
     """
-    folders = {one.name: run_dir.member_folder(entry.folder, one.name, len(members)) for one in members}
-    done = {row["name"]: row for row in entry.ledger.members(entry.number)}
-    outcomes = {}
+    folders = {one.name: run_dir.network_folder(run.folder, one.name, len(networks)) for one in networks}
+    done = {row.name: row for row in run.ledger.networks(run.id)}
+    training = _Training(run, data, folders, done, hooks, resumable)
     with signals.handle_signals():
-
-        def take(member: NetworkSpec, outcome: NetworkResult) -> None:
-            if member.name not in done:
-                signals.raise_if_signalled()
-                _enter(entry, member, outcome, folders[member.name])
-            checkpoints.delete_checkpoints(folders[member.name])
-            outcomes[member.name] = outcome
-            on_member(member.name, outcome.metrics.get("validation"))
-
-        def after_batch(step: int, n_steps: int) -> None:
-            signals.raise_if_signalled()
-            on_batch(step, n_steps)
-
-        for member in members:
-            if member.name in done:
-                take(member, checkpoints.load_result(folders[member.name], done[member.name]))
-        left = [member for member in members if member.name not in done]
+        for network in networks:
+            if network.name in done:
+                training.finish(network, network_files.load_network(folders[network.name], done[network.name]))
+        left = [network for network in networks if network.name not in done]
         if pool:
-            try:
-                _train_by(pool, left, data, folders, on_epoch, take, teachers)
-            finally:
-                for folder in () if resumable else folders.values():
-                    checkpoints.delete_checkpoints(folder)
+            training.in_pool(pool, left, teachers)
         else:
-            for member in left:
-                own = [teacher.network() for teacher in teachers_of(member, teachers)]
-                folder, tell = folders[member.name], partial(on_epoch, member)
-                take(member, _train_one(member, data, folder, after_batch, tell, own, resumable))
-    return cross_validation.combine(members, [outcomes[member.name] for member in members])
+            for network in left:
+                training.in_process(network, teachers_of(network, teachers))
+    return cross_validation.combine(networks, [training.results[network.name] for network in networks])
 
 
-def _train_by(
-    pool: Pool,
-    members: Sequence[NetworkSpec],
-    data: Data,
-    folders: Mapping[str, Path],
-    on_epoch: Callable[[NetworkSpec, Epoch], None],
-    on_outcome: Callable[[NetworkSpec, NetworkResult], None],
-    teachers: Sequence[Teacher],
-) -> None:
-    """Have the networks trained by workers; of their epochs the checkpoints in their folders tell."""
-    named = {member.name: member for member in members}
-    told = dict.fromkeys(named, 0)
+@dataclass(frozen=True, eq=False)
+class _Training:
+    run: ActiveRun
+    data: Dataset
+    folders: Mapping[str, Path]  # by the networks' names
+    done: Mapping[str, NetworkRecord]
+    hooks: TrainingHooks
+    resumable: bool
+    results: dict[str, NetworkResult] = field(default_factory=dict)
 
-    def tell(name: str, history: Sequence[Epoch]) -> None:
-        for epoch in history[told[name] :]:
-            on_epoch(named[name], epoch)
-        told[name] = max(told[name], len(history))
+    def finish(self, network: NetworkSpec, result: NetworkResult) -> None:
+        """Write a trained network, then its row of the ledger, with which it counts as done."""
+        folder = self.folders[network.name]
+        if network.name not in self.done:
+            signals.raise_if_signalled()
+            network_files.save_network(folder, result, network.held_out)
+            _insert(self.run, network, result)
+        checkpoints.delete_checkpoints(folder)
+        self.results[network.name] = result
+        self.hooks.on_network(network.name, result.validation)
 
-    def on_moment() -> None:
-        signals.raise_if_signalled()
-        for name in told:
-            if run_dir.last_checkpoint_epoch(folders[name]) > told[name]:
-                tell(name, checkpoints.read_progress(folders[name]))
+    def in_process(self, network: NetworkSpec, teachers: Sequence[Teacher]) -> None:
+        """Train a network in this process, from the checkpoint in its folder if there is one."""
+        from digit_recognizer.training.network import train_network
 
-    def take(name: str, outcome: NetworkResult) -> None:
-        tell(name, outcome.history)
-        on_outcome(named[name], outcome)
+        name, folder = network.name, self.folders[network.name]
+        fingerprint = checkpoints.training_fingerprint(network, self.data.train.fingerprint)
+        checkpoint = checkpoints.load_latest_checkpoint(folder, fingerprint)
+        for epoch in checkpoint.history if checkpoint else ():
+            self.hooks.on_epoch(name, epoch)
 
-    jobs = {}
-    for name, member in named.items():
-        identity = checkpoints.training_fingerprint(member, data.train.fingerprint)
-        jobs[name] = TrainingTask(member, identity, tuple(teachers_of(member, teachers))), folders[name]
-    process_pool.train_in_pool(pool, jobs, take, on_moment)
+        def on_batch(step: int, n_steps: int) -> None:
+            signals.raise_if_signalled()
+            self.hooks.on_batch(name, step, n_steps)
+
+        def on_checkpoint(checkpoint: Checkpoint) -> None:
+            signals.raise_if_signalled()
+            if self.resumable:
+                checkpoints.save_checkpoint(folder, fingerprint, checkpoint)
+
+        hooks = FitHooks(on_batch, on_checkpoint, lambda epoch: self.hooks.on_epoch(name, epoch))
+        keras_teachers = [teacher.build() for teacher in teachers]
+        result = train_network(network, self.data.train, self.data.test, keras_teachers, checkpoint, hooks)
+        self.finish(network, result)
+
+    def in_pool(self, pool: Pool, networks: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
+        """Train networks by a pool; the checkpoints in their folders show their epochs."""
+        by_name = {network.name: network for network in networks}
+        n_reported = dict.fromkeys(by_name, 0)
+
+        def report(name: str, history: Sequence[Epoch]) -> None:
+            for epoch in history[n_reported[name] :]:
+                self.hooks.on_epoch(name, epoch)
+            n_reported[name] = max(n_reported[name], len(history))
+
+        def on_interval() -> None:
+            signals.raise_if_signalled()
+            for name in n_reported:
+                if run_dir.last_checkpoint_epoch(self.folders[name]) > n_reported[name]:
+                    report(name, checkpoints.read_progress(self.folders[name]))
+
+        def on_result(name: str, result: NetworkResult) -> None:
+            report(name, result.history)
+            self.finish(by_name[name], result)
+
+        tasks = {}
+        for name, network in by_name.items():
+            fingerprint = checkpoints.training_fingerprint(network, self.data.train.fingerprint)
+            task = TrainingTask(network, fingerprint, tuple(teachers_of(network, teachers)))
+            tasks[name] = task, self.folders[name]
+        try:
+            process_pool.train_in_pool(pool, tasks, on_result, on_interval)
+        finally:
+            for folder in () if self.resumable else self.folders.values():
+                checkpoints.delete_checkpoints(folder)
 
 
-def _train_one(
-    member: NetworkSpec,
-    data: Data,
-    folder: Path,
-    on_batch: Callable[[int, int], None],
-    on_epoch: Callable[[Epoch], None],
-    teachers: Sequence[Any],
-    resumable: bool,
-) -> NetworkResult:
-    """Train a network from the checkpoint in its folder, if there is one."""
-    from digit_recognizer.training import network
-
-    identity = checkpoints.training_fingerprint(member, data.train.fingerprint)
-    begun = checkpoints.load_latest_checkpoint(folder, identity)
-    for epoch in begun.history if begun else ():
-        on_epoch(epoch)
-
-    def keep(checkpoint: Checkpoint) -> None:
-        signals.raise_if_signalled()
-        if resumable:
-            checkpoints.save_checkpoint(folder, identity, checkpoint)
-
-    return network.train_network(member, data.train, data.test, on_batch, on_epoch, teachers, begun, keep)
-
-
-def _enter(entry: ActiveRun, member: NetworkSpec, outcome: NetworkResult, folder: Path) -> None:
-    """Write what a network leaves, then its row of the ledger, with which it counts as done."""
-    checkpoints.save_result(folder, outcome, member.held_out)
-    train_fit, fit = outcome.metrics["train"], outcome.metrics.get("validation")
-    entry.ledger.add_member(
-        entry.number,
-        name=member.name,
-        model=member.recipe.model,
-        seed=member.recipe.seed,
-        fold=member.fold,
-        weights=outcome.n_weights,
-        train_n=train_fit.n,
-        train_accuracy=train_fit.accuracy,
-        train_loss=train_fit.loss,
-        n=fit and fit.n,
-        accuracy=fit and fit.accuracy,
-        loss=fit and fit.loss,
-        seconds=outcome.seconds["train"],
-        seconds_predict=outcome.seconds["predict"],
+def _insert(run: ActiveRun, network: NetworkSpec, result: NetworkResult) -> None:
+    train, validation = result.train, result.validation
+    run.ledger.add_network(
+        run.id,
+        name=network.name,
+        model=network.recipe.model,
+        seed=network.recipe.seed,
+        fold=network.fold,
+        weights=result.n_weights,
+        train_n=train.n,
+        train_accuracy=train.accuracy,
+        train_loss=train.log_loss,
+        n=validation and validation.n,
+        accuracy=validation and validation.accuracy,
+        loss=validation and validation.log_loss,
+        seconds=result.seconds["train"],
+        seconds_predict=result.seconds["predict"],
     )
 
 
-def write_results(
-    entry: ActiveRun, recipe_name: str, recipe: Recipe, data: Data, together: EnsemblePredictions
-) -> dict[str, Any]:
-    """Write submission, recipe and probabilities to the run's folder; the begin of the run's record."""
-    answer = run_session.write_predictions(
-        entry.folder, asdict(recipe), together.rows, together.log_p, together.test_log_p, data.train.labels
+def write_results(run: ActiveRun, header: RunHeader, data: Dataset, predictions: EnsemblePredictions) -> RunResult:
+    """Write submission, recipe and predictions to the run folder; the result so far."""
+    submission, sha256 = run_dir.write_submission(run.folder, predictions.test_log_p.argmax(axis=1))
+    run_dir.write_record(run.folder, "recipe", header.recipe)
+    run_dir.write_predictions(run.folder, predictions)
+    return RunResult(
+        run=run.name,
+        recipe=header.recipe_name,
+        weights=predictions.n_weights,
+        submission=submission,
+        submission_sha256=sha256,
+        model=describe_models(from_record(dict(header.recipe))),
+        networks=predictions.n_networks,
+        data=data.source.describe(),
+        train=predictions.train,
+        validation=validate(predictions.log_p, data.train.labels[predictions.rows]),
     )
-    return {
-        "run": entry.name,
-        "recipe": recipe_name,
-        "model": describe_models(recipe),
-        "weights": together.n_weights,
-        "networks": together.n_networks,
-        "data": data.source.describe(),
-        "train": asdict(together.train_fit),
-        **answer,
-    }

@@ -1,40 +1,33 @@
-"""fit(recipe, images, labels) -> Trained. Refuses to know where images come from and where weights go.
+"""The training of one network: `fit(recipe, images, labels)`.
 
-Order and distortions follow from the recipe's seed and the number of the epoch, first weights from the seed;
-dropout's noise runs on from epoch to epoch, and its state belongs to a checkpoint as the weights do.
+The order of the images and their augmentation follow from the recipe's seed and the number of the epoch, first weights
+from the seed. Dropout's random state goes on from epoch to epoch and is a part of the checkpoint.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
 from digit_recognizer.errors import DivergedError, InputError
-from digit_recognizer.evaluation.prediction import Metrics, evaluate, log_probabilities
+from digit_recognizer.evaluation.metrics import Metrics, evaluate
+from digit_recognizer.evaluation.prediction import log_probabilities
 from digit_recognizer.models import batch_norm
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.recipe import Recipe
+from digit_recognizer.tracking.history import Epoch
 from digit_recognizer.training.augmented_model import AugmentedModel
-from digit_recognizer.training.state import Checkpoint, Epoch
+from digit_recognizer.training.losses import loss_of
+from digit_recognizer.training.optimizer import AdamW, optimizer_of
+from digit_recognizer.training.state import NO_HOOKS, Checkpoint, FitHooks
 
-# Batches until Python hears of them, on TensorFlow in one compiled program: 1 is a third slower for LeNet-5 there.
-# Keras compiles a single step on JAX, and allows PyTorch 1 only.
+# Steps in one compiled program, between calls of Python. On TensorFlow 1 is a third slower for LeNet-5; Keras compiles
+# a single step on JAX, and allows PyTorch 1 only.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
-_MEASURED, _AT_ONCE = 8_000, 1_000  # images for the final statistics of batch normalisation
-_RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network, normalisations folded away, and how it got there."""
-
-    model: Any
-    history: tuple[Epoch, ...]  # of all epochs, with those before a checkpoint
+_N_STATISTICS, _STATISTICS_BATCH = 8_000, 1_000  # images for the final statistics of batch normalisation
 
 
 def fit(
@@ -42,73 +35,78 @@ def fit(
     images: np.ndarray,
     labels: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
-    on_batch: Callable[[int, int], None] = lambda step, n_steps: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     teachers: Sequence[Any] = (),
-    begun: Checkpoint | None = None,
-    keep: Callable[[Checkpoint], None] = lambda checkpoint: None,
-) -> Trained:
+    checkpoint: Checkpoint | None = None,
+    hooks: FitHooks = NO_HOOKS,
+) -> tuple[Any, tuple[Epoch, ...]]:
     """Train `recipe` on (n, side, side, 1) float32 images in [0, 1] and (n,) labels 0..9.
 
-    While training, pixels are rounded to 256 levels. `validation` holds (images, labels) to evaluate after each epoch,
-    never trained on. What the `teachers`, networks of any side whose weights stay as they are, say is learned too.
-    `on_batch` hears of the steps done in an epoch, `on_epoch` of each finished one. `keep` gets a checkpoint after each
-    epoch; from one of the same training, given as `begun`, it goes on, to the same bits on the same machine. Raises
-    Diverged when the loss or a weight is no longer a number, InputError when the checkpoint is not of such a network.
+    While training, pixels are rounded to 256 levels. `validation` is (images, labels) to evaluate after each epoch,
+    never trained on. The network also learns the predictions of the `teachers`, networks of any side whose weights stay
+    as they are. From a `checkpoint` of the same training it goes on, to the same bits on the same machine.
+
+    Returns the network, with batch normalisation folded into its weights, and the history of all epochs. Raises
+    DivergedError when the loss or a weight is NaN or infinite, InputError when the checkpoint is another network's.
     """
-    history = list(begun.history) if begun else []
-    start = time.perf_counter() - (begun.seconds if begun else 0)
-    keras.backend.clear_session()  # what the network before left in memory
+    history = list(checkpoint.history) if checkpoint else []
+    start = time.perf_counter() - (checkpoint.seconds if checkpoint else 0)
+    keras.backend.clear_session()  # of the network before
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
-    batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left over, others in each epoch
-    presented = AugmentedModel(model, images, teachers, recipe.teacher_weight)
-    optimizer = _compile(presented, recipe, n_steps)
+    batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left out, others in each epoch
+    augmented = AugmentedModel(model, images, teachers, recipe.teacher_weight)
+    optimizer = _compile(augmented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
-    if begun:
-        _restore(variables, begun)
+    if checkpoint:
+        _restore(variables, checkpoint)
     one_hot = np.eye(10, dtype=np.float32)[labels]
-
-    def order_of(epoch: int) -> np.ndarray:
-        return np.random.default_rng((recipe.seed, epoch)).permutation(len(images))[: n_steps * batch_size]
-
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        order = order_of(epoch)
-        distortion = recipe.distortion if epoch <= recipe.epochs - recipe.clean else Augmentation()
-        distortions = draw_coefficients(distortion, len(order), recipe.seed, epoch)
-        logs = presented.fit(
-            **_fed({"rows": order.astype(np.int32), "distortions": distortions}, one_hot[order], batch_size),
+        order = _order(recipe, epoch, len(images))[: n_steps * batch_size]
+        augmentation = recipe.augmentation if epoch <= recipe.epochs - recipe.clean else Augmentation()
+        coefficients = draw_coefficients(augmentation, len(order), recipe.seed, epoch)
+        inputs = {"rows": order.astype(np.int32), "coefficients": coefficients}
+        logs = augmented.fit(
+            **_epoch_data(inputs, one_hot[order], batch_size),
             shuffle=False,
             verbose=0,
-            callbacks=[_Steps(on_batch, n_steps)],
+            callbacks=[_Steps(hooks.on_batch, n_steps)],
         ).history
-        held_out = evaluate(log_probabilities(model, validation[0]), validation[1]) if validation else None
-        record = _record(epoch, logs, held_out, time.perf_counter() - start)
-        values = tuple(np.asarray(one).copy() for one in variables)
-        if not all(np.isfinite(part).all() for part in (logs["loss"], record.validation_loss or 0, *values)):
-            raise DivergedError(
-                f"Training diverged in epoch {epoch}: the loss or a weight is not a number. No submission was written; "
-                f"try a lower learning rate, such as --set learning_rate={recipe.learning_rate / 3:.1g}."
-            )
+        metrics = evaluate(log_probabilities(model, validation[0]), validation[1]) if validation else None
+        record = _record(epoch, logs, metrics, time.perf_counter() - start)
+        values = tuple(np.asarray(variable).copy() for variable in variables)
+        _check_finite(recipe, epoch, (logs["loss"], record.validation_loss or 0, *values))
         history.append(record)
-        keep(Checkpoint(tuple(history), values, tuple(one.path for one in variables)))
-        on_epoch(record)
+        hooks.on_checkpoint(Checkpoint(tuple(history), values, tuple(variable.path for variable in variables)))
+        hooks.on_epoch(record)
     if recipe.ema:
-        optimizer.keep_average(presented.trainable_variables)
+        optimizer.keep_average(augmented.trainable_variables)
     if recipe.batch_norm:
-        measured = images[order_of(recipe.epochs)[:_MEASURED]]
-        batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _AT_ONCE)))
+        measured = images[_order(recipe, recipe.epochs, len(images))[: n_steps * batch_size][:_N_STATISTICS]]
+        batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _STATISTICS_BATCH)))
         batch_norm.fold(model, plain)
-    return Trained(plain, tuple(history))
+    return plain, tuple(history)
 
 
-def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, Any]:
-    """How `fit` is given an epoch of whole batches, in their order.
+def _check_finite(recipe: Recipe, epoch: int, values: Sequence[Any]) -> None:
+    """Raise DivergedError when a loss or weight is NaN or infinite."""
+    if not all(np.isfinite(value).all() for value in values):
+        raise DivergedError(
+            f"Training diverged in epoch {epoch}: the loss or a weight is NaN or infinite. No submission was written; "
+            f"try a lower learning_rate, such as {recipe.learning_rate / 3:.1g}."
+        )
 
-    On TensorFlow ready cut: from plain arrays Keras makes a pipeline of tf.data, whose tuning thread sleeps ever longer
-    and is waited for when the epoch ends.
+
+def _order(recipe: Recipe, epoch: int, n: int) -> np.ndarray:
+    """The order of `n` images in an epoch; it depends on nothing else."""
+    return np.random.default_rng((recipe.seed, epoch)).permutation(n)
+
+
+def _epoch_data(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, Any]:
+    """The arguments of Keras's `fit` for an epoch of whole batches, in their order.
+
+    On TensorFlow a dataset without autotuning: that of Keras's own waits for its tuning thread at the end of an epoch.
     """
     if keras.backend.backend() != "tensorflow":
         return {"x": inputs, "y": labels, "batch_size": batch_size}
@@ -120,42 +118,37 @@ def _fed(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> 
     return {"x": tf.data.Dataset.from_tensor_slices(batches).with_options(options)}
 
 
-def _record(epoch: int, logs: dict[str, list[float]], held_out: Metrics | None, seconds: float) -> Epoch:
-    """An epoch by the history of its `fit`, its fitness to held-out rows, and the seconds since the training began."""
+def _record(epoch: int, logs: dict[str, list[float]], metrics: Metrics | None, seconds: float) -> Epoch:
     return Epoch(
         epoch,
         float(logs["log_loss"][0]),
         float(logs["accuracy"][0]),
-        held_out.loss if held_out else None,
-        held_out.accuracy if held_out else None,
+        metrics.log_loss if metrics else None,
+        metrics.accuracy if metrics else None,
         round(seconds, 3),
     )
 
 
-def _restore(variables: Sequence[Any], begun: Checkpoint) -> None:
-    expected, received = ([(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, begun.variables))
-    if expected != received or begun.names != tuple(one.path for one in variables):
+def _restore(variables: Sequence[Any], checkpoint: Checkpoint) -> None:
+    expected, received = (
+        [(tuple(one.shape), str(one.dtype)) for one in some] for some in (variables, checkpoint.variables)
+    )
+    if expected != received or checkpoint.names != tuple(one.path for one in variables):
         raise InputError(
             "the checkpoint is not of this network: its variables have other names, shapes or types, as another "
             "version of Keras may give them. Remove the checkpoints of the network to train it from the start."
         )
-    for variable, value in zip(variables, begun.variables, strict=True):
+    for variable, value in zip(variables, checkpoint.variables, strict=True):
         variable.assign(value)
 
 
-def _compile(presented: AugmentedModel, recipe: Recipe, n_steps: int) -> "_AdamW":
-    """Make the training program of `n_steps` an epoch, and return its optimizer."""
-    optimizer = _AdamW(
-        _schedule(recipe, n_steps * recipe.epochs),
-        weight_decay=recipe.weight_decay,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema,
-        name="adamw",  # by default the class's, with an underscore first, which TensorFlow refuses
-    )
-    optimizer.build(presented.trainable_variables)  # or else TensorFlow traces the step twice, for 0.7 s
-    presented.compile(
+def _compile(augmented: AugmentedModel, recipe: Recipe, n_steps: int) -> AdamW:
+    """Compile the training program of `n_steps` steps an epoch, and return its optimizer."""
+    optimizer = optimizer_of(recipe, n_steps * recipe.epochs)
+    optimizer.build(augmented.trainable_variables)  # otherwise TensorFlow traces the step twice, for 0.7 s
+    augmented.compile(
         optimizer,
-        loss=_map_loss if recipe.loss == "map" else _smoothed_loss(recipe.label_smoothing),
+        loss=loss_of(recipe.loss, recipe.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
             keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss"),
@@ -165,55 +158,10 @@ def _compile(presented: AugmentedModel, recipe: Recipe, n_steps: int) -> "_AdamW
     return optimizer
 
 
-class _AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
-    """Keras's `fit` ends by putting the average in the place of the weights, from which the next epoch would go on."""
-
-    def finalize_variable_values(self, variables: Any) -> None:
-        pass
-
-    def keep_average(self, variables: Any) -> None:
-        super().finalize_variable_values(variables)
-
-
-class _Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Up linearly to `peak` over the first `up` steps, down linearly to 0 at step `n_steps`."""
-
-    def __init__(self, peak: float, up: float, n_steps: int) -> None:
-        self.peak, self.up, self.n_steps = peak, up, n_steps
-
-    def __call__(self, step: Any) -> Any:
-        step = ops.cast(step, "float32")
-        return self.peak * ops.minimum((step + 1) / (self.up + 1), (self.n_steps - step) / (self.n_steps - self.up))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "up": self.up, "n_steps": self.n_steps}
-
-
 class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, tell: Callable[[int, int], None], n_steps: int) -> None:
+    def __init__(self, on_batch: Callable[[int, int], None], n_steps: int) -> None:
         super().__init__()
-        self.tell, self.n_steps = tell, n_steps
+        self.on_batch, self.n_steps = on_batch, n_steps
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.tell(batch + 1, self.n_steps)
-
-
-def _schedule(recipe: Recipe, n_steps: int) -> Any:
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    return _Triangle(recipe.learning_rate, recipe.warm_up * n_steps, n_steps)
-
-
-def _smoothed_loss(label_smoothing: float) -> Any:
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
-
-
-def _map_loss(one_hot: Any, logits: Any) -> Any:
-    """Equation (9): y_D + log(e^-j + sum_i e^-y_i), y_i = -logits: a cross-entropy with an eleventh, rubbish class.
-
-    It pulls the right distance down and pushes the wrong ones up, up to j away.
-    """
-    rubbish = ops.full_like(logits[:, :1], -_RUBBISH)
-    with_rubbish = ops.concatenate([logits, rubbish], axis=1)
-    targets = ops.concatenate([one_hot, ops.zeros_like(one_hot[:, :1])], axis=1)
-    return keras.losses.categorical_crossentropy(targets, with_rubbish, from_logits=True)
+        self.on_batch(batch + 1, self.n_steps)

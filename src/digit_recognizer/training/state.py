@@ -1,31 +1,34 @@
-"""How far a training is: records of epochs, and checkpoints between two of them. Refuses to know Keras and files."""
+"""A training between two epochs, and the hooks that are called at its batches and epochs."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch as it went: log-loss (nats) and accuracy; validation None when nothing is held out."""
-
-    epoch: int  # from 1
-    loss: float  # on the training images as the epoch met them: distorted, and before its last step
-    accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float = field(compare=False)  # since the training began
+from digit_recognizer.tracking.history import Epoch
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training between two epochs: all that the next one goes on from, in this process or another."""
+    """All that the next epoch goes on from, in this process or another."""
 
     history: tuple[Epoch, ...]  # of the epochs that are done
-    variables: tuple[np.ndarray, ...]  # of network, dropout's noise and optimizer, in Keras's order
+    variables: tuple[np.ndarray, ...]  # of network, dropout's random state and optimizer, in Keras's order
     names: tuple[str, ...] = ()  # of these, by Keras
 
     @property
     def seconds(self) -> float:
-        """How long it took until here."""
+        """The training time until here."""
         return self.history[-1].seconds
+
+
+@dataclass(frozen=True)
+class FitHooks:
+    """Functions that `fit` calls; what they raise ends the training."""
+
+    on_batch: Callable[[int, int], None] = lambda step, n_steps: None  # the steps done in an epoch, and of how many
+    on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None  # after each epoch
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None  # then
+
+
+NO_HOOKS = FitHooks()

@@ -1,23 +1,24 @@
-"""What a run's bits depend on besides recipe and data: the code, the packages, the CPU, its threads."""
+"""The environment of a run, on which its results depend besides recipe and data: code, packages, CPU, threads."""
 
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from digit_recognizer import __version__
 from digit_recognizer.errors import InputError
 
 PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "scipy", "joblib"),
-    *("kaggle", "click", "rich", "matplotlib", "jinja2"),
+    *("kaggle", "filelock", "click", "rich", "matplotlib", "jinja2"),
 )
-# Variables of the environment that choose how libraries compute, and so change the bits.
+# Environment variables that change how libraries compute, and so the results.
 SETTINGS = (
     *("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS"),
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"),
@@ -27,15 +28,21 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 _HERE = Path(__file__).resolve().parents[1]  # the package
 
 
-def current_environment() -> dict[str, Any]:
-    """All that stands here, by the names of the ledger's columns."""
-    return {
-        "code": code(),
-        "versions": {"backend": backend(), **versions()},
-        "cpu": cpu(),
-        "threads": threads(),
-        "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
-    }
+@dataclass(frozen=True)
+class Environment:
+    """What the results of a training depend on besides recipe and data."""
+
+    code: str | None  # the commit, with + for uncommitted changes
+    versions: Mapping[str, str | None]  # of the backend, Python and packages
+    cpu: str
+    threads: int
+    settings: Mapping[str, str]  # the variables of SETTINGS that are set
+
+
+def current_environment() -> Environment:
+    """The environment of this process."""
+    settings = {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    return Environment(code(), {"backend": backend(), **versions()}, cpu(), threads(), settings)
 
 
 def versions() -> dict[str, str | None]:
@@ -53,9 +60,9 @@ def versions() -> dict[str, str | None]:
 
 
 def backend() -> str:
-    """The package by which Keras computes, as Keras finds it: KERAS_BACKEND, else its keras.json, else TensorFlow.
+    """Keras's backend, as Keras chooses it: KERAS_BACKEND, else its keras.json, else TensorFlow.
 
-    Raises InputError when that is none which trains.
+    Raises InputError for an unknown backend.
     """
     name, where = _backend()
     if name not in _BACKENDS:
@@ -64,17 +71,17 @@ def backend() -> str:
 
 
 def require_backend() -> None:
-    """Raise InputError when the package by which Keras computes is none that trains, or is not installed."""
+    """Raise InputError when Keras's backend is unknown or not installed."""
     if find_spec(backend()) is None:
         name, where = _backend()
         raise InputError(
-            f"{where}: Keras is to compute with {name}, which is not installed. `pip install {name}`, or name another "
+            f"{where}: Keras's backend {name} is not installed. `pip install {name}`, or name another "
             f"of {', '.join(_BACKENDS)} there."
         )
 
 
 def _backend() -> tuple[str, str]:
-    """The name of the backend, and where that stands."""
+    """The name of the backend, and where it is set."""
     if name := os.environ.get("KERAS_BACKEND"):
         return name, "KERAS_BACKEND"
     file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
@@ -84,17 +91,17 @@ def _backend() -> tuple[str, str]:
         return _BACKENDS[0], "KERAS_BACKEND"
 
 
-@cache  # what runs is what was loaded at the start
+@cache  # the code as loaded at the start
 def code() -> str | None:
-    """The commit of this code, with + when files were changed since; None where it is not under git."""
+    """The commit of this code, with + for uncommitted changes; None outside a git checkout."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return None  # installed, perhaps into somebody else's repository
+        return None  # installed, perhaps into another repository
     commit = _git("rev-parse", "--short=12", "HEAD")
     return commit and commit + ("+" if _git("status", "--porcelain", "--untracked-files=no", ".") else "")
 
 
 def cpu() -> str:
-    """The name of the processor, as far as the system tells."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
@@ -104,14 +111,14 @@ def cpu() -> str:
 
 
 def threads() -> int:
-    """How many CPUs this process may use, quotas of containers included."""
+    """The number of CPUs this process may use, within a container's quota."""
     import joblib
 
     return int(joblib.cpu_count())
 
 
 def _git(*words: str) -> str | None:
-    """What git says of the folder of this code, None when it does not know it or is not there."""
+    """The output of git in the folder of this code; None when git fails or is missing."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Files that grow beside their names, and get them when they are whole. Who was killed goes on where they end.
+"""Files written under a temporary name and renamed when complete, so that a killed command can continue them.
 
-Each holds lines that begin with the number of the row they tell of, after a header. The first, the output, tells how
-far one came; what others hold beyond that is told again.
+After a header, each line begins with the number of its row. The first file, the output, determines where to continue;
+lines of other files beyond that row are cut off and written again.
 """
 
 import os
@@ -16,23 +16,23 @@ from digit_recognizer.errors import RunError
 
 _TAIL = 4096  # bytes at the end of a file, in which a line ends
 
-PartialFiles = dict[Path, Path]  # by the names that they are to get: the output's, then others'
+PartialFiles = dict[Path, Path]  # final name: temporary name; the output first
 
 
 def partial_files(targets: Sequence[Path], key: str) -> PartialFiles:
-    """Where files grow. Another `key` has other names."""
+    """The temporary names of `targets`; they differ for each `key`."""
     return {path: path.with_name(f"{path.name}.{short_hash(key)}.partial") for path in map(Path.resolve, targets)}
 
 
 def short_hash(text: str) -> str:
-    """Twelve digits that tell texts apart."""
+    """The first twelve hexadecimal digits of the SHA-256."""
     return sha256(text.encode()).hexdigest()[:12]
 
 
 def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
-    """The last whole row of what was written before, and how many lines come before it in files but the output.
+    """The number of the last whole row written before, and how many lines up to it the other files hold.
 
-    What is torn, or was to come after it, is cut off; all of it when a file is gone. Raises RunError on failure.
+    Incomplete and later lines are cut off; everything if a file is missing. Raises RunError on failure.
     """
     output, *others = files.values()
     with _explained(output):
@@ -46,7 +46,7 @@ def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
 
 @contextmanager
 def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequence[BinaryIO]]:
-    """The files, to append to, new ones with their headers; those that hold no more are removed if the body raises.
+    """The files opened for appending, new ones with their headers; if the body raises, files with no rows are removed.
 
     An OSError of the body becomes a RunError that names the output.
     """
@@ -70,7 +70,7 @@ def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequ
 
 
 def finish(files: PartialFiles) -> None:
-    """Give the whole files their names, once they are on the disk, and remove what other tries of these left.
+    """Flush the files to disk, give them their final names, and remove partial files of other keys.
 
     Raises RunError on failure.
     """
@@ -84,9 +84,9 @@ def finish(files: PartialFiles) -> None:
 
 
 def _cut(path: Path, tail: int | None = None, most: int | None = None) -> tuple[int, int]:
-    """Cut a file behind the last whole line that begins with a number, at most `most`; the number, and of how many.
+    """Truncate a file after its last whole line with a row number of at most `most`: that number, and their count.
 
-    Only the `tail` of the file is looked at, where one is given.
+    Only the last `tail` bytes are read, where given.
     """
     last = n = 0
     with path.open("r+b") as file:
@@ -111,5 +111,5 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}). With room and permission the same command goes on."
+            f"{path}: cannot be written ({error.strerror or error}). Free some space; the same command then continues."
         ) from error

@@ -1,8 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command in order: a handler that raises, and a flag that `check` raises again.
+"""Ctrl-C, SIGTERM and SIGHUP as exceptions: a handler raises and sets a flag, `raise_if_signalled` raises again.
 
-Libraries may swallow the exception, as numpy does while it waits for JAX, or replace it, as C code does within
-TensorFlow. The flag covers both at the next `check`, which follows each batch. An exception raised within a destructor
-is only printed by Python; the command then goes on until the next `check`.
+Libraries may swallow the exception, as NumPy does while it waits for JAX, or replace it, as TensorFlow's C code does;
+in a destructor, Python only prints it. `raise_if_signalled`, called after each batch, covers these cases.
 """
 
 import signal
@@ -11,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-_came: int | None = None  # the number of the last signal that was raised
+_received: int | None = None  # the number of the last signal that was raised
 
 
 class TerminationSignal(BaseException):
-    """SIGTERM or SIGHUP, by which spot machines and closed terminals tell that they stop; it ends what Ctrl-C ends."""
+    """SIGTERM or SIGHUP, sent by spot machines and closing terminals; handled as Ctrl-C is."""
 
 
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -27,12 +26,11 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt or Terminated when a signal comes, again when the body ends, and instead of its errors.
+    """Raise KeyboardInterrupt or TerminationSignal on a signal, again when the body ends, and instead of its errors.
 
-    A signal that has another handler, or is ignored, is left alone, as are all outside the main thread. Within another
-    body of the same kind nothing is set anew.
+    Signals with another handler, ignored signals and threads other than the main one are left alone; may be nested.
     """
-    global _came
+    global _received
     ours = [number for number, handler in _USUAL.items() if signal.getsignal(number) is handler]
     if threading.current_thread() is not threading.main_thread():
         ours = []
@@ -42,23 +40,23 @@ def handle_signals() -> Iterator[None]:
         yield
         raise_if_signalled()
     except Exception as error:
-        if _came:
-            raise _ERRORS[_came] from error
+        if _received:
+            raise _ERRORS[_received] from error
         raise
     finally:
         for number in ours:
             signal.signal(number, _USUAL[number])
         if ours:
-            _came = None
+            _received = None
 
 
 def raise_if_signalled() -> None:
-    """Raise again what a signal raised, if one came: to be called before anything is kept."""
-    if _came:
-        raise _ERRORS[_came]
+    """Raise a received signal's exception again; called before results are written."""
+    if _received:
+        raise _ERRORS[_received]
 
 
 def _remember(number: int, frame: Any) -> NoReturn:
-    global _came
-    _came = number
+    global _received
+    _received = number
     raise _ERRORS[number]

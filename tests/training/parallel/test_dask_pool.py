@@ -72,7 +72,7 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
     first, second = workers(folder, address, 2)
     with other, first as victim, second:
         other.wait_for_workers(2, timeout=60)
-        with started(together, *SHARED, "--cluster", address) as process:
+        with started(together, *SHARED, "--dask-scheduler", address) as process:
             until(lambda: len({network for network, epoch in epochs_kept(together) if epoch > 2}) == 2)
             before = epochs_kept(together)
             kill(victim)
@@ -101,7 +101,7 @@ def test_certificates_that_are_missing_or_none_are_told(tmp_path):
     (tmp_path / "no.pem").write_text("no certificate")
     for tls in ({}, dict.fromkeys(("ca_file", "cert", "key"), tmp_path / "no.pem")):
         with (
-            pytest.raises(InputError, match=r"name certificates by --tls-ca-file"),
+            pytest.raises(InputError, match=r"name them by `tls_ca_file`"),
             connect("tls://host:1", tls, None),
         ):
             pass
@@ -111,7 +111,7 @@ def test_a_worker_of_several_threads_is_refused_with_the_cure(scheduler, tmp_pat
     address, folder = scheduler
     with (
         dask(folder, "worker", address, "--nthreads", "2"),
-        started(tmp_path, *SHARED, "--cluster", address) as process,
+        started(tmp_path, *SHARED, "--dask-scheduler", address) as process,
     ):
         pass
     assert process.returncode == 2
@@ -119,7 +119,7 @@ def test_a_worker_of_several_threads_is_refused_with_the_cure(scheduler, tmp_pat
 
 
 def test_without_a_scheduler_or_workers_the_command_that_starts_them_is_told(scheduler, tmp_path, monkeypatch):
-    monkeypatch.setattr("digit_recognizer.training.parallel.dask_pool._PATIENCE", 3)
+    monkeypatch.setattr("digit_recognizer.training.parallel.dask_pool._TIMEOUT", 3)
     address, _ = scheduler
     with (
         pytest.raises(RunError, match=rf"no worker is there. Start some: dask worker {address}"),

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from digit_recognizer.data import sources
+from digit_recognizer.data.dataset import read_dataset
+from digit_recognizer.data.sources import sample_source
 from digit_recognizer.errors import RunError
-from digit_recognizer.tracking.ledger import open_ledger
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.parallel import process_pool, worker
 from digit_recognizer.utils import environment
 from seen_from_outside import children_of, digits, epochs_kept, fingerprints, started, until, went_on
@@ -61,8 +62,8 @@ def test_a_sweep_trains_the_folds_of_a_trial_side_by_side_to_the_same_findings(t
         folder.mkdir()
         (folder / "space.toml").write_text(SPACE)
         assert digits(folder, "sweep", "space.toml", "--trials", "2", "--data", "sample", *words) == 0
-        with open_ledger(folder / "submissions/ledger.sqlite") as book:
-            return [(run["recipe"], run["correct"], run["loss"]) for run in book.runs()]
+        with Workspace(folder).existing_ledger() as ledger:
+            return [(run.recipe_fields, run.correct, run.loss) for run in ledger.runs()]
 
     assert accuracies("alone") == accuracies("together", "--workers", "2")
 
@@ -89,20 +90,20 @@ class Dying:
         self.tries += 1
         yield None
 
-    def submit(self, executor, job, folder):
+    def submit(self, executor, task, folder):
         future = Future()
         if self.tries <= self.n:
             if self.leaves:
                 (folder / f"checkpoint-{self.tries}.npz").touch()
             future.set_exception(BrokenExecutor())
         else:
-            future.set_result(job)
+            future.set_result(task)
         return future
 
-    def bring(self, names):
+    def fetch_checkpoints(self, names):
         pass
 
-    def where(self, threads):
+    def location(self, threads):
         self.tries += 1
         if self.tries <= self.n:
             raise BrokenExecutor
@@ -113,11 +114,11 @@ def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     found = {}
     process_pool.train_in_pool(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
     assert found == {"one": 1}
-    with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*--dry-run"):
+    with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*use fewer workers"):
         process_pool.train_in_pool(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
-    assert process_pool.where(Dying(2), 1) == {"device": "cpu"}
+    assert process_pool.location(Dying(2), 1) == {"device": "cpu"}
     with pytest.raises(RunError, match="die at their start"):
-        process_pool.where(Dying(3), 1)
+        process_pool.location(Dying(3), 1)
     process_pool.train_in_pool(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
     assert found == {"one": 2}
 
@@ -128,11 +129,10 @@ def test_a_process_computes_by_the_threads_of_the_recipe(tmp_path):
 
         return config.threading.get_intra_op_parallelism_threads()
 
+    data = read_dataset(sample_source(tmp_path))
     with (
-        closing(
-            process_pool.ProcessPool(1, worker.worker_setup(*sources.read(sources.sample_source(tmp_path))))
-        ) as pool,
+        closing(process_pool.ProcessPool(1, worker.worker_setup(data.train, data.test))) as pool,
         pool.executor() as executor,
     ):
-        assert pool.where(1) == {"device": "cpu", "cpu": environment.cpu()}
+        assert pool.location(1) == {"device": "cpu", "cpu": environment.cpu()}
         assert executor.submit(threads).result() == 1

@@ -1,6 +1,7 @@
 """What a process that trains for another makes sure of before it begins."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ HERE = environment.current_environment()
 
 
 def asked(**facts):
-    return worker.WorkerSetup(None, None, HERE | facts)
+    return worker.WorkerSetup(None, None, replace(HERE, **facts))
 
 
 def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
@@ -25,9 +26,9 @@ def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
-        ({"versions": HERE["versions"] | {"keras": "3.0"}}, r"keras \S+, not 3.0"),
+        ({"versions": HERE.versions | {"keras": "3.0"}}, r"keras \S+, not 3.0"),
         (
-            {"versions": HERE["versions"] | {"backend": "jax", "jax": "0.1"}},
+            {"versions": HERE.versions | {"backend": "jax", "jax": "0.1"}},
             "backend tensorflow, not jax, jax .* 0.1",
         ),
         ({"settings": {"TF_ENABLE_ONEDNN_OPTS": "0"}}, "TF_ENABLE_ONEDNN_OPTS None, not 0"),

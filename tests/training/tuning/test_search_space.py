@@ -7,19 +7,25 @@ from pathlib import Path
 import pytest
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.recipes.recipe import RECIPES
+from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.training.tuning import search_space
 from digit_recognizer.training.tuning.search_space import Range
 
-README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).resolve().parents[3] / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
-def load(text, name="faster.toml"):
-    Path(name).write_text(text)
-    return search_space.load(Path(name))
+@pytest.fixture
+def load(tmp_path):
+    """Loads a space from a file with this text."""
+
+    def of(text, name="faster.toml"):
+        (tmp_path / name).write_text(text)
+        return search_space.load(tmp_path / name)
+
+    return of
 
 
-def test_a_recipes_settings_and_a_space_are_read(workplace):
+def test_a_recipes_settings_and_a_space_are_read(load):
     found = load(
         'base = "plain-lenet5"\nepochs = 4\nobjective = "loss"\n[space]\n'
         "learning_rate = { low = 0.003, high = 0.03, log = true }\nshift = { low = 0, high = 3 }\n"
@@ -27,23 +33,23 @@ def test_a_recipes_settings_and_a_space_are_read(workplace):
     )
     assert (found.name, found.objective) == ("faster", "loss")
     assert found.recipe == replace(RECIPES["plain-lenet5"], epochs=4, folds=3)
-    assert found.axes == {
+    assert found.dimensions == {
         "learning_rate": Range(0.003, 0.03, log=True),
         "shift": Range(0, 3),
         "dropout": Range(0.0, 0.5, 0.1),
         "batch_size": (128, 256),
         "batch_norm": (True, False),
     }
-    assert isinstance(found.axes["shift"].low, int)
-    assert isinstance(found.axes["dropout"].low, float)
+    assert isinstance(found.dimensions["shift"].low, int)
+    assert isinstance(found.dimensions["dropout"].low, float)
 
 
-def test_the_example_in_the_readme_is_a_space(workplace):
-    [example] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    assert load(example).axes
+def test_the_example_in_the_reference_is_a_space(load):
+    [example] = re.findall(r"```toml\n(.*?)```", REFERENCE, re.DOTALL)
+    assert load(example).dimensions
 
 
-def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(workplace):
+def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(load):
     found = load("[space]\nshift = [0, 1]\n")
     assert (found.objective, found.recipe.folds) == ("accuracy", 3)
 
@@ -72,7 +78,7 @@ def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(workplace):
         ("[space]\nbatch_norm = { low = false, high = true }", "expected a list of values, received a range"),
         ("[space]\nbatch_size = [128]", "expected two different values or more, received \\[128\\]"),
         ("[space]\nbatch_size = [128, 128]", "expected two different values or more"),
-        ("[space]\nbatch_size = 128", "A value that does not vary stands outside"),
+        ("[space]\nbatch_size = 128", "Set a value that does not vary outside"),
         ("[space]\nseed = [1, 2]", "seed: expected a field of the training"),
         ("[space]\nfolds = [3, 5]", "folds: expected a field of the training"),
         ("[space]\ntta = ['none', 'shift']", "tta: expected a field of the training"),
@@ -86,13 +92,13 @@ def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(workplace):
         ("[space", "not a readable recipe"),
     ],
 )
-def test_what_is_no_space_is_refused_with_file_and_reason(workplace, text, message):
+def test_what_is_no_space_is_refused_with_file_and_reason(load, tmp_path, text, message):
     with pytest.raises(InputError, match=message) as refused:
         load(text)
-    assert str(refused.value).startswith("faster.toml: ")
+    assert str(refused.value).startswith(f"{tmp_path / 'faster.toml'}: ")
 
 
-def test_a_file_whose_name_cannot_name_a_study_is_refused(workplace):
+def test_a_file_whose_name_cannot_name_a_study_is_refused(load):
     with pytest.raises(InputError, match=r"Rename it, perhaps to my-space\.toml"):
         load("[space]\nshift = [0, 1]\n", "my space.toml")
 
@@ -107,8 +113,6 @@ def test_a_file_whose_name_cannot_name_a_study_is_refused(workplace):
         ("dropout = { low = 0.1, high = 0.3 }\nshift = [0, 1]", None),
     ],
 )
-def test_combinations_are_listed_where_they_can_be(axes, n, tmp_path):
-    file = tmp_path / "few.toml"
-    file.write_text(f'base = "plain-lenet5"\n[space]\n{axes}\n')
-    found = search_space.combinations(search_space.load(file))
+def test_combinations_are_listed_where_they_can_be(load, axes, n):
+    found = search_space.combinations(load(f'base = "plain-lenet5"\n[space]\n{axes}\n'))
     assert (found and len({str(values) for values in found})) == n

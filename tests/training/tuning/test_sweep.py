@@ -16,15 +16,22 @@ import pytest
 
 import made_up_training
 from digit_recognizer import cli
-from digit_recognizer.competition import download
-from digit_recognizer.data import sources
+from digit_recognizer.competition.download import find_or_download
+from digit_recognizer.data.dataset import read_dataset
+from digit_recognizer.data.sources import find
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.recipes.recipe import RECIPES, change
-from digit_recognizer.report import leaderboard
-from digit_recognizer.tracking import compare, run_dir, run_session
-from digit_recognizer.training import ensemble, network
-from digit_recognizer.training.tuning import study as studies
-from digit_recognizer.training.tuning import sweep
+from digit_recognizer.recipes.catalog import RECIPES
+from digit_recognizer.recipes.recipe import change
+from digit_recognizer.report.leaderboard import leaderboard
+from digit_recognizer.tracking.compare import compare_words
+from digit_recognizer.tracking.run_dir import read_predictions
+from digit_recognizer.tracking.run_record import short_name
+from digit_recognizer.tracking.run_session import PrunedError, open_run
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.training import network
+from digit_recognizer.training.ensemble import run_header
+from digit_recognizer.training.tuning import results, study, sweep
+from digit_recognizer.utils.reporter import SILENT, Reporter
 from finished_runs import write_data
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,37 +46,80 @@ shift = { low = 0, high = 2 }
 SAMPLE = Path("sample")
 
 
-def sweep_file(file, n_trials, data=None, hours=None):
-    """What `digits sweep` does."""
-    chosen = sweep.read_space(file)
-    source = download.find_or_download(data)
-    return sweep.sweep(chosen, n_trials, ensemble.Data(source, *sources.read(source)), hours)
+class Study:
+    """The study `faster` or another of a workspace: its file, its sweeps, its trials and their rows in the ledger."""
+
+    def __init__(self, workspace, name="faster"):
+        self.workspace, self.name = workspace, name
+        self.file = workspace.folder / f"{name}.toml"
+        self.journal = workspace.sweeps / f"{name}.journal"
+
+    def write(self, text=SPACE):
+        """Write the file of its space."""
+        self.file.write_text(text)
+        return self
+
+    def sweep(self, n_trials, data=SAMPLE, hours=None, reporter=SILENT):
+        """As `digits sweep` does."""
+        space = sweep.read_space(self.file)
+        dataset = read_dataset(find_or_download(data, self.workspace.data))
+        return sweep.sweep(space, n_trials, dataset, self.workspace, hours, reporter=reporter)
+
+    def rows(self):
+        """The runs of the ledger, the oldest first."""
+        with self.workspace.existing_ledger() as ledger:
+            return ledger.runs()[::-1]
+
+    def statuses(self):
+        return [run.status for run in self.rows()]
+
+    def trials(self):
+        return results.study_results(self.workspace.sweeps, self.name).trials
+
+    def states(self):
+        return [trial.state for trial in self.trials()]
+
+    def params(self):
+        return [trial.params for trial in self.trials()]
+
+    def load(self):
+        """The study as Optuna has it."""
+        return results._load(self.workspace.sweeps, self.name)
+
+    def importance(self):
+        return results.importance(self.workspace.sweeps, self.name)
+
+    def other(self, name):
+        """Another study of the same workspace."""
+        return Study(self.workspace, name)
 
 
-def write_space(text=SPACE, name="faster.toml"):
-    Path(name).write_text(text)
-    return Path(name)
+class Recorder(Reporter):
+    """Keeps what it receives."""
+
+    def __init__(self):
+        self.texts = []
+
+    def info(self, text):
+        self.texts.append(text)
 
 
-def rows():
-    """The trials' rows in the ledger, the oldest first."""
-    with run_session.ledger() as book:
-        return book.runs()[::-1]
+def cut_train(workspace, stop):
+    """Write the data with a train.csv that is cut to lines[:stop]."""
+    write_data(workspace)
+    file = workspace.data / "train.csv"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(True)[:stop]))
 
 
-def states(name="faster"):
-    return [record["state"] for record in studies.study_results(name).trials]
-
-
-def params(name="faster"):
-    return [record["params"] for record in studies.study_results(name).trials]
+def abandon(self, trial):
+    """In place of `_Sweep.try_out`: leaves a trial as a process does that is killed."""
 
 
 @pytest.fixture
-def quick(workplace, monkeypatch):
-    """Networks are made up instead of trained."""
-    monkeypatch.setattr(network, "train_network", made_up_training.train_member)
-    return workplace
+def faster(workspace, monkeypatch):
+    """A study whose networks are made up instead of trained; its file is written."""
+    monkeypatch.setattr(network, "train_network", made_up_training.train_network)
+    return Study(workspace).write()
 
 
 # Trained
@@ -77,74 +127,71 @@ def quick(workplace, monkeypatch):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """Two trials, trained, where no answers are: their folder and the record of the sweep."""
-    folder = tmp_path_factory.mktemp("sweep")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_data()
-        Path("elsewhere/answers.csv").unlink()
-        result = sweep_file(write_space(SPACE.replace("epochs = 2", "epochs = 1")), 2)
-    return folder, result
+    """A study of two trials that are trained where there are no answers, and the result of its sweep."""
+    workspace = Workspace(tmp_path_factory.mktemp("sweep"))
+    write_data(workspace)
+    (workspace.folder / "elsewhere/answers.csv").unlink()
+    faster = Study(workspace).write(SPACE.replace("epochs = 2", "epochs = 1"))
+    return faster, faster.sweep(2, data=None)
 
 
-@pytest.fixture
-def at_swept(swept, monkeypatch):
-    monkeypatch.chdir(swept[0])
-    return swept[1]
+def test_each_trial_is_a_row_with_its_recipe_and_its_networks(swept):
+    faster, _ = swept
+    for number, (run, trial) in enumerate(zip(faster.rows(), faster.trials(), strict=True)):
+        assert (run.kind, run.status, run.estimate, run.n) == ("trial", "done", "out-of-fold", 1200)
+        assert short_name(run.name) == f"faster-{number}"
+        assert run.recipe_name == "faster"
+        recipe = change(RECIPES["plain-lenet-28"], {"epochs": 1, "folds": 2, **trial.params})
+        assert run.recipe_fields == json.loads(json.dumps(asdict(recipe)))
+        with faster.workspace.existing_ledger() as ledger:
+            assert [network.fold for network in ledger.networks(run.id)] == [1, 2]
 
 
-def test_each_trial_is_a_row_with_its_recipe_and_its_networks(at_swept):
-    for number, (row, trial) in enumerate(zip(rows(), studies.study_results("faster").trials, strict=True)):
-        assert (row["kind"], row["status"], row["estimate"], row["n"]) == ("trial", "done", "out-of-fold", 1200)
-        assert run_dir.short_name(row["name"]) == f"faster-{number}"
-        assert row["recipe_name"] == "faster"
-        recipe = change(RECIPES["plain-lenet-28"], {"epochs": 1, "folds": 2, **trial["params"]})
-        assert json.loads(row["recipe"]) == json.loads(json.dumps(asdict(recipe)))
-        with run_session.ledger() as book:
-            assert [member["fold"] for member in book.members(row["id"])] == [1, 2]
+def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(swept):
+    faster, _ = swept
+    train = read_dataset(find(None, faster.workspace.data)).train
+    for trial in faster.trials():
+        found = read_predictions(faster.workspace.submissions / trial.run)
+        assert found.rows.tolist() == list(range(1200))
+        assert trial.value == np.mean(found.log_p.argmax(axis=1) == train.labels)
+    assert not list(faster.workspace.folder.rglob("answers.csv"))
 
 
-def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(at_swept):
-    train_table, _ = sources.read(sources.find(None))
-    for trial in studies.study_results("faster").trials:
-        held_out, log_p, _ = run_dir.read_probabilities(run_dir.SUBMISSIONS / trial["run"])
-        assert held_out.tolist() == list(range(1200))
-        assert trial["value"] == np.mean(log_p.argmax(axis=1) == train_table.labels)
-    assert not list(Path().rglob("answers.csv"))
-
-
-def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_its(at_swept):
-    for trial in studies.study_results("faster").trials:
-        names = {path.name for path in (run_dir.SUBMISSIONS / trial["run"]).iterdir()}
+def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_its(swept):
+    faster, _ = swept
+    for trial in faster.trials():
+        names = {path.name for path in (faster.workspace.submissions / trial.run).iterdir()}
         assert names == {"submission.csv", "probabilities.npz", "recipe.json", "result.json", "members"}
-    assert not Path("submissions/submission.csv").exists()
+    assert not faster.workspace.newest_submission.exists()
 
 
-def test_trials_are_listed_and_compared_as_runs_are(at_swept):
-    listed = leaderboard.leaderboard(recipe="faster")
-    assert listed[0]["run"] == at_swept["best"]["run"]
-    assert listed[0]["accuracy"] == at_swept["best"]["value"]
-    assert compare.compare_two("faster-0", "faster-1")["n"] == 1200
+def test_trials_are_listed_and_compared_as_runs_are(swept):
+    faster, result = swept
+    listed = leaderboard(faster.workspace, recipe="faster")
+    assert listed[0].run == result.best.run
+    assert listed[0].accuracy == result.best.value
+    assert compare_words("faster-0", "faster-1", faster.workspace).n == 1200
 
 
-def test_the_same_command_again_does_nothing_and_says_the_same(at_swept, capfd):
-    assert sweep_file(Path("faster.toml"), 2) == at_swept
-    assert len(rows()) == 2
-    assert at_swept["trials"] == {"complete": 2}
-    assert at_swept["again"] == f"digits run --like {at_swept['best']['run']} --seed 1"
+def test_the_same_command_again_does_nothing_and_says_the_same(swept):
+    faster, result = swept
+    assert faster.sweep(2, data=None) == result
+    assert len(faster.rows()) == 2
+    assert result.trials == {"complete": 2}
+    assert result.again == f"digits run --from-run {result.best.run} --seed 1"
 
 
 # Made up
 
 
-def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
+def test_a_line_for_each_trial_and_json_alone_on_stdout(faster, capfd):
     with pytest.raises(SystemExit) as leave:
-        cli.main(["sweep", str(write_space()), "--trials", "3", "--data", "sample", "--json"])
+        cli.main(["sweep", str(faster.file), "--trials", "3", "--data", "sample", "--json"])
     assert leave.value.code == 0
     out, err = capfd.readouterr()
     result = json.loads(out)
     assert result["trials"] == {"complete": 3}
-    assert result["again"].startswith("digits run --like ")
+    assert result["again"].startswith("digits run --from-run ")
     lines = [line for line in err.splitlines() if line.startswith("trial ")]
     assert len(lines) == 3
     assert lines[0].startswith("trial 0: accuracy 0.")
@@ -152,41 +199,42 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(quick, capfd):
     assert lines[0].endswith("(best so far)")
 
 
-def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(quick):
-    best = sweep_file(write_space(), 6, data=SAMPLE)["best"]
-    assert best["value"] == max(trial["value"] or 0 for trial in studies.study_results("faster").trials)
-    lowest = sweep_file(write_space('objective = "loss"\n' + SPACE, "surer.toml"), 6, data=SAMPLE)["best"]
-    assert lowest["value"] == min(trial["value"] or 9 for trial in studies.study_results("surer").trials)
-    assert lowest["value"] == next(row["loss"] for row in rows() if row["name"] == lowest["run"])
+def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(faster):
+    best = faster.sweep(6).best
+    assert best.value == max(trial.value or 0 for trial in faster.trials())
+    surer = faster.other("surer").write('objective = "loss"\n' + SPACE)
+    lowest = surer.sweep(6).best
+    assert lowest.value == min(trial.value or 9 for trial in surer.trials())
+    assert lowest.value == next(run.loss for run in surer.rows() if run.name == lowest.run)
 
 
-def test_importance_adds_up_to_one_and_knows_what_matters(quick):
-    sweep_file(write_space(), 12, data=SAMPLE)
-    found = studies.importance("faster")
+def test_importance_adds_up_to_one_and_knows_what_matters(faster):
+    faster.sweep(12)
+    found = faster.importance()
     assert list(found) == ["learning_rate", "shift"]
     assert sum(found.values()) == pytest.approx(1)
     assert found["learning_rate"] > 0.8
 
 
-def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(quick):
-    result = sweep_file(write_space(), 15, data=SAMPLE)
-    assert sum(result["trials"].values()) == 15
-    pruned = [row for row in rows() if row["status"] == "pruned"]
-    assert len(pruned) == result["trials"]["pruned"] > 0
-    assert not any((run_dir.SUBMISSIONS / row["name"]).exists() for row in pruned)
-    assert states()[: studies._STARTUP] == ["complete"] * studies._STARTUP
-    assert len(leaderboard.leaderboard()) == result["trials"]["complete"]
+def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(faster):
+    result = faster.sweep(15)
+    assert sum(result.trials.values()) == 15
+    pruned = [row for row in faster.rows() if row.status == "pruned"]
+    assert len(pruned) == result.trials["pruned"] > 0
+    assert not any((faster.workspace.submissions / row.name).exists() for row in pruned)
+    assert faster.states()[: study._STARTUP] == ["complete"] * study._STARTUP
+    assert len(leaderboard(faster.workspace)) == result.trials["complete"]
 
 
-def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(quick, monkeypatch):
+def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(faster, monkeypatch):
     monkeypatch.setattr(made_up_training, "DIVERGES", 0.01)
-    result = sweep_file(write_space(), 6, data=SAMPLE)
-    assert sum(result["trials"].values()) == 6
-    assert result["trials"]["diverged"] == Counter(row["status"] for row in rows())["diverged"] > 0
+    result = faster.sweep(6)
+    assert sum(result.trials.values()) == 6
+    assert result.trials["diverged"] == Counter(row.status for row in faster.rows())["diverged"] > 0
 
 
-def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
-    sweep_file(write_space(), 1, data=SAMPLE)
+def test_ctrl_c_closes_the_row_and_leaves_with_130(faster, monkeypatch):
+    faster.sweep(1)
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -194,36 +242,36 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(quick, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(network, "train_network", interrupted)
         with pytest.raises(SystemExit) as leave:
-            cli.main(["sweep", "faster.toml", "--trials", "2", "--data", "sample"])
+            cli.main(["sweep", str(faster.file), "--trials", "2", "--data", "sample"])
     assert leave.value.code == 130
-    assert [row["status"] for row in rows()] == ["done", "interrupted"]
-    sweep_file(Path("faster.toml"), 2, data=SAMPLE)
-    assert states() == ["complete", "interrupted", "complete"]
-    assert not list(studies.SWEEPS.glob("*.worker"))
+    assert faster.statuses() == ["done", "interrupted"]
+    faster.sweep(2)
+    assert faster.states() == ["complete", "interrupted", "complete"]
+    assert not list(faster.workspace.sweeps.glob("*.worker"))
 
 
-def test_what_is_wrong_with_the_machine_ends_the_sweep(quick, monkeypatch):
+def test_what_is_wrong_with_the_machine_ends_the_sweep(faster, monkeypatch):
     def full(*arguments):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(network, "train_network", full)
     with pytest.raises(OSError, match="no space"):
-        sweep_file(write_space(), 3, data=SAMPLE)
-    assert states() == ["interrupted"]
-    assert [row["status"] for row in rows()] == ["failed"]
+        faster.sweep(3)
+    assert faster.states() == ["interrupted"]
+    assert faster.statuses() == ["failed"]
 
 
-def test_a_study_in_pieces_draws_what_it_would_have_drawn_at_once(quick):
-    sweep_file(write_space(), 5, data=SAMPLE)
-    again = write_space(name="again.toml")
+def test_a_study_in_pieces_draws_what_it_would_have_drawn_at_once(faster):
+    faster.sweep(5)
+    again = faster.other("again").write()
     for n_trials in (1, 3, 5):
-        sweep_file(again, n_trials, data=SAMPLE)
-    assert params("again") == params("faster")
-    assert len({trial["learning_rate"] for trial in params()}) == 5
+        again.sweep(n_trials)
+    assert again.params() == faster.params()
+    assert len({trial["learning_rate"] for trial in faster.params()}) == 5
 
 
-def test_no_trial_is_begun_after_its_hours(quick):
-    assert sweep_file(write_space(), 3, hours=0, data=SAMPLE)["trials"] == {}
+def test_no_trial_is_begun_after_its_hours(faster):
+    assert faster.sweep(3, hours=0).trials == {}
 
 
 @pytest.mark.parametrize(
@@ -233,76 +281,74 @@ def test_no_trial_is_begun_after_its_hours(quick):
         ("epochs", 'objective = "loss"\nepochs', "objective: then accuracy, now loss"),
     ],
 )
-def test_a_study_is_not_gone_on_with_when_its_file_says_something_else(quick, before, after, words):
-    sweep_file(write_space(), 1, data=SAMPLE)
+def test_a_study_is_not_gone_on_with_when_its_file_says_something_else(faster, before, after, words):
+    faster.sweep(1)
     with pytest.raises(InputError, match=f"{words}.*under another name for a new study"):
-        sweep_file(write_space(SPACE.replace(before, after, 1)), 2, data=SAMPLE)
-    assert len(rows()) == len(states()) == 1
+        faster.write(SPACE.replace(before, after, 1)).sweep(2)
+    assert len(faster.rows()) == len(faster.states()) == 1
 
 
-def test_a_study_is_not_gone_on_with_on_other_data(quick):
-    sweep_file(write_space(), 1, data=SAMPLE)
-    write_data()
-    Path("data/train.csv").write_bytes(b"".join(Path("data/train.csv").read_bytes().splitlines(True)[:-1]))
+def test_a_study_is_not_gone_on_with_on_other_data(faster):
+    faster.sweep(1)
+    cut_train(faster.workspace, -1)
     with pytest.raises(InputError, match=r"train\.csv: then"):
-        sweep_file(Path("faster.toml"), 2, data=Path("data"))
+        faster.sweep(2, data=faster.workspace.data)
 
 
-def test_what_is_refused_writes_nothing(quick, capfd):
+def test_what_is_refused_writes_nothing(faster, capfd):
+    faster.write("[space]\nshift = { low = 3, high = 0 }")
     with pytest.raises(SystemExit) as leave:
-        cli.main(["sweep", str(write_space("[space]\nshift = { low = 3, high = 0 }")), "--trials", "1"])
+        cli.main(["sweep", str(faster.file), "--trials", "1"])
     assert leave.value.code == 2
-    write_data()
-    Path("data/train.csv").write_bytes(b"".join(Path("data/train.csv").read_bytes().splitlines(True)[:100]))
+    cut_train(faster.workspace, 100)
     with pytest.raises(InputError, match="30 folds need as many rows of each digit"):
-        sweep_file(write_space(SPACE.replace("folds = 2", "folds = 30")), 1)
-    assert not Path("submissions").exists()
+        faster.write(SPACE.replace("folds = 2", "folds = 30")).sweep(1, data=None)
+    assert not faster.workspace.submissions.exists()
 
 
-def test_without_optuna_one_line_says_how_to_get_it(quick, monkeypatch, capfd):
+def test_without_optuna_one_line_says_how_to_get_it(faster, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SystemExit) as leave:
-        cli.main(["sweep", str(write_space()), "--trials", "1", "--data", "sample"])
+        cli.main(["sweep", str(faster.file), "--trials", "1", "--data", "sample"])
     assert leave.value.code == 1
     assert 'pip install "optuna>=4"' in capfd.readouterr().err
     assert 'sweep = ["optuna>=4"]' in (ROOT / "pyproject.toml").read_text()
-    assert not Path("submissions").exists()
+    assert not faster.workspace.submissions.exists()
 
 
-def test_an_unknown_study_is_told_with_those_there(quick):
-    sweep_file(write_space(), 1, data=SAMPLE)
-    assert studies.importance("faster") == {}
-    [trial] = studies._load("faster").get_trials()
+def test_an_unknown_study_is_told_with_those_there(faster):
+    faster.sweep(1)
+    assert faster.importance() == {}
+    [trial] = faster.load().get_trials()
     same = optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
-    studies._load("faster").add_trial(same)
-    assert studies.importance("faster") == {}
+    faster.load().add_trial(same)
+    assert faster.importance() == {}
     with pytest.raises(InputError, match=r"no study 'slower'.*Those there: faster"):
-        studies.importance("slower")
+        faster.other("slower").importance()
 
 
-def test_half_a_line_at_the_end_of_the_journal_is_cut_off(quick):
-    sweep_file(write_space(), 1, data=SAMPLE)
-    with Path("submissions/sweeps/faster.journal").open("ab") as file:
+def test_half_a_line_at_the_end_of_the_journal_is_cut_off(faster):
+    faster.sweep(1)
+    with faster.journal.open("ab") as file:
         file.write(b'{"op_code":4,"work')
-    sweep_file(Path("faster.toml"), 2, data=SAMPLE)
-    assert states() == ["complete", "complete"]
+    faster.sweep(2)
+    assert faster.states() == ["complete", "complete"]
 
 
-def test_a_damaged_journal_is_told_as_such(quick):
-    sweep_file(write_space(), 1, data=SAMPLE)
-    journal = Path("submissions/sweeps/faster.journal")
-    journal.write_bytes(b"rubbish\n" + journal.read_bytes())
+def test_a_damaged_journal_is_told_as_such(faster):
+    faster.sweep(1)
+    faster.journal.write_bytes(b"rubbish\n" + faster.journal.read_bytes())
     with pytest.raises(RunError, match=r"faster\.journal: not a journal"):
-        sweep_file(Path("faster.toml"), 2, data=SAMPLE)
+        faster.sweep(2)
 
 
-def test_a_study_begun_before_recipes_had_some_field_goes_on(quick):
-    sweep_file(write_space(), 1, data=SAMPLE)
-    study = studies._load("faster")
-    begun = study.user_attrs["begun"]
+def test_a_study_begun_before_recipes_had_some_field_goes_on(faster):
+    faster.sweep(1)
+    of_optuna = faster.load()
+    begun = of_optuna.user_attrs["begun"]
     begun["recipe"].pop("dropout")
-    study.set_user_attr("begun", begun)
-    assert sweep_file(Path("faster.toml"), 2, data=SAMPLE)["trials"] == {"complete": 2}
+    of_optuna.set_user_attr("begun", begun)
+    assert faster.sweep(2).trials == {"complete": 2}
 
 
 # Processes
@@ -310,72 +356,91 @@ def test_a_study_begun_before_recipes_had_some_field_goes_on(quick):
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
 
 
-def digits(n_processes, *words):
-    """`digits` in a process of its own, whose networks wait until so many processes are at theirs."""
-    command = [sys.executable, str(ROOT / "tests" / "made_up_training.py"), str(n_processes), *words]
-    return subprocess.Popen([*command, "--data", "sample"], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+def sweep_process(study, n_processes, n_trials):
+    """`digits sweep` in a process of its own, whose networks wait until so many processes train."""
+    command = [sys.executable, str(ROOT / "tests" / "made_up_training.py"), str(n_processes)]
+    words = ["sweep", str(study.file), "--trials", str(n_trials), "--data", "sample"]
+    environment = {**ENVIRONMENT, "DIGITS_WORKSPACE": str(study.workspace.folder)}
+    folder = study.workspace.folder
+    return subprocess.Popen([*command, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
 
 
-def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tried_again(quick):
-    file = write_space()
-    with digits(9, "sweep", str(file), "--trials", "2") as process:
-        while not list(Path().glob("*.training")):
-            assert process.poll() is None
-            time.sleep(0.02)
-        assert sweep_file(file, 1, data=SAMPLE)["trials"] == {"running": 1}
-        process.kill()
-    assert [row["status"] for row in rows()] == ["running"]
-    [lost] = params()
-    result = sweep_file(file, 2, data=SAMPLE)
-    assert states() == ["interrupted", "complete", "complete"]
-    assert params()[1] == lost != params()[2]
-    assert [row["status"] for row in rows()] == ["interrupted", "done", "done"]
-    assert sweep_file(file, 2, data=SAMPLE) == result
-    assert not list(studies.SWEEPS.glob("*.worker"))
+def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tried_again(faster):
+    with sweep_process(faster, 9, n_trials=2) as process:
+        try:
+            while not list(faster.workspace.folder.glob("*.training")):
+                assert process.poll() is None
+                time.sleep(0.02)
+            assert faster.sweep(1).trials == {"running": 1}
+        finally:
+            process.kill()
+    assert faster.statuses() == ["running"]
+    [lost] = faster.params()
+    result = faster.sweep(2)
+    assert faster.states() == ["interrupted", "complete", "complete"]
+    assert faster.params()[1] == lost != faster.params()[2]
+    assert faster.statuses() == ["interrupted", "done", "done"]
+    assert faster.sweep(2) == result
+    assert not list(faster.workspace.sweeps.glob("*.worker"))
 
 
-def test_a_trial_that_was_lost_twice_is_given_up(quick, monkeypatch):
+def test_a_trial_that_its_worker_closes_before_it_ends_is_not_taken_back(faster, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
+        patch.setattr(sweep._Sweep, "try_out", abandon)
+        faster.sweep(1)
+
+    def close_and_end(path):
+        faster.load().tell(0, state=optuna.trial.TrialState.FAIL)
+        return False
+
+    monkeypatch.setattr(study, "is_alive", close_and_end)
+    faster.sweep(1)
+    assert faster.states() == ["interrupted", "complete"]
+    assert faster.params()[0] != faster.params()[1]
+
+
+def test_a_trial_that_was_lost_twice_is_given_up(faster, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep._Sweep, "try_out", abandon)
         for _ in range(2):
-            sweep_file(write_space(), 1, data=SAMPLE)
-    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
-    assert states() == ["interrupted", "interrupted", "complete"]
-    assert params()[0] == params()[1] != params()[2]
+            faster.sweep(1)
+    faster.sweep(1)
+    assert faster.states() == ["interrupted", "interrupted", "complete"]
+    assert faster.params()[0] == faster.params()[1] != faster.params()[2]
 
 
-def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(quick, monkeypatch):
+def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(faster, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", sweep._train)  # all but telling
-        patch.setattr(studies, "is_alive", lambda path: True)
-        sweep_file(write_space(), 1, data=SAMPLE)
-    assert states() == ["running"]
-    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
-    [trial] = studies.study_results("faster").trials
-    [row] = rows()
-    assert (trial["state"], trial["value"]) == ("complete", row["correct"] / row["n"])
+        patch.setattr(sweep._Sweep, "try_out", sweep._Sweep._train)  # which does not close the trial
+        patch.setattr(study, "is_alive", lambda path: True)
+        faster.sweep(1)
+    assert faster.states() == ["running"]
+    faster.sweep(1)
+    [trial] = faster.trials()
+    [row] = faster.rows()
+    assert (trial.state, trial.value) == ("complete", row.correct / row.n)
 
 
-def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(quick, monkeypatch):
+def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(faster, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", prune)
-        patch.setattr(studies, "is_alive", lambda path: True)
-        sweep_file(write_space(), 1, data=SAMPLE)
-    assert states() == ["running"]
-    sweep_file(Path("faster.toml"), 1, data=SAMPLE)
-    assert states() == ["pruned"]
+        patch.setattr(sweep._Sweep, "try_out", prune)
+        patch.setattr(study, "is_alive", lambda path: True)
+        faster.sweep(1)
+    assert faster.states() == ["running"]
+    faster.sweep(1)
+    assert faster.states() == ["pruned"]
 
 
-def prune(study, data, trial, *_):
-    """As a trial that is pruned, up to the closing of its row."""
-    facts = ensemble.facts("trial", "faster", study.space.recipe, data)
-    with suppress(run_session.Pruned), run_session.open_run(study.ledger, "faster-0", **facts) as entry:
-        trial.set_user_attr("run", entry.name)
-        raise run_session.Pruned
+def prune(self, trial):
+    """In place of `_Sweep.try_out`: a trial that is pruned, up to the closing of its row."""
+    header = run_header("trial", "faster", self.study.space.recipe, self.data, self.data_place)
+    with suppress(PrunedError), open_run(self.study.ledger, "faster-0", header) as run:
+        trial.set_user_attr("run", run.name)
+        raise PrunedError
 
 
-class Noted:
-    """What Optuna is told of a trial."""
+class RecordingTrial:
+    """Keeps the values that are reported to Optuna."""
 
     def __init__(self):
         self.values = {}
@@ -397,46 +462,49 @@ class Noted:
     ],
 )
 def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epochs, expected):
-    noted = Noted()
-    told = [studies.report(noted, epoch, epoch, n_epochs) for epoch in range(1, n_epochs + 1)]
-    assert list(noted.values) == list(range(11 - len(expected), 11))
-    assert list(noted.values.values()) == expected
-    assert sum(told) == len(set(expected))
+    trial = RecordingTrial()
+    pruned = [study.report(trial, epoch, epoch, n_epochs) for epoch in range(1, n_epochs + 1)]
+    assert list(trial.values) == list(range(11 - len(expected), 11))
+    assert list(trial.values.values()) == expected
+    assert sum(pruned) == len(set(expected))
 
 
-def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(quick, capfd):
-    axes = "shift = { low = 0, high = 3 }\nlearning_rate = { low = 0.001, high = 0.005, step = 0.001 }\n"
-    file = write_space(SPACE.split("[space]")[0] + "[space]\n" + axes)
-    result = sweep_file(file, 30, data=SAMPLE)
-    assert len(params()) == len(rows()) == len({str(studies._rounded(own)) for own in params()}) == 20
-    assert sum(result["trials"].values()) == 20
-    assert "No other values are left" in capfd.readouterr().out
-    assert sweep_file(file, 20, data=SAMPLE) == result
-    assert "No other" not in capfd.readouterr().out
+def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(faster):
+    dimensions = "shift = { low = 0, high = 3 }\nlearning_rate = { low = 0.001, high = 0.005, step = 0.001 }\n"
+    faster.write(SPACE.split("[space]")[0] + "[space]\n" + dimensions)
+    first, second = Recorder(), Recorder()
+    result = faster.sweep(30, reporter=first)
+    assert (
+        len(faster.params()) == len(faster.rows()) == len({str(study._rounded(own)) for own in faster.params()}) == 20
+    )
+    assert sum(result.trials.values()) == 20
+    assert "No other values are left" in first.texts[-1]
+    assert faster.sweep(20, reporter=second) == result
+    assert not any("No other" in text for text in second.texts)
 
 
-def test_a_value_that_was_lost_twice_is_not_drawn_again(quick, monkeypatch):
-    file = write_space(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
+def test_a_value_that_was_lost_twice_is_not_drawn_again(faster, monkeypatch):
+    faster.write(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_try", lambda *_: None)  # as if killed on the way
+        patch.setattr(sweep._Sweep, "try_out", abandon)
         for _ in range(2):
-            sweep_file(file, 1, data=SAMPLE)
-    sweep_file(file, 2, data=SAMPLE)
-    assert states() == ["interrupted", "interrupted", "complete"]
+            faster.sweep(1)
+    faster.sweep(2)
+    assert faster.states() == ["interrupted", "interrupted", "complete"]
 
 
-def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(quick):
-    file = write_space('base = "lenet5"\n[space]\nmodel = ["lenet5-1998", "lenet5"]\n')
+def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(faster):
+    faster.write('base = "lenet5"\n[space]\nmodel = ["lenet5-1998", "lenet5"]\n')
     with pytest.raises(InputError, match="holds model lenet5-1998: batch_norm"):
-        sweep_file(file, 1, data=SAMPLE)
-    assert not studies.SWEEPS.exists()
+        faster.sweep(1)
+    assert not faster.workspace.sweeps.exists()
 
 
-def test_two_processes_share_the_trials_of_a_study(quick):
-    both = [digits(2, "sweep", str(write_space()), "--trials", "7") for _ in range(2)]
+def test_two_processes_share_the_trials_of_a_study(faster):
+    both = [sweep_process(faster, 2, n_trials=7) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
-    trials = studies._load("faster").get_trials()
-    assert len(trials) == len(rows()) == 7
+    trials = faster.load().get_trials()
+    assert len(trials) == len(faster.rows()) == 7
     assert len({trial.user_attrs["worker"] for trial in trials}) == 2
     assert len({str(trial.params) for trial in trials}) == 7
-    assert {row["status"] for row in rows()} <= {"done", "pruned"}
+    assert {row.status for row in faster.rows()} <= {"done", "pruned"}

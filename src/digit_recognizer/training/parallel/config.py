@@ -12,6 +12,7 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import Recipe
 from digit_recognizer.training.parallel import process_pool, worker
 from digit_recognizer.utils import environment
+from digit_recognizer.utils.reporter import SILENT, Reporter
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -27,68 +28,75 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class ExecutionConfig:
-    """What the user asked for.
+    """Where networks are trained.
 
-    Raises InputError when that is contradictory, or would send data and code in the clear over a network.
+    Raises InputError for settings that contradict each other, or would send data and code unencrypted over a network.
     """
 
-    workers: int = 1  # 1: in this process
-    cluster: str | None = None  # the scheduler's address
+    workers: int = 1  # processes of this machine; 1: in this process
+    dask_scheduler: str | None = None  # its address
     tls: TlsFiles = TlsFiles()
     insecure: bool = False
 
     def __post_init__(self) -> None:
         files = [self.tls.ca_file, self.tls.cert, self.tls.key]
-        if self.cluster is None:
+        if self.dask_scheduler is None:
             if self.insecure or any(files):
-                raise InputError("--insecure and --tls-... say how a cluster is reached; name it with --cluster.")
+                raise InputError(
+                    "`insecure` and `tls_...` say how a Dask scheduler is reached; name it with `dask_scheduler`."
+                )
             return
         if self.workers != 1:
-            raise InputError("--workers is for this machine; a cluster has as many as were started there.")
-        scheme, host = _parts(self.cluster)
+            raise InputError("`workers` is for this machine; a cluster has as many as were started there.")
+        scheme, host = _parts(self.dask_scheduler)
         if scheme == "tcp" and any(files):
-            raise InputError(f"--cluster {self.cluster}: the --tls-... options are for an address with tls://.")
+            raise InputError(f"`dask_scheduler` {self.dask_scheduler}: certificates are for an address with tls://.")
         if scheme == "tcp" and host not in _LOOPBACK and not self.insecure:
             raise InputError(
-                f"--cluster {self.cluster}: whoever reaches this network can read the data and run code on the "
-                "workers and here. Use tls:// (docs/scaling.md), or --insecure where you trust everyone on it."
+                f"`dask_scheduler` {self.dask_scheduler}: whoever reaches this network can read the data and run code "
+                "on the workers and here. Use tls:// (docs/scaling.md), or `insecure` where you trust everyone on it."
             )
         for file in files:
             if file and not file.is_file():
-                raise InputError(f"{file}: not found. Check the --tls-... options.")
+                raise InputError(f"{file}: not found. Check the paths of the certificates.")
         if find_spec("distributed") is None:
-            raise InputError("--cluster needs Dask: pip install distributed")
+            raise InputError("`dask_scheduler` needs Dask: pip install distributed")
 
-    def used_by(self, n_networks: int) -> "ExecutionConfig":
-        """These with no more workers than networks or, where there are any, GPUs of this machine."""
+    def limited_to(self, n_networks: int) -> "ExecutionConfig":
+        """The same with no more workers than networks or, where there are any, GPUs of this machine."""
         n_gpus = len(worker.gpus())
         return replace(self, workers=min(self.workers, n_networks, n_gpus or self.workers))
 
     def with_threads(self, recipe: Recipe) -> Recipe:
-        """The recipe with the threads of each network, where it does not say how many."""
-        if recipe.threads or (self.workers == 1 and not self.cluster):
+        """The recipe with the number of threads of each network, where it has none and workers share the CPU."""
+        if recipe.threads or (self.workers == 1 and not self.dask_scheduler):
             return recipe
-        return replace(recipe, threads=1 if self.cluster else max(1, environment.threads() // self.workers))
+        threads = 1 if self.dask_scheduler else max(1, environment.threads() // self.workers)
+        return replace(recipe, threads=threads)
 
 
-IN_PROCESS = ExecutionConfig()  # in this process
+IN_PROCESS = ExecutionConfig()
 
 
 @contextmanager
-def open_pool(places: ExecutionConfig, train: LabelledTable, test: Table) -> Iterator[process_pool.Pool | None]:
-    """The pool of processes at these places; None where this process is to train itself.
+def open_pool(
+    config: ExecutionConfig, train: LabelledTable, test: Table, reporter: Reporter = SILENT
+) -> Iterator[process_pool.Pool | None]:
+    """The pool of workers, which have the data; None where this process trains itself.
 
-    Raises RunError when a cluster does not answer, InputError when its workers are not fit.
+    Raises RunError when the scheduler does not answer, InputError when its workers are not fit.
     """
-    if places.cluster:
+    if config.dask_scheduler:
         from digit_recognizer.training.parallel.dask_pool import connect
 
-        with connect(places.cluster, asdict(places.tls), worker.worker_setup(train, test)) as cluster:
-            yield cluster
-    elif places.workers == 1:
+        reporter.info(f"Connecting to the workers of {config.dask_scheduler}.")
+        setup = worker.worker_setup(train, test)
+        with connect(config.dask_scheduler, asdict(config.tls), setup) as pool:
+            yield pool
+    elif config.workers == 1:
         yield None
     else:
-        with closing(process_pool.ProcessPool(places.workers, worker.worker_setup(train, test))) as pool:
+        with closing(process_pool.ProcessPool(config.workers, worker.worker_setup(train, test))) as pool:
             yield pool
 
 
@@ -101,4 +109,6 @@ def _parts(address: str) -> tuple[str, str]:
             return parts.scheme, parts.hostname
     except ValueError:
         pass
-    raise InputError(f"--cluster {address}: expected tcp://HOST:PORT or tls://HOST:PORT, as `dask scheduler` tells it.")
+    raise InputError(
+        f"`dask_scheduler` {address}: expected tcp://HOST:PORT or tls://HOST:PORT, as `dask scheduler` prints it."
+    )

@@ -1,9 +1,8 @@
-"""The workers of a Dask cluster. Alone imports `distributed`, which opens connections to the cluster one names.
+"""The workers of a Dask cluster. Only this module imports `distributed`, which connects to the given scheduler.
 
-Each worker trains in a process of its own, a pool of one, as Dask's threads disturb what Keras draws at random. The
-data reaches a worker once, as a plugin that the scheduler hands to those who come later, too. A checkpoint is a
-variable of the scheduler, so that whoever takes over a dead worker's network finds it; a copy of each is brought to the
-run's folder.
+Each worker trains in a child process, a pool of one, as Dask's threads disturb Keras's random seeds. The data is sent
+to a worker once, by a plugin that later workers get, too. A checkpoint is a variable of the scheduler, from which
+another worker goes on with the network of one that died; each is also written to the run folder.
 """
 
 import logging
@@ -25,50 +24,48 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.training import checkpoints
 from digit_recognizer.training.cross_validation import NetworkResult
 from digit_recognizer.training.parallel import process_pool, worker
-from digit_recognizer.utils.console import say
+from digit_recognizer.training.parallel.process_pool import ProcessPool
 
-_OURS = "digits-"  # begins the names of what is left with a scheduler; the client's number follows
-_MOMENT = 0.25  # seconds between two looks at the connection
-_PATIENCE = 30  # seconds for a scheduler to answer, and for a first worker to come
-_here: dict[
-    str, "process_pool.ProcessPool | Exception"
-] = {}  # of a worker, by who asks: the process, or why there is none
+_PREFIX = "digits-"  # of the names of plugins and variables; the client's id follows
+_INTERVAL = 0.25  # seconds between two looks at the connection
+_TIMEOUT = 30  # seconds for a scheduler to answer, and for a first worker to come
+_pools: dict[str, ProcessPool | Exception] = {}  # of a worker, by plugin: the pool of one, or why there is none
 
 
-class _Unwanted(Exception):
-    """Nobody waits for this network any more."""
+class _CancelledError(Exception):
+    """Raised on a worker when the client no longer waits for its network."""
 
 
-class _Prepared(WorkerPlugin):  # type: ignore[misc]
-    """Prepares each worker as it comes, and ends its process when the client goes."""
+class _SetupPlugin(WorkerPlugin):  # type: ignore[misc]
+    """Sets up each worker as it comes, and ends its process when the client disconnects."""
 
     def __init__(self, name: str, setup: worker.WorkerSetup) -> None:
         self.name, self._setup = name, setup
 
     def setup(self, worker: Any) -> None:
-        _prepare(self.name, self._setup, worker)
+        _set_up(self.name, self._setup, worker)
 
     def teardown(self, worker: Any) -> None:
-        if isinstance(pool := _here.pop(self.name, None), process_pool.ProcessPool):
+        if isinstance(pool := _pools.pop(self.name, None), ProcessPool):
             pool.close()
 
 
-def _prepare(name: str, setup: worker.WorkerSetup, here: Any) -> None:
-    """Make a worker ready. Raises InputError when it is not fit; one that came later raises that again at its work."""
+def _set_up(name: str, setup: worker.WorkerSetup, here: Any) -> None:
+    """Set up a worker. Raises InputError when it is not fit; one that comes later raises that again with each task."""
     try:
         _check(setup, here)
     except InputError as error:
-        _here[name] = error
+        _pools[name] = error
         raise
     worker.remove_credentials()
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
-    _here[name] = process_pool.ProcessPool(1, setup)
+    _pools[name] = ProcessPool(1, setup)
 
 
-def _pool(name: str) -> process_pool.ProcessPool:
-    found = _here.get(name)
+def _pool(name: str) -> ProcessPool:
+    found = _pools.get(name)
     if found is None:
-        raise RunError("the scheduler took its user for dead, and released the workers. Go on with --resume.")
+        raise RunError("the scheduler took its client for dead and released the workers. Resume the run.")
     if isinstance(found, Exception):
         raise found
     return found
@@ -77,18 +74,50 @@ def _pool(name: str) -> process_pool.ProcessPool:
 def _check(setup: worker.WorkerSetup, here: Any) -> None:
     if here.state.nthreads != 1:
         raise InputError(
-            f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; how "
-            "many threads train a network is said by the recipe."
+            f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; the "
+            "recipe decides how many threads train a network."
         )
     worker.check_worker(setup)
 
 
 @contextmanager
 def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSetup) -> "Iterator[DaskPool]":
-    """The workers of the scheduler at `address`, prepared; `tls` holds the files ca_file, cert and key, or None.
+    """The workers of the scheduler at `address`, set up; `tls` holds the files ca_file, cert and key, or None.
 
-    Raises RunError when none answers or no worker is there, InputError when a worker is not fit.
+    Raises RunError when no scheduler answers or it has no worker, InputError when a worker is not fit.
     """
+    security = _security(address, tls)
+    for logger in ("distributed", "distributed.client"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)  # what they log is raised, too
+    try:
+        client = Client(address, security=security, timeout=_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise RunError(
+            f"`dask_scheduler` {address}: no scheduler answers ({error}). Start one: dask scheduler; one with "
+            "certificates is reached by tls://."
+        ) from error
+    name = f"{_PREFIX}{client.id}"
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_TIMEOUT)
+        except TimeoutError as error:
+            start = f"dask worker {address} --nthreads 1"
+            raise RunError(f"`dask_scheduler` {address}: no worker is there. Start some: {start}") from error
+        try:
+            _remove_leftovers(client)
+            try:
+                client.register_plugin(_SetupPlugin(name, setup), name=name)
+            except ImportError as error:
+                raise RunError(
+                    f"`dask_scheduler` {address}: a worker lacks this package ({error}). Install it there."
+                ) from error
+            yield DaskPool(client, name)
+        finally:
+            _unregister(client, name)
+
+
+def _security(address: str, tls: Mapping[str, Path | None]) -> Security:
+    """The certificates. Raises InputError when there are none for an address with tls://, or they do not fit."""
     names = {"ca_file": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
     given = {names[part]: str(file) for part, file in tls.items() if file}
     try:
@@ -96,39 +125,15 @@ def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSe
         if address.startswith("tls") and not security.get_connection_args("client")["ssl_context"]:
             raise ValueError("all three are needed")
     except (OSError, TypeError, ValueError) as error:  # ssl's is an OSError
-        told = "name certificates by --tls-ca-file, --tls-cert and --tls-key, or in Dask's configuration"
-        raise InputError(f"--cluster {address}: no certificates, or none that fit ({error}): {told}.") from error
-    for part in ("distributed", "distributed.client"):
-        logging.getLogger(part).setLevel(logging.CRITICAL)  # what they log is raised, too
-    say(f"Asking {address} for workers.")
-    try:
-        client = Client(address, security=security, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise RunError(
-            f"--cluster {address}: no scheduler answers ({error}). Start one: dask scheduler; one with "
-            "certificates is reached by tls://."
+        raise InputError(
+            f"`dask_scheduler` {address}: no certificates, or none that fit ({error}): name them by `tls_ca_file`, "
+            "`tls_cert` and `tls_key`, or in Dask's configuration."
         ) from error
-    name = f"{_OURS}{client.id}"
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError as error:
-            start = f"dask worker {address} --nthreads 1"
-            raise RunError(f"--cluster {address}: no worker is there. Start some: {start}") from error
-        try:
-            _forget_the_dead(client)
-            try:
-                client.register_plugin(_Prepared(name, setup), name=name)
-            except ImportError as error:
-                told = f"--cluster {address}: a worker lacks this program ({error}). Install it there."
-                raise RunError(told) from error
-            yield DaskPool(client, name)
-        finally:
-            _unregister(client, name)
+    return security
 
 
-def _forget_the_dead(client: Client) -> None:
-    """Remove what prepares workers for clients that were killed, with their data, and their checkpoints."""
+def _remove_leftovers(client: Client) -> None:
+    """Remove the plugins, with their data, and the checkpoints of clients that were killed."""
     plugins, variables, clients = client.run_on_scheduler(
         lambda dask_scheduler: [
             [*dask_scheduler.worker_plugins],
@@ -136,106 +141,106 @@ def _forget_the_dead(client: Client) -> None:
             [*dask_scheduler.clients],
         ]
     )
-    alive = tuple(f"{_OURS}{one}" for one in clients)
+    alive = tuple(f"{_PREFIX}{one}" for one in clients)
     for name in plugins:
-        if name.startswith(_OURS) and not name.startswith(alive):
+        if name.startswith(_PREFIX) and not name.startswith(alive):
             _unregister(client, name)
     for name in variables:
-        if name.startswith(_OURS) and not name.startswith(alive):
+        if name.startswith(_PREFIX) and not name.startswith(alive):
             Variable(name, client=client).delete()
 
 
 def _unregister(client: Client, name: str) -> None:
-    """Release the workers, unless the scheduler is gone, or another has done so."""
+    """Release the workers, unless the scheduler is gone, or another client has done so."""
     with suppress(OSError, RuntimeError, ValueError):
         client.unregister_worker_plugin(name)
 
 
 class DaskPool:
-    """A pool of the workers of a scheduler, those included that come later."""
+    """A pool of the workers of a scheduler, including those that come later."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError, KilledWorker)
 
     def __init__(self, client: Client, name: str) -> None:
         self._client, self._name = client, name
         self._try = ""  # another for each executor, so that nothing of an earlier one is taken for its own
-        self._news: SimpleQueue[str] = SimpleQueue()  # the names of networks with a new checkpoint
+        self._events: SimpleQueue[str] = SimpleQueue()  # the names of networks with a new checkpoint
         self._folders: dict[str, Path] = {}
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
-        while self._client.status == "connecting":  # for as long as its own patience
-            time.sleep(_MOMENT)
+        while self._client.status == "connecting":  # until its own time-out
+            time.sleep(_INTERVAL)
         if self._client.status != "running":
-            raise RunError("the scheduler is gone. Start it and its workers again, and go on with --resume.")
+            raise RunError("the scheduler is gone. Start it and its workers again, and resume the run.")
         executor = self._client.get_executor(pure=False)
-        self._try, self._news = f"{self._name}-{uuid4()}", SimpleQueue()
-        self._client.subscribe_topic(self._try, lambda event, news=self._news: news.put(event[1]["member"]))
+        self._try, self._events = f"{self._name}-{uuid4()}", SimpleQueue()
+        self._client.subscribe_topic(self._try, lambda event, events=self._events: events.put(event[1]["network"]))
         try:
             yield executor
         finally:
             executor.shutdown(wait=False)  # cancels what is not done
             with suppress(OSError, RuntimeError):
                 self._client.unsubscribe_topic(self._try)
-                for member in self._folders:
-                    self._variable(member).delete()
+                for network in self._folders:
+                    self._variable(network).delete()
             self._folders.clear()
 
-    def submit(self, executor: Executor, job: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
-        self._folders[job.member.name] = folder
-        self._variable(job.member.name).set(checkpoints.pack_latest_checkpoint(folder))
-        return executor.submit(_work, job, self._name, self._try)
+    def submit(self, executor: Executor, task: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
+        self._folders[task.network.name] = folder
+        self._variable(task.network.name).set(checkpoints.pack_latest_checkpoint(folder))
+        return executor.submit(_train, task, self._name, self._try)
 
-    def bring(self, names: Collection[str]) -> None:
-        told = set()
+    def fetch_checkpoints(self, names: Collection[str]) -> None:
+        new = set()
         with suppress(Empty):
             while True:
-                told.add(self._news.get_nowait())
-        for member in told & set(names):
-            epoch, content = self._variable(member).get(timeout=_PATIENCE)
-            checkpoints.save_packed_checkpoint(self._folders[member], epoch, content)
+                new.add(self._events.get_nowait())
+        for network in new & set(names):
+            epoch, content = self._variable(network).get(timeout=_TIMEOUT)
+            checkpoints.save_packed_checkpoint(self._folders[network], epoch, content)
 
-    def where(self, threads: int) -> dict[str, str]:
-        self._client.wait_for_workers(1, timeout=_PATIENCE)
-        asked = [
-            self._client.submit(_where, self._name, threads, pure=False, workers=[one], allow_other_workers=True)
+    def location(self, threads: int) -> dict[str, str]:
+        self._client.wait_for_workers(1, timeout=_TIMEOUT)
+        futures = [
+            self._client.submit(_location, self._name, threads, pure=False, workers=[one], allow_other_workers=True)
             for one in self._client.nthreads()
         ]
-        found = [one.result() for one in asked]  # `gather` tells of Ctrl-C by a traceback
+        found = [future.result() for future in futures]  # `gather` prints a traceback after Ctrl-C
         return {name: " and ".join(sorted({one[name] for one in found})) for name in ("device", "cpu")}
 
-    def _variable(self, member: str) -> Variable:
-        return Variable(f"{self._try}-{member}", client=self._client)
+    def _variable(self, network: str) -> Variable:
+        return Variable(f"{self._try}-{network}", client=self._client)
 
 
-def _work(job: worker.TrainingTask, name: str, attempt: str) -> NetworkResult:
-    """On a worker: have a network trained, and send each checkpoint to the scheduler."""
+def _train(task: worker.TrainingTask, name: str, attempt: str) -> NetworkResult:
+    """On a worker: train a network in its child process, and send each checkpoint to the scheduler."""
     pool = _pool(name)
     here = get_worker()
     key = here.get_current_task()
-    variable = Variable(f"{attempt}-{job.member.name}")
-    told, content = variable.get(timeout=_PATIENCE)
-    outcomes = []
+    variable = Variable(f"{attempt}-{task.network.name}")
+    sent, content = variable.get(timeout=_TIMEOUT)
+    results = []
 
-    with TemporaryDirectory() as place:
-        folder = Path(place)
-        if told:
-            checkpoints.save_packed_checkpoint(folder, told, content)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if sent:
+            checkpoints.save_packed_checkpoint(folder, sent, content)
 
-        def on_moment() -> None:
-            nonlocal told
-            task = here.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
-                raise _Unwanted
+        def on_interval() -> None:
+            nonlocal sent
+            state = here.state.tasks.get(key)
+            if state is None or state.state == "cancelled":
+                raise _CancelledError
             epoch, content = checkpoints.pack_latest_checkpoint(folder)
-            if epoch > told:
+            if epoch > sent:
                 variable.set([epoch, content])
-                here.log_event(attempt, {"member": job.member.name, "epoch": epoch})
-                told = epoch
+                here.log_event(attempt, {"network": task.network.name, "epoch": epoch})
+                sent = epoch
 
-        process_pool.train_in_pool(pool, {"": (job, folder)}, lambda _, outcome: outcomes.append(outcome), on_moment)
-    return outcomes[0]
+        process_pool.train_in_pool(pool, {"": (task, folder)}, lambda _, result: results.append(result), on_interval)
+    return results[0]
 
 
-def _where(name: str, threads: int) -> dict[str, str]:
-    return process_pool.where(_pool(name), threads)
+def _location(name: str, threads: int) -> dict[str, str]:
+    return process_pool.location(_pool(name), threads)

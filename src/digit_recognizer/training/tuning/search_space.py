@@ -1,7 +1,4 @@
-"""The file of a sweep: a recipe, what is to be found out about it, and the table [space] of the fields that vary.
-
-Comes in: a TOML file. Goes out: a checked Space. Refuses to know Optuna, data and how values are drawn.
-"""
+"""The file of a sweep: a recipe, the objective, and a table [space] of the fields that vary."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +15,7 @@ from digit_recognizer.tracking.run_dir import name_from
 
 OBJECTIVES = ("accuracy", "loss")
 _MOST = 10_000  # combinations that are listed
-_FOLDS = 3  # where the file names none: each row is judged once, at thrice the price of a holdout
+_FOLDS = 3  # default: each row is validated once, at three times the cost of a holdout
 _EXAMPLE = "[space]\nlearning_rate = { low = 0.003, high = 0.03, log = true }\nbatch_size = [128, 256]"
 
 
@@ -32,23 +29,22 @@ class Range:
     log: bool = False  # drawn evenly on a logarithmic scale
 
 
-Dimension = Range | tuple[Any, ...]  # or one of these values
+Dimension = Range | tuple[Any, ...]  # a range, or one of these values
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """What a sweep tries. The objective is cross-validated: accuracy, to be raised, or log-loss, to be lowered.
 
-    Accuracy is the competition's measure. Log-loss tells small gains sooner, but only between recipes of the same
-    label smoothing: a network trained with it is made less certain of what it knows, and pays for that in log-loss
-    while its labels are the better ones.
+    Accuracy is the competition's metric. Log-loss resolves smaller gains, but only between recipes with the same label
+    smoothing, which raises the log-loss of a network while it improves its labels.
     """
 
     name: str  # of the study: the file's, without .toml
     file: Path
     objective: str  # one of OBJECTIVES
     recipe: Recipe  # for the fields that do not vary
-    axes: dict[str, Dimension]  # by field
+    dimensions: dict[str, Dimension]  # by field
 
 
 def load(path: Path) -> SearchSpace:
@@ -76,17 +72,20 @@ def load(path: Path) -> SearchSpace:
             f"{path}: expected a table [space] of the fields to vary, received {received}. Such as\n{_EXAMPLE}"
         )
     try:
-        axes = {field: _axis(field, value) for field, value in table.items()}
-        _check_corners(recipe, axes)
+        dimensions = {field: _dimension(field, value) for field, value in table.items()}
+        _check_corners(recipe, dimensions)
     except InputError as error:
         raise InputError(f"{path}: [space] {error}") from None
-    return SearchSpace(name, path, objective, recipe, axes)
+    return SearchSpace(name, path, objective, recipe, dimensions)
 
 
 def to_record(space: SearchSpace) -> dict[str, Any]:
     """The space as values that JSON holds; two spaces are the same when their records are."""
-    axes = {field: asdict(axis) if isinstance(axis, Range) else list(axis) for field, axis in space.axes.items()}
-    return {"objective": space.objective, "recipe": recipe_record(space.recipe), "space": axes}
+    dimensions = {
+        field: asdict(dimension) if isinstance(dimension, Range) else list(dimension)
+        for field, dimension in space.dimensions.items()
+    }
+    return {"objective": space.objective, "recipe": recipe_record(space.recipe), "space": dimensions}
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:
@@ -96,22 +95,22 @@ def recipe_record(recipe: Recipe) -> dict[str, Any]:
 
 def combinations(space: SearchSpace) -> list[dict[str, Any]] | None:
     """Every combination of the space's values; None when there are more than can be listed."""
-    values = [_values(axis) for axis in space.axes.values()]
+    values = [_values(dimension) for dimension in space.dimensions.values()]
     if prod(len(own) or _MOST + 1 for own in values) > _MOST:
         return None
-    return [dict(zip(space.axes, own, strict=True)) for own in product(*values)]
+    return [dict(zip(space.dimensions, own, strict=True)) for own in product(*values)]
 
 
-def _values(axis: Dimension) -> Sequence[Any]:
-    """All values of an axis, none when there are more than can be listed."""
-    if not isinstance(axis, Range):
-        return axis
-    step = axis.step or (1 if isinstance(axis.low, int) else 0)
-    n = round((axis.high - axis.low) / step) + 1 if step else 0
-    return [axis.low + number * step for number in range(n)] if n <= _MOST else []
+def _values(dimension: Dimension) -> Sequence[Any]:
+    """All values of a dimension, none when there are more than can be listed."""
+    if not isinstance(dimension, Range):
+        return dimension
+    step = dimension.step or (1 if isinstance(dimension.low, int) else 0)
+    n = round((dimension.high - dimension.low) / step) + 1 if step else 0
+    return [dimension.low + number * step for number in range(n)] if n <= _MOST else []
 
 
-def _axis(field: str, value: Any) -> Dimension:
+def _dimension(field: str, value: Any) -> Dimension:
     kind = type_of(field)
     if field in RUN_FIELDS:
         raise InputError(
@@ -126,7 +125,7 @@ def _axis(field: str, value: Any) -> Dimension:
     if not isinstance(value, dict):
         raise InputError(
             f"{field}: expected a list of values or {{ low = ..., high = ... }}, received {value!r}. "
-            "A value that does not vary stands outside [space]."
+            "Set a value that does not vary outside [space]."
         )
     if kind not in (int, float):
         raise InputError(f"{field}: expected a list of values, received a range. There is nothing between its values.")
@@ -156,14 +155,14 @@ def _range(field: str, given: dict[str, Any]) -> Range:
     return Range(low, high, step, False)
 
 
-def _check_corners(recipe: Recipe, axes: dict[str, Dimension]) -> None:
+def _check_corners(recipe: Recipe, dimensions: dict[str, Dimension]) -> None:
     """Raise InputError when some combination is no recipe.
 
-    What a recipe refuses besides a field's own range is a pair of values of which numbers count as zero or more: the
-    ends of each axis of numbers stand for all of it.
+    Beyond the range of each field, a recipe refuses pairs of values in which a number matters only as zero or not, so
+    the ends of each numeric dimension cover it.
     """
-    for values in product(*(_ends(axis) for axis in axes.values())):
-        settings = dict(zip(axes, values, strict=True))
+    for values in product(*(_ends(dimension) for dimension in dimensions.values())):
+        settings = dict(zip(dimensions, values, strict=True))
         try:
             change(recipe, settings)
         except InputError as error:
@@ -171,8 +170,8 @@ def _check_corners(recipe: Recipe, axes: dict[str, Dimension]) -> None:
             raise InputError(f"holds {words}: {error}") from None
 
 
-def _ends(axis: Dimension) -> tuple[Any, ...]:
-    if isinstance(axis, Range):
-        return axis.low, axis.high
-    numbers = all(isinstance(choice, (int, float)) for choice in axis)
-    return (min(axis), max(axis)) if numbers else axis
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    if isinstance(dimension, Range):
+        return dimension.low, dimension.high
+    numbers = all(isinstance(choice, (int, float)) for choice in dimension)
+    return (min(dimension), max(dimension)) if numbers else dimension

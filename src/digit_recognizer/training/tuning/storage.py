@@ -1,12 +1,15 @@
-"""Optuna, and its storage: a journal file that survives kills and that several processes may write."""
+"""Optuna and its storage, a journal file to which several processes append.
+
+The journal is locked by `filelock`: Optuna's own lock files outlive a process that is killed (docs/experiments.md).
+"""
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from digit_recognizer.errors import RunError
-from digit_recognizer.utils.locks import in_turn
 
 
 def require_optuna() -> Any:
@@ -22,10 +25,12 @@ def require_optuna() -> Any:
 def storage(path: Path) -> Any:
     """The storage in the journal at `path`, made if need be. Raises RunError when it is damaged, or without Optuna."""
     storages = require_optuna().storages
+    lock = FileLock(path.with_suffix(".journal.lock"), timeout=60)
     if path.exists():
-        _mend(path)
+        with lock:
+            _mend(path)
     try:
-        return storages.JournalStorage(storages.journal.JournalFileBackend(str(path), lock_obj=_Lock(path)))
+        return storages.JournalStorage(storages.journal.JournalFileBackend(str(path), lock_obj=lock))
     except (ValueError, KeyError, AssertionError) as error:
         raise RunError(
             f"{path}: not a journal that Optuna can read ({error!r}). Its trials are in the ledger; move the file away "
@@ -33,28 +38,8 @@ def storage(path: Path) -> Any:
         ) from error
 
 
-class _Lock:
-    """Optuna's lock on a journal, as one that the system lifts; Optuna's own ones outlive a killed process."""
-
-    def __init__(self, journal: Path) -> None:
-        self._path = _lock_of(journal)
-        self._held = ExitStack()
-
-    def acquire(self) -> bool:
-        self._held.enter_context(in_turn(self._path))
-        return True
-
-    def release(self) -> None:
-        self._held.close()
-
-
 def _mend(path: Path) -> None:
     """Cut off half a line at the end, which a power cut or a full disk may leave and Optuna cannot read past."""
-    with in_turn(_lock_of(path)):
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
-
-
-def _lock_of(journal: Path) -> Path:
-    return journal.with_suffix(".journal.lock")
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)

@@ -1,29 +1,43 @@
-"""`digits sweep`: recipes drawn from a space, each trained as a run of its own and judged out-of-fold.
-
-Refuses to know answers: a trial is judged by train.csv alone.
-"""
+"""A sweep: recipes drawn from a space, each trained as a run and cross-validated on train.csv."""
 
 import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from digit_recognizer.data.dataset import Dataset
 from digit_recognizer.errors import DivergedError, InputError
 from digit_recognizer.recipes.recipe import change
 from digit_recognizer.recipes.toml import format_value
-from digit_recognizer.tracking import run_session
-from digit_recognizer.tracking.run_session import Pruned
-from digit_recognizer.training import cross_validation, ensemble
-from digit_recognizer.training.cross_validation import NetworkSpec
-from digit_recognizer.training.parallel import config, process_pool
-from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig
-from digit_recognizer.training.state import Epoch
-from digit_recognizer.training.tuning import search_space
-from digit_recognizer.training.tuning import study as studies
+from digit_recognizer.tracking.history import Epoch
+from digit_recognizer.tracking.run_session import PrunedError, finish_run, open_run
+from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.training import cross_validation
+from digit_recognizer.training.ensemble import run_header, train_ensemble, write_results
+from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
+from digit_recognizer.training.parallel.process_pool import Pool
+from digit_recognizer.training.tuning import search_space, study
+from digit_recognizer.training.tuning.results import Trial, journal_of, objective_of, study_results
 from digit_recognizer.training.tuning.search_space import SearchSpace
 from digit_recognizer.training.tuning.storage import require_optuna
 from digit_recognizer.training.tuning.study import Study
-from digit_recognizer.utils.console import progress, say
 from digit_recognizer.utils.environment import require_backend
+from digit_recognizer.utils.reporter import SILENT, Reporter, TrainingHooks
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """How far a study is, and its best trial."""
+
+    study: str
+    objective: str
+    journal: Path
+    trials: dict[str, int]  # by state
+    best: Trial | None
+    again: str | None  # the command that trains the best recipe with fresh folds and weights
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "journal": str(self.journal)}
 
 
 def read_space(file: Path) -> SearchSpace:
@@ -31,127 +45,134 @@ def read_space(file: Path) -> SearchSpace:
 
     Raises InputError when the file is wrong or Keras has no backend, RunError when Optuna is not installed.
     """
-    chosen = search_space.load(file)
-    if chosen.recipe.teacher:
+    space = search_space.load(file)
+    if space.recipe.teacher:
         raise InputError(f"{file}: teacher: a sweep trains without one. Leave it out, and have the best recipe taught.")
     require_optuna()
     require_backend()
-    return chosen
+    return space
 
 
 def sweep(
-    chosen: SearchSpace,
+    space: SearchSpace,
     n_trials: int,
-    data: ensemble.Data,
+    data: Dataset,
+    workspace: Workspace,
     hours: float | None = None,
-    where: ExecutionConfig = IN_PROCESS,
-) -> dict[str, Any]:
+    execution: ExecutionConfig = IN_PROCESS,
+    reporter: Reporter = SILENT,
+) -> SweepResult:
     """Add trials to the study of a space until it has `n_trials`, those of other processes included, or time is up.
 
-    A trial that finished, was pruned or diverged counts; one that was interrupted or killed does not, and the killed
-    one is tried again. Returns the record that `--json` prints. Raises InputError, before anything is written, when
-    the data is wrong or the study was begun with others.
+    Finished, pruned and diverged trials count; interrupted and killed ones do not, and killed ones are tried again.
+    Raises InputError, before anything is written, when the data is wrong or the study was begun with other settings.
     """
     end = time.monotonic() + 3600 * hours if hours is not None else None
-    if not studies.journal_of(chosen.name).exists():
-        cross_validation.plan_networks(
-            chosen.recipe, data.train.labels
-        )  # refuses too many folds before anything is written
-    where = where.used_by(cross_validation.n_networks(chosen.recipe))
+    if not journal_of(workspace.sweeps, space.name).exists():
+        cross_validation.plan_networks(space.recipe, data.train.labels)  # refuses too many folds
+    execution = execution.limited_to(cross_validation.n_networks(space.recipe))
     hashes = {"train.csv": data.train.fingerprint, "test.csv": data.test.fingerprint}
     with (
-        run_session.ledger() as book,
-        studies.open_study(chosen, hashes, book) as study,
-        config.open_pool(where, data.train, data.test) as pool,
+        workspace.open_ledger(reporter) as ledger,
+        study.open_study(space, hashes, ledger, workspace.sweeps) as opened,
+        open_pool(execution, data.train, data.test, reporter) as pool,
     ):
+        runner = _Sweep(opened, data, workspace.relative(data.source.place), execution, pool, reporter)
         while in_time := end is None or time.monotonic() < end:
-            if (trial := studies.ask(study, n_trials)) is None:
+            if (trial := study.ask(opened, n_trials)) is None:
                 break
-            _try(study, data, trial, where, pool)
-    result = _summary(chosen)
-    if in_time and sum(n for state, n in result["trials"].items() if state in studies.COUNTED) < n_trials:
-        say("No other values are left in the space: all that were drawn have been tried.")
+            runner.try_out(trial)
+    result = _summary(space, workspace)
+    if in_time and sum(n for state, n in result.trials.items() if state in study.COUNTED) < n_trials:
+        reporter.info("No other values are left in the space: all that were drawn have been tried.")
     return result
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print how far the study is, its best trial, and how to repeat that."""
-    counts = ", ".join(f"{n} {state}" for state, n in result["trials"].items())
-    say(f"Study {result['study']}: {counts or 'no trials'}.")
-    if best := result["best"]:
-        judged = f"{result['objective']} {best['value']:.4f}"
-        say(f"Best: trial {best['trial']}, {judged}, {_words(best['params'])}.", style="bold")
-        say(f"Was it luck? With fresh folds and weights: {result['again']}")
+@dataclass(frozen=True, eq=False)
+class _Sweep:
+    study: Study
+    data: Dataset
+    data_place: str
+    execution: ExecutionConfig
+    pool: Pool | None
+    reporter: Reporter
+
+    def try_out(self, trial: Any) -> None:
+        """Train a trial and close it in the study. A wrong recipe ends the trial, any other error the sweep."""
+        try:
+            value = self._train(trial)
+        except PrunedError as pruned:
+            study.close(self.study, trial, "pruned")
+            outcome, note = str(pruned), ""
+        except DivergedError:
+            study.close(self.study, trial, "diverged")
+            outcome, note = "diverged", ""
+        except BaseException:
+            study.close(self.study, trial, "interrupted")
+            raise
+        else:
+            note = "  (best so far)" if study.finish(self.study, trial, value) else ""
+            outcome = f"{self.study.space.objective} {value:.4f}"
+        self.reporter.info(f"trial {trial.number}: {outcome}, {describe_params(trial.params)}{note}")
+
+    def _train(self, trial: Any) -> float:
+        """The value of a trial; raises PrunedError when its first fold promises too little."""
+        start = time.perf_counter()
+        space, data = self.study.space, self.data
+        recipe = self.execution.with_threads(change(space.recipe, trial.params))
+        networks = cross_validation.plan_networks(recipe, data.train.labels)
+        header = run_header("trial", space.name, recipe, data, self.data_place, self.pool)
+        epochs = {network.name: network.recipe.epochs for network in networks}
+        with (
+            open_run(self.study.ledger, f"{space.name}-{trial.number}", header) as run,
+            self.reporter.training(epochs, f"trial {trial.number}", self.pool is not None) as shown,
+        ):
+            trial.set_user_attr("run", run.name)
+            hooks = _Pruning(shown, trial, networks[0].name, epochs[networks[0].name], space.objective)
+            predictions = train_ensemble(run, networks, data, pool=self.pool, hooks=hooks, resumable=False)
+            result = write_results(run, header, data, predictions)
+            seconds = {**predictions.seconds, "total": time.perf_counter() - start}
+            finish_run(run, replace(result, seconds=seconds), is_out_of_fold=True, publish=False)
+        return objective_of(result.validation, space.objective)
 
 
-def _try(study: Study, data: ensemble.Data, trial: Any, where: ExecutionConfig, pool: process_pool.Pool | None) -> None:
-    """Train and judge one trial, enter it, tell its outcome to the study and the terminal.
+@dataclass(frozen=True)
+class _Pruning(TrainingHooks):
+    """Reports the first fold of a trial to the study, which may prune the trial."""
 
-    What is wrong with its recipe alone ends the trial; all else ends the sweep.
-    """
-    try:
-        value = _train(study, data, trial, where, pool)
-    except Pruned as pruned:
-        studies.close(study, trial, "pruned")
-        outcome, note = str(pruned), ""
-    except DivergedError:
-        studies.close(study, trial, "diverged")
-        outcome, note = "diverged", ""
-    except BaseException:
-        studies.close(study, trial, "interrupted")
-        raise
-    else:
-        note = "  (best so far)" if studies.finish(study, trial, value) else ""
-        outcome = f"{study.space.objective} {value:.4f}"
-    say(f"trial {trial.number}: {outcome}, {_words(trial.params)}{note}")
+    shown: TrainingHooks
+    trial: Any
+    network: str
+    n_epochs: int
+    objective: str
 
+    def on_batch(self, network: str, step: int, n_steps: int) -> None:
+        self.shown.on_batch(network, step, n_steps)
 
-def _train(
-    study: Study, data: ensemble.Data, trial: Any, where: ExecutionConfig, pool: process_pool.Pool | None
-) -> float:
-    """The value of a trial, trained as a run is; raises Pruned when its first fold promises too little."""
-    start = time.perf_counter()
-    name, objective = study.space.name, study.space.objective
-    recipe = where.with_threads(change(study.space.recipe, trial.params))
-    members = cross_validation.plan_networks(recipe, data.train.labels)
-    facts = ensemble.facts("trial", name, recipe, data, pool)
-    with run_session.open_run(study.ledger, f"{name}-{trial.number}", **facts) as entry:
-        trial.set_user_attr("run", entry.name)
-        epochs = {member.name: member.recipe.epochs for member in members}
-        with progress(epochs, f"trial {trial.number}", side_by_side=pool is not None) as lines:
+    def on_epoch(self, network: str, epoch: Epoch) -> None:
+        self.shown.on_epoch(network, epoch)
+        value = getattr(epoch, f"validation_{self.objective}")
+        if network == self.network and study.report(self.trial, value, epoch.epoch, self.n_epochs):
+            raise PrunedError(f"pruned after epoch {epoch.epoch} of its first fold at {self.objective} {value:.4f}")
 
-            def on_epoch(member: NetworkSpec, epoch: Epoch) -> None:
-                lines.on_epoch(member.name, epoch)
-                value = getattr(epoch, f"validation_{objective}")
-                is_first = member is members[0]
-                if is_first and studies.report(trial, value, epoch.epoch, member.recipe.epochs):
-                    raise Pruned(f"pruned after epoch {epoch.epoch} of its first fold at {objective} {value:.4f}")
-
-            together = ensemble.train_ensemble(entry, members, data, lines.on_batch, on_epoch, pool=pool)
-        result = ensemble.write_results(entry, name, recipe, data, together)
-        seconds = {**together.seconds, "total": time.perf_counter() - start}
-        result["seconds"] = {part: round(value, 3) for part, value in seconds.items()}
-        run_session.finish(entry, result, "out-of-fold", publish=False)
-    return float(result["validation"][objective])
+    def on_network(self, network: str, metrics: Any) -> None:
+        self.shown.on_network(network, metrics)
 
 
-def _summary(chosen: SearchSpace) -> dict[str, Any]:
-    found = studies.study_results(chosen.name)
-    states = [trial["state"] for trial in found.trials]
+def describe_params(params: dict[str, Any]) -> str:
+    """The values of a trial, such as "learning_rate 0.0123, shift 2"."""
+    return ", ".join(
+        f"{field} {f'{value:.3g}' if isinstance(value, float) else format_value(value)}"
+        for field, value in params.items()
+    )
+
+
+def _summary(space: SearchSpace, workspace: Workspace) -> SweepResult:
+    found = study_results(workspace.sweeps, space.name)
+    states = [trial.state for trial in found.trials]
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     best = found.ranked[0] if found.ranked else None
-    return {
-        "study": chosen.name,
-        "objective": chosen.objective,
-        "journal": str(studies.journal_of(chosen.name)),
-        "trials": counts,
-        "best": best,
-        "again": best and f"digits run --like {best['run']} --seed {chosen.recipe.seed + chosen.recipe.seeds}",
-    }
-
-
-def _words(params: dict[str, Any]) -> str:
-    short = {
-        field: f"{value:.3g}" if isinstance(value, float) else format_value(value) for field, value in params.items()
-    }
-    return ", ".join(f"{field} {value}" for field, value in short.items())
+    again = (
+        None if best is None else f"digits run --from-run {best.run} --seed {space.recipe.seed + space.recipe.seeds}"
+    )
+    return SweepResult(space.name, space.objective, journal_of(workspace.sweeps, space.name), counts, best, again)

@@ -1,0 +1,238 @@
+"""What the commands that look print: leaderboard, runs, comparisons, grades, upload plan, predictions, models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from digit_recognizer.competition.plan import UploadPlan
+from digit_recognizer.errors import InputError
+from digit_recognizer.evaluation.grading import FileGrade, Grades
+from digit_recognizer.inference.export import ExportResult
+from digit_recognizer.inference.predict_file import PredictResult
+from digit_recognizer.recipes.toml import describe_recipe
+from digit_recognizer.report.leaderboard import LeaderboardRow, RunDetails
+from digit_recognizer.tracking.compare import FileComparison, RunComparison
+from digit_recognizer.tracking.run_dir import last_checkpoint_epoch
+from digit_recognizer.tracking.run_record import NetworkRecord, short_name
+from digit_recognizer.utils.console import print_table, print_text
+
+_N_PROPOSED = 3  # uploads at once: then see their scores
+
+
+def show_leaderboard(rows: Sequence[LeaderboardRow]) -> None:
+    """Print the leaderboard; columns without any value are left out."""
+    if not rows:
+        print_text("No finished run matches. `digits run` makes one; --all also lists runs that are not finished.")
+        return
+    columns = {
+        "#": [str(row.id) for row in rows],
+        "name": [row.name for row in rows],
+        "status": [row.status for row in rows],
+        "accuracy": ["-" if row.n is None else _accuracy(row) for row in rows],
+        "validation": [row.estimate or "-" for row in rows],
+        "public": ["-" if row.public_score is None else f"{row.public_score:.5f}" for row in rows],
+        "weights": ["-" if row.weights is None else f"{row.weights:,}" for row in rows],
+        "train s": ["-" if row.seconds is None else f"{row.seconds:.0f}" for row in rows],
+        "data": ["sample" if row.data == "sample" else "-" for row in rows],
+        "changed settings": [row.differences or "none" for row in rows],
+    }
+    always = ("#", "name", "changed settings")
+    kept = {
+        name: cells
+        for name, cells in columns.items()
+        if name in always or any(cell not in ("-", "done") for cell in cells)
+    }
+    spare = ("validation", "train s", "weights", "data", "status")
+    print_table(list(kept), [list(cells) for cells in zip(*kept.values(), strict=True)], spare)
+    if any(row.n for row in rows):
+        print_text("±: half of the 95 % interval; sorted by the lower end of the accuracy's interval.", style="dim")
+
+
+def _accuracy(row: LeaderboardRow) -> str:
+    return f"{row.accuracy:.4f} ± {((row.high or 0.0) - (row.low or 0.0)) / 2:.4f}"
+
+
+def show_run(found: RunDetails) -> None:
+    """Print a run's row, its networks, its uploads and scores."""
+    run = found.run
+    print_text(f"{run.name} (#{run.id}): {found.status}", style="bold")
+    if run.error:
+        print_text(run.error, style="yellow")
+    if run.kind == "run" and found.status == "interrupted":
+        kept = _kept(found)
+        resume = f"Kept: {kept}. To resume it: digits run --resume {run.name}"
+        print_text(resume if kept else "No checkpoint of it is left.")
+    estimate = "none: no rows held out" if run.status == "done" else "none"
+    if validation := run.validation:
+        low, high = validation.interval
+        estimate = f"{validation.accuracy:.4f} ({low:.4f} to {high:.4f}) on {validation.n:,} rows, "
+        estimate += f"loss {validation.log_loss:.4f}"
+    seconds = [f"{part} {value:.1f} s" for part, value in run.seconds.items()]
+    facts = {
+        "recipe": f"{run.recipe_name}: {_settings(found)}",
+        run.estimate or "estimate": estimate,
+        "data": f"{run.data} ({run.source}); train.csv {run.train_hash}, test.csv {run.test_hash}",
+        "time": ", ".join([run.started, *seconds]),
+        "machine": f"{run.cpu}, {run.threads} threads",
+        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+        "code": run.code or "not under git",
+        "file": f"sha256 {run.submission_hash}" if run.submission_hash else "none",
+        "note": run.note or "none",
+    }
+    print_table(["", ""], [[name, text] for name, text in facts.items()])
+    if found.networks:
+        print_table(
+            ["network", "weights", "train", "validation", "loss", "s"], [_network(own) for own in found.networks]
+        )
+    for entry in found.submissions:
+        states = ", ".join(f"{state.status} {state.at}" for state in found.states[entry.id])
+        score = "" if entry.public_score is None else f", public score {entry.public_score:.5f}"
+        print_text(f"Kaggle entry {entry.ref or '(none)'}: {states}{score}")
+    for graded in found.scores:
+        print_text(f"scored {graded.at}: {graded.correct / graded.n:.5f}, {graded.correct:,} of {graded.n:,}")
+
+
+def _network(row: NetworkRecord) -> list[str]:
+    metrics = [_number(value) for value in (row.train_accuracy, row.accuracy, row.loss)]
+    return [row.name, f"{row.weights:,}", *metrics, f"{row.seconds:.1f}"]
+
+
+def _kept(found: RunDetails) -> str:
+    """What is left of an interrupted run."""
+    epoch, n_networks = last_checkpoint_epoch(found.run.folder), len(found.networks)
+    parts = [f"trained networks, {n_networks}"] if n_networks else []
+    parts += [f"epoch {epoch} of the network in training"] if epoch else []
+    return "; ".join(parts)
+
+
+def _settings(found: RunDetails) -> str:
+    """Every field of the recipe; of a blend its runs and their weights."""
+    run = found.run
+    if run.is_blend:
+        return ", ".join(f"{name} {weight:.3f}" for name, weight in run.blend_weights.items())
+    try:
+        return describe_recipe(run.recipe)
+    except InputError as error:
+        return f"{dict(run.recipe_fields)} (this version refuses it: {error})"
+
+
+def show_comparison(found: RunComparison | FileComparison) -> None:
+    """Print the comparison of two runs or files."""
+    if isinstance(found, FileComparison):
+        return print_text(found.verdict)
+    print_text(f"{found.first} -> {found.second}, on the {found.n:,} rows that both held out")
+    print_text(f"only the first right {found.only_first:,}, only the second {found.only_second:,}")
+    low, high = found.interval
+    print_text(f"difference {found.difference:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}")
+    if found.board:
+        print_text(found.board)
+    print_text(f"{found.verdict} (exact McNemar test)", style="bold")
+
+
+def show_grades(found: Grades) -> None:
+    """Print the scores of submission files."""
+    for file in found.files:
+        _show_file(file)
+    if found.comparison:
+        print_text(found.comparison.verdict, style="bold")
+    if found.errors:
+        first = found.files[0]
+        n_wrong = first.score.n - first.score.correct
+        print_text(f"Wrote the {n_wrong:,} wrong rows of {first.file} to {found.errors}.")
+
+
+def _show_file(file: FileGrade) -> None:
+    score = file.score
+    low, high = score.interval
+    print_text(
+        f"{file.file}: {score.correct:,} of {score.n:,} right, accuracy {score.accuracy:.5f} "
+        f"(95 % interval {low:.5f} to {high:.5f})",
+        style="bold",
+    )
+    digits = file.to_json()["digits"]
+    rows = [[digit, _number(row["precision"]), _number(row["recall"])] for digit, row in digits.items()]
+    print_table(["digit", "precision", "recall"], rows)
+    confusions = [f"true {answer}, predicted {label}: {n:,}" for answer, label, n in file.confusions()]
+    print_text(f"costliest confusions   {'   '.join(confusions) or 'none'}")
+
+
+def show_plan(found: UploadPlan) -> None:
+    """Print what was uploaded, what could be, and the commands that do it."""
+    allowance, best = found.allowance, found.best
+    if found.trouble:
+        print_text(f"{found.trouble} This is what the ledger knows.", style="yellow")
+    elif allowance is None:
+        print_text("Kaggle was not asked (no credentials, or no answer to that); this is what the ledger knows.")
+    else:
+        left = f", left: {allowance.num_allowed_now}" if allowance.num_total else ""
+        print_text(f"Kaggle: entries known: {found.n_entries}, made today: {allowance.num_today}{left}.")
+    if best and best.public_score is not None:
+        print_text(f"Best so far: entry {best.ref}, public score {best.public_score:.5f}.")
+    for run in found.sent:
+        score = "" if run.public_score is None else f", public score {run.public_score:.5f}"
+        print_text(f"Uploaded: {short_name(run.run)}, entry {run.ref}{score}.")
+    if found.n_of_the_sample:
+        print_text(f"Runs on the built-in sample, which Kaggle cannot score: {found.n_of_the_sample}.")
+    if not found.files:
+        none = (
+            "No file is left to upload."
+            if found.sent
+            else "No file to upload yet: `digits run` on Kaggle's data makes one."
+        )
+        return print_text(none)
+    rows = [
+        [
+            short_name(file.run),
+            "-" if file.expected is None else f"{file.expected:.4f} ± {file.standard_error:.4f}",
+            "-" if file.differs_from_best is None else f"{file.differs_from_best:,}",
+            f"near copy of {short_name(file.near_copies[0])}" if file.near_copies else "",
+        ]
+        for file in found.files
+    ]
+    print_table(["not uploaded", "expected score", "labels unlike the best", ""], rows)
+    if any(file.expected is not None for file in found.files):
+        text = "±: one standard error of a public score; sorted by the lower end of the accuracy's interval."
+        print_text(text, style="dim")
+    _show_proposals(found)
+
+
+def _show_proposals(found: UploadPlan) -> None:
+    allowance = found.allowance if found.allowance and found.allowance.num_total else None
+    worth = [file for file in found.files if file.worth_an_entry]
+    if not worth:
+        print_text("None of these promises more than what was uploaded; keep the entries.")
+    elif allowance and not allowance.num_allowed_now:
+        print_text("Today's allowance is used up; it is renewed at 00:00 UTC.")
+    else:
+        print_text("Upload next:")
+        n_left = allowance.num_allowed_now if allowance else _N_PROPOSED
+        for file in worth[: min(n_left, _N_PROPOSED)]:
+            print_text(f"  {file.command}")
+
+
+def show_predict(result: PredictResult) -> None:
+    """Print what was labelled, how fast, and which part took the longest."""
+    if result.bad:
+        print_text(f"Rows written to {result.skip_bad}, as they contain no image: {result.bad:,}", style="yellow")
+    busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.busy.items())
+    rate = f"{result.rows_per_second:,.0f} a second"
+    print_text(f"Labelled {result.rows:,} rows by {result.engine}, {rate}. Seconds: {busy}.")
+    print_text(f"The bottleneck is {result.limit}. Wrote {result.output}")
+
+
+def show_export(result: ExportResult) -> None:
+    """Print what was written and how it was checked."""
+    print_text(f"Wrote {result.file}, {result.bytes:,} bytes: pixels (n, 28, 28) uint8 in, probabilities (n, 10) out.")
+    print_text(
+        f"Checked on {result.rows:,} rows of {result.checked_on}: the same labels; no probability differs by more "
+        f"than {result.largest_difference:.1g}."
+    )
+
+
+def show_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Print records as a table."""
+    cells = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()] for row in rows]
+    print_table(list(rows[0]), cells)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
