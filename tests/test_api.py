@@ -1,0 +1,161 @@
+"""The Python API: its lines in the README run in a notebook, and its objects have what their docstrings name."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+
+import digit_recognizer as dr
+import tiny
+from digit_recognizer.models.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A workspace with two cross-validated runs of a tiny network."""
+    settings = {name: {"folds": 2, "shift": shift} for name, shift in (("one", 0), ("two", 1))}
+    with tiny.finished(tmp_path_factory.mktemp("api"), settings) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def tiny_data(workspace, tiny_lenet5):
+    return dr.load_data("sample", workspace)
+
+
+def test_a_trained_run_has_metrics_history_predictions_and_files(workspace, tiny_data, capfd):
+    run = dr.train(tiny_data, "quick", epochs=2, name="mine", workspace=workspace)
+    assert capfd.readouterr() == ("", "")
+    assert run.name.endswith("-mine")
+    assert run.folder == workspace.submissions / run.name
+    assert (run.validation.n, run.validation.interval[0] < run.validation.accuracy) == (120, True)
+    assert run.validation.log_loss > 0
+    assert isinstance(run.history, pd.DataFrame)
+    assert list(run.history["epoch"]) == [1, 2]
+    assert run.submission.read_text().startswith("ImageId,Label\n1,")
+    images = tiny_data.test.pixels.reshape(-1, 28, 28)
+    probabilities = run.predict(images)
+    assert probabilities.shape == (597, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(run.predict(images / 255), probabilities)
+    labels = pd.read_csv(run.submission)["Label"]
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+    assert dr.open_run("mine", workspace).predict(images[:1]).shape == (1, 10)
+
+
+def test_nothing_is_written_outside_the_workspace(workspace, tiny_data, tmp_path):
+    before = {path for path in tmp_path.rglob("*") if workspace.folder not in (path, *path.parents)}
+    dr.train(tiny_data, "quick", epochs=1, workspace=workspace)
+    after = {path for path in tmp_path.rglob("*") if workspace.folder not in (path, *path.parents)}
+    assert after == before
+
+
+def test_a_run_shows_itself_in_a_notebook(runs):
+    shown = dr.open_run("one", runs)._repr_html_()
+    assert "validation accuracy" in shown
+    assert shown.count("data:image/png;base64,") == 2
+    assert not re.search(r"https?://", shown)
+
+
+def test_runs_are_compared_blended_scored_and_listed(runs):
+    one, two = dr.open_run("one", runs), dr.open_run("two", runs)
+    found = dr.compare(one, "two", runs)
+    assert (found.n, found.first) == (1200, one.name)
+    assert "significant, p = " in found.verdict or "no difference" in found.verdict
+    blend = dr.blend([one, two], "equal", name="both", workspace=runs)
+    assert blend.record.blend_weights == {one.name: 0.5, two.name: 0.5}
+    with pytest.raises(dr.InputError, match="is a blend of"):
+        _ = blend.recipe
+    [graded] = dr.score(blend, runs.data / "sample/answers.csv").files
+    assert graded.score.n == 597
+    assert set(dr.leaderboard(runs)["name"]) == {"one", "two", "both"}
+
+
+def test_a_recipe_of_your_own_and_a_model_of_your_own_are_trained(workspace, tiny_data):
+    def build(dropout=0.0):
+        return tiny.tiny("lenet-28").build(dropout=dropout)
+
+    dr.register_model("mine", input_size=28)(build)
+    try:
+        run = dr.train(tiny_data, dr.Recipe("mine", epochs=1), workspace=workspace)
+        assert run.recipe.model == "mine"
+        assert run.predict(tiny_data.test.pixels[:3]).shape == (3, 10)
+        with pytest.raises(dr.InputError, match="already"):
+            dr.register_model("mine")
+    finally:
+        del MODELS["mine"]
+    assert "mine" not in dr.list_models()
+
+
+def test_models_are_built_by_name():
+    assert dr.create_model("lenet-28").count_params() == 44_426
+    with pytest.raises(dr.InputError, match="no model 'lenet6'"):
+        dr.create_model("lenet6")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 27, 28), np.uint8), r"received \(2, 27, 28\)"),
+        (np.full((2, 28, 28), 255.0), "Divide by 255"),
+        (np.zeros((2, 28, 28), np.int64), "received int64"),
+    ],
+)
+def test_other_images_are_refused(runs, images, message):
+    with pytest.raises(dr.InputError, match=message):
+        dr.open_run("one", runs).predict(images)
+
+
+def test_wrong_names_are_refused(workspace, tiny_data):
+    with pytest.raises(dr.InputError, match="Did you mean lenet5"):
+        dr.train(tiny_data, "lenet", workspace=workspace)
+    with pytest.raises(dr.InputError, match="no field 'epoch'"):
+        dr.train(tiny_data, "quick", epoch=3, workspace=workspace)
+    with pytest.raises(dr.InputError, match=str(workspace.submissions)):
+        dr.open_run("last", workspace)
+    assert not workspace.submissions.exists()
+
+
+def test_every_name_is_there_and_documented():
+    assert set(dr.__all__) <= set(dir(dr))
+    for name in dr.__all__:
+        assert getattr(dr, name).__doc__ or name == "RECIPES"
+    with pytest.raises(AttributeError):
+        _ = dr.nothing
+
+
+def test_importing_the_package_loads_none_of_its_modules():
+    code = "import sys, digit_recognizer; print([m for m in sys.modules if m.startswith('digit_recognizer.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_lines_of_the_readme_run_in_a_notebook(tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(kernel.parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    [block] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    cells = [nbformat.v4.new_code_cell(block), nbformat.v4.new_code_cell("run")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    first, second = notebook.cells
+    [printed] = first.outputs
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+, 0\.\d+\)\n", printed.text)
+    assert "validation accuracy" in second.outputs[0].data["text/html"]
+    assert {path.name for path in folder.iterdir()} == {"data", "submissions"}
