@@ -410,7 +410,8 @@ def test_ctrl_c_ends_a_run_in_order_and_prints_the_command_that_resumes_it(works
 
 
 CLOSED_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, also by children
 pid, terminal = os.forkpty()
 if pid == 0:
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
