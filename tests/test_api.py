@@ -134,7 +134,8 @@ def test_every_name_is_there_and_documented():
         _ = dr.nothing
 
 
-def test_importing_the_package_loads_none_of_its_modules():
+def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     code = "import sys, digit_recognizer; print([m for m in sys.modules if m.startswith('digit_recognizer.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
