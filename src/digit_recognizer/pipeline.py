@@ -31,7 +31,7 @@ from digit_recognizer.training.ensemble import train_ensemble, write_results
 from digit_recognizer.training.estimate import RunEstimate, estimate_run
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
 from digit_recognizer.training.parallel.process_pool import Pool
-from digit_recognizer.training.run_plan import NewRun, RepeatRun, ResumeRun, RunMode, RunPlan, plan_run
+from digit_recognizer.training.run_plan import ResumeRun, RunMode, RunPlan, plan_run, planned_recipe
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import read_bytes
 from digit_recognizer.utils.reporter import SILENT, Reporter
@@ -111,8 +111,7 @@ def estimate(config: RunConfig, workspace: Workspace, reporter: Reporter = SILEN
     mode = config.mode
     labels = read_dataset(_find_data(replace(config, upload=None), workspace, reporter)).train.labels
     execution = config.execution.limited_to(n_networks(mode.recipe))
-    keeps_threads = isinstance(mode, ResumeRun) or (isinstance(mode, RepeatRun) and mode.verify)
-    networks = plan_networks(mode.recipe if keeps_threads else execution.with_threads(mode.recipe), labels)
+    networks = plan_networks(planned_recipe(mode, execution), labels)
     with workspace.existing_ledger() if workspace.ledger_file.exists() else nullcontext() as ledger:
         done = {row.name for row in ledger.networks(mode.run.id)} if ledger and isinstance(mode, ResumeRun) else set()
         left = [network for network in networks if network.name not in done]
@@ -124,9 +123,8 @@ def _find_data(config: RunConfig, workspace: Workspace, reporter: Reporter) -> S
     """The data, downloaded if need be. Before an upload, that Kaggle accepts one is checked first."""
     if config.upload:
         require_credentials()
-    place = config.data
-    if place is None and not isinstance(config.mode, NewRun):
-        origin = config.mode.run if isinstance(config.mode, ResumeRun) else config.mode.original
+    place, origin = config.data, config.mode.origin
+    if place is None and origin:
         place = origin.data_place
     source = find_or_download(place, workspace.data, reporter)
     if config.upload:

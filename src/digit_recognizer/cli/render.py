@@ -51,11 +51,9 @@ def show_result(result: RunResult) -> None:
 def show_next_steps(result: RunResult) -> None:
     """Print what to do with a finished run."""
     is_sample = (result.data or "").startswith("the built-in sample")
-    upload = (
-        "Kaggle's files    digits download" if is_sample else f"upload it         digits submit {result.submission}"
-    )
+    upload = f"upload it         digits submit {result.submission}"
     print_text(f"  look at it        digits report {result.run}")
-    print_text("  Kaggle's files    digits download" if is_sample else upload)
+    print_text("  Kaggle's files    digits download" if is_sample else f"  {upload}")
     print_text("  something better  digits run --recipe strong")
 
 

@@ -1,8 +1,9 @@
-"""What a run trains: new, resumed and repeated runs are told apart here and nowhere else."""
+"""What a run trains: a new run, a repeated one, or the rest of one that was stopped."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from digit_recognizer.data.dataset import Dataset
 from digit_recognizer.errors import InputError
@@ -29,6 +30,7 @@ class NewRun:
     recipe_name: str
     recipe: Recipe
     name: str | None = None  # of the run, besides its time; by default the recipe's
+    origin: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -47,6 +49,10 @@ class RepeatRun:
         _check_name(self.name)
 
     @property
+    def origin(self) -> RunRecord:
+        return self.original
+
+    @property
     def recipe_name(self) -> str:
         return self.original.recipe_name
 
@@ -56,6 +62,10 @@ class ResumeRun:
     """Go on with a run that is not finished."""
 
     run: RunRecord
+
+    @property
+    def origin(self) -> RunRecord:
+        return self.run
 
     @property
     def recipe_name(self) -> str:
@@ -106,8 +116,7 @@ def plan_run(
         _check_backend(mode.original, must_match=False, reporter=reporter)
         original = read_original(mode.original) if mode.verify else None
         _check_files(mode.original, data, must_match=mode.verify, reporter=reporter)
-    keeps_threads = isinstance(mode, ResumeRun) or original is not None
-    recipe = mode.recipe if keeps_threads else execution.with_threads(mode.recipe)
+    recipe = planned_recipe(mode, execution)
     recipe, teachers = distillation.load_teachers(ledger, recipe, data.train.fingerprint)
     networks = plan_networks(recipe, data.train.labels)
     distillation.check_teachers(networks, teachers)
@@ -124,6 +133,12 @@ def plan_run(
     if changes := environment_diff(resumed, header):
         reporter.warning(f"changed since the run began: {', '.join(changes)}. The bits may differ.")
     return RunPlan(name, header, recipe, networks, teachers, resumed, changes, seconds_before)
+
+
+def planned_recipe(mode: RunMode, execution: ExecutionConfig) -> Recipe:
+    """The recipe with the threads of its networks, which a resumed or verified run keeps."""
+    keeps_threads = isinstance(mode, ResumeRun) or (isinstance(mode, RepeatRun) and mode.verify)
+    return mode.recipe if keeps_threads else execution.with_threads(mode.recipe)
 
 
 def seconds_trained(ledger: Ledger, run: RunRecord, networks: Sequence[NetworkSpec], reporter: Reporter) -> float:

@@ -384,10 +384,15 @@ def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tr
     assert not list(faster.workspace.sweeps.glob("*.worker"))
 
 
-def test_a_trial_that_its_worker_closes_before_it_ends_is_not_taken_back(faster, monkeypatch):
+def lose_trials(faster, monkeypatch, n):
     with monkeypatch.context() as patch:
         patch.setattr(sweep._Sweep, "try_out", abandon)
-        faster.sweep(1)
+        for _ in range(n):
+            faster.sweep(1)
+
+
+def test_a_trial_that_its_worker_closes_before_it_ends_is_not_taken_back(faster, monkeypatch):
+    lose_trials(faster, monkeypatch, 1)
 
     def close_and_end(path):
         faster.load().tell(0, state=optuna.trial.TrialState.FAIL)
@@ -400,10 +405,7 @@ def test_a_trial_that_its_worker_closes_before_it_ends_is_not_taken_back(faster,
 
 
 def test_a_trial_that_was_lost_twice_is_given_up(faster, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(sweep._Sweep, "try_out", abandon)
-        for _ in range(2):
-            faster.sweep(1)
+    lose_trials(faster, monkeypatch, 2)
     faster.sweep(1)
     assert faster.states() == ["interrupted", "interrupted", "complete"]
     assert faster.params()[0] == faster.params()[1] != faster.params()[2]
@@ -485,10 +487,7 @@ def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(faste
 
 def test_a_value_that_was_lost_twice_is_not_drawn_again(faster, monkeypatch):
     faster.write(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(sweep._Sweep, "try_out", abandon)
-        for _ in range(2):
-            faster.sweep(1)
+    lose_trials(faster, monkeypatch, 2)
     faster.sweep(2)
     assert faster.states() == ["interrupted", "interrupted", "complete"]
 
