@@ -1,6 +1,6 @@
 """Make what the golden tests compare with: `python tests/golden/make_golden.py`.
 
-Runs commands on the built-in sample in a temporary folder and keeps what they left: `workplace/`, the ledger and the
+Runs commands on the built-in sample in a temporary folder and keeps what they left: `workspace/`, the ledger and the
 files of its runs but their pictures and some arrays; `values.json`, what commands print; `forms.json`, keys and types
 of what they print; `expected.json`, the rest. Needed again only when a format is changed on purpose.
 """
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from golden.outside import COMMAND, ENVIRONMENT, HERE, digits, files_of, form, kaggle, printed, run_folder, work_in
 
-WORKPLACE = HERE / "workplace"
+WORKSPACE = HERE / "workspace"
 KEPT = (
     "submissions/sweeps/*.journal",
     "submissions/*/*.json",
@@ -89,13 +89,13 @@ def stop_at(folder: Path, command: str, file: str, number: signal.Signals) -> No
 
 def keep(folder: Path) -> None:
     """Put what is needed of a folder's submissions/ in the place of the stored ones."""
-    shutil.rmtree(WORKPLACE / "submissions", ignore_errors=True)
+    shutil.rmtree(WORKSPACE / "submissions", ignore_errors=True)
     for file in {file for pattern in KEPT for file in folder.glob(pattern)}:
-        target = WORKPLACE / file.relative_to(folder)
+        target = WORKSPACE / file.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
     with closing(sqlite3.connect(folder / "submissions/ledger.sqlite")) as connection:
-        connection.execute("VACUUM INTO ?", [str(WORKPLACE / "submissions/ledger.sqlite")])
+        connection.execute("VACUUM INTO ?", [str(WORKSPACE / "submissions/ledger.sqlite")])
 
 
 def expected(new: Path, stored: Path) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def write(name: str, record: dict[str, Any]) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        shutil.rmtree(WORKPLACE / "submissions", ignore_errors=True)
+        shutil.rmtree(WORKSPACE / "submissions", ignore_errors=True)
         work_in(place / "new")
         with kaggle(place / "new") as empty:
             make_runs(place / "new", empty.environment)

@@ -25,7 +25,7 @@ def work_in(folder: Path) -> None:
     data/sample/ is the built-in sample; data/ holds the same CSVs, which do not count as the sample there, so that
     they can be sent; first.csv is a submission that was never sent.
     """
-    shutil.copytree(HERE / "workplace", folder, dirs_exist_ok=True)
+    shutil.copytree(HERE / "workspace", folder, dirs_exist_ok=True)
     digits(folder, "doctor --leak --data sample")  # which writes it
     for name in ("train.csv", "test.csv"):
         shutil.copy(folder / "data/sample" / name, folder / "data")

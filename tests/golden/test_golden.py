@@ -1,6 +1,6 @@
 """What today's program wrote and printed goes on to be read, and to be written and printed the same.
 
-All by the command line and by files, on the stored folder `workplace/` that make_golden.py made. Keys and columns of
+All by the command line and by files, on the stored folder `workspace/` that make_golden.py made. Keys and columns of
 JSON may be added; none that is stored may go, or hold another type.
 """
 
@@ -43,7 +43,7 @@ def stored(tmp_path_factory):
 
 
 @pytest.fixture
-def workplace(stored, tmp_path):
+def workspace(stored, tmp_path):
     """A copy of the stored folder, with data."""
     return Path(shutil.copytree(stored, tmp_path / "work"))
 
@@ -69,39 +69,39 @@ def slow(*values):
 
 
 @pytest.mark.parametrize("command", VALUES)
-def test_the_stored_ledger_and_study_are_printed_as_they_were(command, workplace):
+def test_the_stored_ledger_and_study_are_printed_as_they_were(command, workspace):
     """But for the command in `again`, whose options have other names now."""
-    found = printed(workplace, command)
+    found = printed(workspace, command)
     if isinstance(found, dict) and "again" in found:
         found["again"] = found["again"].replace("--from-run", "--like")
     assert not differences(VALUES[command], found)
 
 
 @pytest.mark.parametrize("command", [slow(own) if own.startswith("run") else own for own in FORMS])
-def test_json_has_the_keys_and_types_it_had(command, workplace):
+def test_json_has_the_keys_and_types_it_had(command, workspace):
     """It may have more keys."""
-    with kaggle(workplace) as stand_in:
-        found = form(printed(workplace, command, **stand_in.environment))
+    with kaggle(workspace) as stand_in:
+        found = form(printed(workspace, command, **stand_in.environment))
     assert fits(FORMS[command], found), found
 
 
-def test_stopped_runs_are_interrupted_whether_or_not_they_could_say_so(workplace):
-    status = {run["name"]: run["status"] for run in printed(workplace, "leaderboard --all --json")}
+def test_stopped_runs_are_interrupted_whether_or_not_they_could_say_so(workspace):
+    status = {run["name"]: run["status"] for run in printed(workspace, "leaderboard --all --json")}
     assert status["stopped"] == status["killed"] == "interrupted"
 
 
 @pytest.mark.parametrize("name", ["single", "folds", "blended", "uploaded", "rates-0", "rates-1"])
-def test_a_stored_submission_is_the_one_the_ledger_knows(name, workplace):
-    known = printed(workplace, f"show {name} --json")["submission_hash"]
-    assert hash_of(run_folder(workplace, name) / "submission.csv") == known
+def test_a_stored_submission_is_the_one_the_ledger_knows(name, workspace):
+    known = printed(workspace, f"show {name} --json")["submission_hash"]
+    assert hash_of(run_folder(workspace, name) / "submission.csv") == known
 
 
 @pytest.mark.parametrize("name", ["single", slow("folds")])
-def test_a_new_run_leaves_what_the_stored_one_left(name, workplace):
+def test_a_new_run_leaves_what_the_stored_one_left(name, workspace):
     """Files, arrays, columns and keys; there may be more of files, columns and keys."""
-    first = run_folder(workplace, name)
-    digits(workplace, f"run --like {name} --name again")
-    again = run_folder(workplace, "again")
+    first = run_folder(workspace, name)
+    digits(workspace, f"run --like {name} --name again")
+    again = run_folder(workspace, "again")
     assert set(EXPECTED["files"][name]) <= files_of(again)
     for file in files_of(first):
         before, now = first / file, again / file
@@ -113,85 +113,85 @@ def test_a_new_run_leaves_what_the_stored_one_left(name, workplace):
             assert columns(now)[: len(columns(before))] == columns(before)
 
 
-def test_a_new_checkpoint_holds_what_the_stored_one_holds(workplace):
-    [stored] = run_folder(workplace, "stopped").glob("checkpoint-*.npz")
+def test_a_new_checkpoint_holds_what_the_stored_one_holds(workspace):
+    [stored] = run_folder(workspace, "stopped").glob("checkpoint-*.npz")
     command = [*COMMAND, "run", "--like", "stopped", "--name", "again"]
-    with subprocess.Popen(command, cwd=workplace, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
-        while not any(workplace.glob("submissions/*-again/checkpoint-*.npz")):
+    with subprocess.Popen(command, cwd=workspace, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        while not any(workspace.glob("submissions/*-again/checkpoint-*.npz")):
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
-    [new, *_] = run_folder(workplace, "again").glob("checkpoint-*.npz")
+    [new, *_] = run_folder(workspace, "again").glob("checkpoint-*.npz")
     assert arrays(new) == arrays(stored)
     with np.load(stored) as before, np.load(new) as now:
         assert now["names"].tolist() == before["names"].tolist()
         assert str(now["training"]) == str(before["training"])
 
 
-def test_a_stored_checkpoint_is_resumed_to_the_stored_submission(workplace):
+def test_a_stored_checkpoint_is_resumed_to_the_stored_submission(workspace):
     """The seconds of its epochs, which no other training has, tell that it was not trained anew."""
-    folder = run_folder(workplace, "stopped")
+    folder = run_folder(workspace, "stopped")
     with np.load(folder / "checkpoint-7.npz") as checkpoint:
         before = [epoch["seconds"] for epoch in json.loads(str(checkpoint["history"]))]
-    digits(workplace, "run --resume stopped")
+    digits(workspace, "run --resume stopped")
     assert hash_of(folder / "submission.csv") == EXPECTED["resumed"]
     with (folder / "history.csv").open() as file:
         after = [float(row["seconds"]) for row in csv.DictReader(file)]
     assert after[:-1] == before
 
 
-def test_the_stored_runs_are_blended_to_the_stored_submission(workplace):
-    blended = printed(workplace, "blend single folds --json")
-    assert blended["submission_sha256"] == hash_of(run_folder(workplace, "blended") / "submission.csv")
+def test_the_stored_runs_are_blended_to_the_stored_submission(workspace):
+    blended = printed(workspace, "blend single folds --json")
+    assert blended["submission_sha256"] == hash_of(run_folder(workspace, "blended") / "submission.csv")
 
 
-def test_stored_weights_give_the_stored_labels(workplace):
-    digits(workplace, "predict data/sample/test.csv --run single -o labels.csv")
-    assert hash_of(workplace / "labels.csv") == hash_of(run_folder(workplace, "single") / "submission.csv")
+def test_stored_weights_give_the_stored_labels(workspace):
+    digits(workspace, "predict data/sample/test.csv --run single -o labels.csv")
+    assert hash_of(workspace / "labels.csv") == hash_of(run_folder(workspace, "single") / "submission.csv")
 
 
-def test_the_report_of_the_stored_ledger_names_its_finished_runs(workplace):
-    digits(workplace, "report")
-    page = (workplace / "submissions/report.html").read_text()
+def test_the_report_of_the_stored_ledger_names_its_finished_runs(workspace):
+    digits(workspace, "report")
+    page = (workspace / "submissions/report.html").read_text()
     assert not [run["run"] for run in BOARD if run["status"] == "done" and run["name"] not in page]
 
 
 @pytest.mark.slow
-def test_a_stored_study_goes_on_by_one_trial(workplace):
-    journal = workplace / "submissions/sweeps/rates.journal"
+def test_a_stored_study_goes_on_by_one_trial(workspace):
+    journal = workspace / "submissions/sweeps/rates.journal"
     before = journal.read_bytes()
-    assert printed(workplace, "sweep rates.toml --trials 3 --json")["trials"] == {"complete": 3}
+    assert printed(workspace, "sweep rates.toml --trials 3 --json")["trials"] == {"complete": 3}
     assert journal.read_bytes().startswith(before)
-    rows = {run["run"]: run for run in printed(workplace, "leaderboard --all --json")}
+    rows = {run["run"]: run for run in printed(workspace, "leaderboard --all --json")}
     assert len(rows) == len(BOARD) + 1
     assert not differences(BOARD, [rows[run["run"]] for run in BOARD])
 
 
-def test_an_entry_is_described_as_it_was(workplace):
-    with kaggle(workplace) as stand_in:
-        digits(workplace, "submit first.csv --message kept", **stand_in.environment)
-    assert stand_in.entries[-1].description == f"kept run first sha {hash_of(workplace / 'first.csv')[:12]}"
+def test_an_entry_is_described_as_it_was(workspace):
+    with kaggle(workspace) as stand_in:
+        digits(workspace, "submit first.csv --message kept", **stand_in.environment)
+    assert stand_in.entries[-1].description == f"kept run first sha {hash_of(workspace / 'first.csv')[:12]}"
 
 
-def test_a_file_is_recognised_by_the_description_of_its_entry(workplace):
+def test_a_file_is_recognised_by_the_description_of_its_entry(workspace):
     """Where no ledger knows of it."""
-    file = workplace / "first.csv"
-    shutil.rmtree(workplace / "submissions")
-    with kaggle(workplace) as stand_in:
+    file = workspace / "first.csv"
+    shutil.rmtree(workspace / "submissions")
+    with kaggle(workspace) as stand_in:
         description = f"from elsewhere run other sha {hash_of(file)[:12]}"
         stand_in.entries.append(entry(description, file.read_bytes(), stand_in.answers))
-        digits(workplace, "submit first.csv", code=None, **stand_in.environment)
+        digits(workspace, "submit first.csv", code=None, **stand_in.environment)
         assert "ListSubmissions" in stand_in.requests
         assert len(stand_in.entries) == 1
-        digits(workplace, "submit first.csv --again", **stand_in.environment)
+        digits(workspace, "submit first.csv --again", **stand_in.environment)
         assert len(stand_in.entries) == 2
 
 
-def test_the_stored_ledger_keeps_its_file_from_being_sent_again(workplace):
-    file = run_folder(workplace, "uploaded").relative_to(workplace) / "submission.csv"
-    with kaggle(workplace) as stand_in:
+def test_the_stored_ledger_keeps_its_file_from_being_sent_again(workspace):
+    file = run_folder(workspace, "uploaded").relative_to(workspace) / "submission.csv"
+    with kaggle(workspace) as stand_in:
         stand_in.entries.clear()  # whatever Kaggle lists
-        digits(workplace, f"submit {file}", code=None, **stand_in.environment)
+        digits(workspace, f"submit {file}", code=None, **stand_in.environment)
         assert not stand_in.entries
-        digits(workplace, f"submit {file} --again", **stand_in.environment)
+        digits(workspace, f"submit {file} --again", **stand_in.environment)
         assert len(stand_in.entries) == 1
