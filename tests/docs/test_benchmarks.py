@@ -1,0 +1,30 @@
+"""The figures that `digits recipes` prints are those of docs/benchmarks.md."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from digit_recognizer.recipes.catalog import NOTES, RECIPES
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def measured(name):
+    """The accuracy, number of seeds and minutes from start to submission of a recipe's first row."""
+    row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{name}` | "))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    if len(cells) == 5:  # the committee: accuracy over all rows, seconds of training
+        return float(cells[2]), 1, round(float(cells[4].replace(",", "")) / 60, 1)
+    accuracy = float(re.match(r"[\d.]+", cells[3])[0])
+    return accuracy, int(cells[4]), round(float(cells[11].replace(",", "")) / 60, 1)
+
+
+def test_every_recipe_has_a_note():
+    assert list(NOTES) == list(RECIPES)
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_notes_of_recipes_are_the_measured_figures(name):
+    note = NOTES[name]
+    assert (note.accuracy, note.n, note.minutes) == measured(name)
