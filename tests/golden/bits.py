@@ -1,9 +1,8 @@
-"""Print the bits of six short trainings on the built-in sample: `python tests/golden/bits.py [--compare FILE]`.
+"""Print hashes of six short trainings on the built-in sample: `python tests/golden/bits.py [--compare FILE]`.
 
-A line each: a name, the SHA-256 of submission.csv, the SHA-256 over the bytes of the arrays of probabilities.npz. With
---compare the exit code is 1 when a line is other than in an earlier output. The bits depend on the CPU and on the
-versions of the packages, so an output is only compared with one of the same machine, and is not kept in the
-repository. It takes about a minute.
+Each line holds a name, the SHA-256 of submission.csv and the SHA-256 of the arrays in probabilities.npz. With --compare
+the exit code is 1 if a line differs from an earlier output. Results depend on the CPU and on package versions, so only
+outputs of one machine can be compared, and none is kept in the repository. It takes about a minute.
 """
 
 import argparse
@@ -35,7 +34,7 @@ TRAININGS = {
 
 
 def lines() -> Iterator[str]:
-    """The line of each training, as soon as it is done."""
+    """Yield the line of each training when it finishes."""
     for name, words in TRAININGS.items():
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -47,7 +46,7 @@ def lines() -> Iterator[str]:
 
 
 def hash_of_arrays(file: Path) -> str:
-    """The SHA-256 over the bytes of an npz's arrays, in the order of their names."""
+    """The SHA-256 of the bytes of an npz's arrays, in the order of their names."""
     with np.load(file, allow_pickle=False) as arrays:
         return sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays.files))).hexdigest()
 

@@ -1,8 +1,8 @@
-"""Make what the golden tests compare with: `python tests/golden/make_golden.py`.
+"""Write the expected values of the golden tests: `python tests/golden/make_golden.py`.
 
-Runs commands on the built-in sample in a temporary folder and keeps what they left: `workspace/`, the ledger and the
-files of its runs but their pictures and some arrays; `values.json`, what commands print; `forms.json`, keys and types
-of what they print; `expected.json`, the rest. Needed again only when a format is changed on purpose.
+The script runs commands on the built-in sample in a temporary folder and keeps `workspace/` (the ledger and the files
+of its runs, without pictures and large arrays), `values.json` (JSON that commands print), `forms.json` (its keys and
+types) and `expected.json` (the rest). Run it again only after an intended change of a format.
 """
 
 import json
@@ -62,7 +62,7 @@ FORMS = (
 
 
 def make_runs(folder: Path, environment: dict[str, str]) -> None:
-    """Fill the ledger of a folder in which there is none yet."""
+    """Fill the ledger of an empty folder."""
     small = "run --data sample --model lenet-28 --set threads=1"
     long = "run --data sample --recipe quick --model lenet-28 --epochs 8 --set threads=1 --set dropout=0.1"
     digits(folder, f"{small} --epochs 3 --set batch_size=32 --set learning_rate=0.002 --name single")
@@ -79,16 +79,16 @@ def make_runs(folder: Path, environment: dict[str, str]) -> None:
 
 
 def stop_at(folder: Path, command: str, file: str, number: signal.Signals) -> None:
-    """Begin a command, and end it by a signal when there is this file in submissions/."""
+    """Start a command and send it a signal as soon as `file` exists in submissions/."""
     with subprocess.Popen([*COMMAND, *command.split()], cwd=folder, env=ENVIRONMENT) as process:
         while not any(folder.glob(f"submissions/{file}")):
-            assert process.poll() is None, f"{command}: it ended before there was {file}"
+            assert process.poll() is None, f"{command}: ended before {file} existed"
             time.sleep(0.002)
         process.send_signal(number)
 
 
 def keep(folder: Path) -> None:
-    """Put what is needed of a folder's submissions/ in the place of the stored ones."""
+    """Replace the stored submissions/ with the needed files of `folder`."""
     shutil.rmtree(WORKSPACE / "submissions", ignore_errors=True)
     for file in {file for pattern in KEPT for file in folder.glob(pattern)}:
         target = WORKSPACE / file.relative_to(folder)
@@ -99,7 +99,7 @@ def keep(folder: Path) -> None:
 
 
 def expected(new: Path, stored: Path) -> dict[str, Any]:
-    """What comes of the runs, besides what is printed."""
+    """Expected hashes and file names of the runs."""
     digits(stored, "run --resume stopped")
     return {
         "resumed": sha256((run_folder(stored, "stopped") / "submission.csv").read_bytes()).hexdigest(),

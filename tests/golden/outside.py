@@ -1,4 +1,4 @@
-"""The command line run in a folder, and what it prints compared with what is stored. Imports nothing of the package."""
+"""Run commands in a folder and compare their JSON with stored values. Imports nothing of the package."""
 
 import json
 import os
@@ -20,13 +20,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "KERAS_BACKEND": "
 
 
 def work_in(folder: Path) -> None:
-    """Put the stored runs, rates.toml and data into a folder.
+    """Copy the stored runs, rates.toml and data into a folder.
 
-    data/sample/ is the built-in sample; data/ holds the same CSVs, which do not count as the sample there, so that
-    they can be sent; first.csv is a submission that was never sent.
+    data/sample/ is the built-in sample; data/ holds the same CSVs as competition data, whose submissions can be
+    uploaded; first.csv is a submission that was never uploaded.
     """
     shutil.copytree(HERE / "workspace", folder, dirs_exist_ok=True)
-    digits(folder, "doctor --leak --data sample")  # which writes it
+    digits(folder, "doctor --leak --data sample")  # writes the sample
     for name in ("train.csv", "test.csv"):
         shutil.copy(folder / "data/sample" / name, folder / "data")
     shutil.copy(folder / "data/sample/answers.csv", folder / "first.csv")
@@ -40,7 +40,7 @@ def answers(folder: Path) -> list[int]:
 
 @contextmanager
 def kaggle(folder: Path) -> Iterator[StandIn]:
-    """A stand-in for Kaggle that lists the stored entry; its `environment` holds credentials, too."""
+    """A stand-in for Kaggle that lists the stored entry; its `environment` includes credentials."""
     with kaggle_stand_in(answers(folder)) as stand_in:
         stand_in.environment["KAGGLE_API_TOKEN"] = TOKEN
         for file in folder.glob("submissions/*-uploaded/submission.csv"):
@@ -55,10 +55,7 @@ def entry(description: str, data: bytes, answers: list[int]) -> Entry:
 
 
 def digits(folder: Path, command: str, code: int | None = 0, **variables: str) -> str:
-    """Run a command in a folder, with more variables in its environment; its stdout.
-
-    Raises AssertionError when it ends with another exit code, if that is not None.
-    """
+    """Run a command in a folder and return its stdout. `code` is the expected exit code, or None for any."""
     done = subprocess.run(
         [*COMMAND, *command.split()],
         cwd=folder,
@@ -72,7 +69,7 @@ def digits(folder: Path, command: str, code: int | None = 0, **variables: str) -
 
 
 def printed(folder: Path, command: str, **variables: str) -> Any:
-    """What a command with --json prints."""
+    """The parsed output of a command with --json."""
     return json.loads(digits(folder, command, **variables))
 
 
@@ -87,7 +84,7 @@ def files_of(folder: Path) -> set[str]:
 
 
 def form(value: Any) -> Any:
-    """The keys of a JSON value and the types of what they hold, recursively; of a list each form once."""
+    """The keys and types of a JSON value, recursively; a list becomes its distinct forms."""
     if isinstance(value, dict):
         return {key: form(own) for key, own in value.items()}
     if isinstance(value, list):
@@ -97,7 +94,7 @@ def form(value: Any) -> Any:
 
 
 def fits(stored: Any, found: Any) -> bool:
-    """Whether a form has all keys of a stored one, with the same types; it may have more."""
+    """Whether a form has all keys of a stored one, with the same types."""
     if isinstance(stored, dict):
         return isinstance(found, dict) and all(key in found and fits(stored[key], found[key]) for key in stored)
     if isinstance(stored, list):
@@ -106,7 +103,7 @@ def fits(stored: Any, found: Any) -> bool:
 
 
 def differences(stored: Any, found: Any, place: str = "") -> list[str]:
-    """Where a JSON value has not what a stored one has; keys may be added, elements of a list may not."""
+    """Differences between two JSON values. Added keys are none, added list elements are."""
     if isinstance(stored, dict) and isinstance(found, dict):
         lost = [f"{place}/{key}: missing" for key in stored if key not in found]
         both = [key for key in stored if key in found]

@@ -1,7 +1,7 @@
-"""What today's program wrote and printed goes on to be read, and to be written and printed the same.
+"""Stored ledgers, run folders and JSON output stay readable, and new ones keep their format.
 
-All by the command line and by files, on the stored folder `workspace/` that make_golden.py made. Keys and columns of
-JSON may be added; none that is stored may go, or hold another type.
+The tests use only the command line and files, on the folder `workspace/` written by make_golden.py. Keys and columns
+may be added; stored ones must remain, with their types.
 """
 
 import csv
@@ -69,8 +69,8 @@ def slow(*values):
 
 
 @pytest.mark.parametrize("command", VALUES)
-def test_the_stored_ledger_and_study_are_printed_as_they_were(command, workspace):
-    """But for the command in `again`, whose options have other names now."""
+def test_json_of_the_stored_ledger_and_study_has_the_stored_values(command, workspace):
+    """Except the command in `again`, whose options were renamed."""
     found = printed(workspace, command)
     if isinstance(found, dict) and "again" in found:
         found["again"] = found["again"].replace("--from-run", "--like")
@@ -85,20 +85,20 @@ def test_json_has_the_keys_and_types_it_had(command, workspace):
     assert fits(FORMS[command], found), found
 
 
-def test_stopped_runs_are_interrupted_whether_or_not_they_could_say_so(workspace):
+def test_stopped_and_killed_runs_are_interrupted(workspace):
     status = {run["name"]: run["status"] for run in printed(workspace, "leaderboard --all --json")}
     assert status["stopped"] == status["killed"] == "interrupted"
 
 
 @pytest.mark.parametrize("name", ["single", "folds", "blended", "uploaded", "rates-0", "rates-1"])
-def test_a_stored_submission_is_the_one_the_ledger_knows(name, workspace):
+def test_a_stored_submission_has_the_hash_in_the_ledger(name, workspace):
     known = printed(workspace, f"show {name} --json")["submission_hash"]
     assert hash_of(run_folder(workspace, name) / "submission.csv") == known
 
 
 @pytest.mark.parametrize("name", ["single", slow("folds")])
-def test_a_new_run_leaves_what_the_stored_one_left(name, workspace):
-    """Files, arrays, columns and keys; there may be more of files, columns and keys."""
+def test_a_new_run_writes_the_files_of_the_stored_one(name, workspace):
+    """With the same arrays, columns and keys; there may be more files, columns and keys."""
     first = run_folder(workspace, name)
     digits(workspace, f"run --like {name} --name again")
     again = run_folder(workspace, "again")
@@ -113,7 +113,7 @@ def test_a_new_run_leaves_what_the_stored_one_left(name, workspace):
             assert columns(now)[: len(columns(before))] == columns(before)
 
 
-def test_a_new_checkpoint_holds_what_the_stored_one_holds(workspace):
+def test_a_new_checkpoint_has_the_arrays_of_the_stored_one(workspace):
     [stored] = run_folder(workspace, "stopped").glob("checkpoint-*.npz")
     command = [*COMMAND, "run", "--like", "stopped", "--name", "again"]
     with subprocess.Popen(command, cwd=workspace, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
@@ -129,7 +129,7 @@ def test_a_new_checkpoint_holds_what_the_stored_one_holds(workspace):
 
 
 def test_a_stored_checkpoint_is_resumed_to_the_stored_submission(workspace):
-    """The seconds of its epochs, which no other training has, tell that it was not trained anew."""
+    """The stored seconds of its epochs show that they were not trained again."""
     folder = run_folder(workspace, "stopped")
     with np.load(folder / "checkpoint-7.npz") as checkpoint:
         before = [epoch["seconds"] for epoch in json.loads(str(checkpoint["history"]))]
@@ -140,7 +140,7 @@ def test_a_stored_checkpoint_is_resumed_to_the_stored_submission(workspace):
     assert after[:-1] == before
 
 
-def test_the_stored_runs_are_blended_to_the_stored_submission(workspace):
+def test_blending_the_stored_runs_gives_the_stored_submission(workspace):
     blended = printed(workspace, "blend single folds --json")
     assert blended["submission_sha256"] == hash_of(run_folder(workspace, "blended") / "submission.csv")
 
@@ -157,7 +157,7 @@ def test_the_report_of_the_stored_ledger_names_its_finished_runs(workspace):
 
 
 @pytest.mark.slow
-def test_a_stored_study_goes_on_by_one_trial(workspace):
+def test_a_stored_study_continues_with_one_more_trial(workspace):
     journal = workspace / "submissions/sweeps/rates.journal"
     before = journal.read_bytes()
     assert printed(workspace, "sweep rates.toml --trials 3 --json")["trials"] == {"complete": 3}
@@ -167,14 +167,13 @@ def test_a_stored_study_goes_on_by_one_trial(workspace):
     assert not differences(BOARD, [rows[run["run"]] for run in BOARD])
 
 
-def test_an_entry_is_described_as_it_was(workspace):
+def test_an_entry_has_the_stored_description(workspace):
     with kaggle(workspace) as stand_in:
         digits(workspace, "submit first.csv --message kept", **stand_in.environment)
     assert stand_in.entries[-1].description == f"kept run first sha {hash_of(workspace / 'first.csv')[:12]}"
 
 
-def test_a_file_is_recognised_by_the_description_of_its_entry(workspace):
-    """Where no ledger knows of it."""
+def test_without_a_ledger_an_uploaded_file_is_found_by_its_description(workspace):
     file = workspace / "first.csv"
     shutil.rmtree(workspace / "submissions")
     with kaggle(workspace) as stand_in:
@@ -187,10 +186,10 @@ def test_a_file_is_recognised_by_the_description_of_its_entry(workspace):
         assert len(stand_in.entries) == 2
 
 
-def test_the_stored_ledger_keeps_its_file_from_being_sent_again(workspace):
+def test_a_file_uploaded_according_to_the_stored_ledger_is_not_uploaded_again(workspace):
     file = run_folder(workspace, "uploaded").relative_to(workspace) / "submission.csv"
     with kaggle(workspace) as stand_in:
-        stand_in.entries.clear()  # whatever Kaggle lists
+        stand_in.entries.clear()  # even if Kaggle does not list it
         digits(workspace, f"submit {file}", code=None, **stand_in.environment)
         assert not stand_in.entries
         digits(workspace, f"submit {file} --again", **stand_in.environment)
