@@ -176,7 +176,7 @@ def test_a_run_that_diverges_is_recorded_as_diverged_and_not_resumed(workspace, 
 
 
 def test_what_cannot_be_split_is_refused_before_a_run_is_made(workspace):
-    with pytest.raises(InputError, match="does not hold each digit"):
+    with pytest.raises(InputError, match=r"validation 0\.001: .* Choose another part"):
         run(workspace, change(RECIPE, {"validation": 0.001}))
     with workspace.existing_ledger() as ledger:
         assert not ledger.runs()

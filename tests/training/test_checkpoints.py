@@ -294,7 +294,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path):
     found = checkpoints.load_latest_checkpoint(tmp_path, "me", told.append)
     assert found.history == EPOCHS[:2]
     assert "checkpoint-3.npz: damaged" in told[0]
-    assert "goes on from epoch 2" in told[0]
+    assert "continues from epoch 2" in told[0]
     checkpoints.delete_checkpoints(tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -20,7 +20,7 @@ def save_network(folder: Path, result: NetworkResult, held_out: np.ndarray) -> N
 
 
 def load_network(folder: Path, row: NetworkRecord) -> NetworkResult:
-    """Read what `save_network` wrote, with the metrics of its row. Raises InputError for missing or damaged files."""
+    """Read the files of a network, with the metrics of its row. Raises InputError for missing or damaged files."""
     predictions = read_predictions(folder)
     has_validation = row.n is not None and row.accuracy is not None and row.loss is not None
     return NetworkResult(
