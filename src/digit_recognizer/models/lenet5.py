@@ -7,17 +7,8 @@ subsampling, and softmax the RBF output. `lenet5_1998` is the network of the pap
 from typing import Any
 
 
-def lenet5(dropout: float = 0.0) -> Any:
-    """(n, 32, 32, 1) -> logits (n, 10); 61,706 weights."""
-    return _lenet(side=32, dropout=dropout)
-
-
-def lenet_28(dropout: float = 0.0) -> Any:
-    """(n, 28, 28, 1) -> logits (n, 10); 44,426 weights: the input of C5 is 4x4 instead of 5x5."""
-    return _lenet(side=28, dropout=dropout)
-
-
-def _lenet(side: int, dropout: float) -> Any:
+def lenet(side: int, dropout: float = 0.0) -> Any:
+    """(n, side, side, 1) -> logits (n, 10); 61,706 weights for side 32, and 44,426 for 28."""
     from keras import Sequential, layers
 
     return Sequential(

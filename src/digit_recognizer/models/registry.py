@@ -7,13 +7,15 @@ table can be read without Keras. To add a model, add a builder to the file of it
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.models import convnets, lenet5, lenet5_1998
+from digit_recognizer.models import convnets, lenet5_1998
+from digit_recognizer.models.lenet5 import lenet
 from digit_recognizer.utils.backend import start_backend
 from digit_recognizer.utils.environment import require_backend
 
@@ -31,11 +33,11 @@ class Model:
 
 
 MODELS = {
-    "lenet5": Model(lenet5.lenet5, 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
+    "lenet5": Model(partial(lenet, 32), 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
     "lenet5-1998": Model(
         lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter", relu=False
     ),
-    "lenet-28": Model(lenet5.lenet_28, 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
+    "lenet-28": Model(partial(lenet, 28), 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
     "deep-cnn": Model(
         convnets.deep_cnn, 28, 471_914, 7_789_312, "four 3x3 convolutions and a wide dense layer, public notebooks"
     ),

@@ -46,8 +46,13 @@ class Recipe:
     members: tuple[dict[str, Any], ...] = ()  # the fields in which each network of a committee differs
 
     def __post_init__(self) -> None:
-        for name in (*_CHOICES, *_RANGES):
-            _check(name, getattr(self, name))
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                hint = nearest(str(value), choices)
+                raise InputError(f"{name} must be one of {', '.join(choices)}; received {value!r}.{hint}")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} must be from {low} to {high}; received {getattr(self, name)}.")
         if self.folds == 1:
             raise InputError("folds must be 0 (none) or at least 2; received 1.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
@@ -101,18 +106,6 @@ _RANGES = {
 _REFUSED: dict[type, tuple[type, ...]] = {int: (bool, float), float: (bool,), str: (bool, int, float)}
 
 
-def _check(name: str, value: Any) -> None:
-    """Raise InputError when the value of a field is not one of its choices, or out of its range."""
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise InputError(
-            f"{name} must be one of {', '.join(_CHOICES[name])}; received {value!r}."
-            f"{nearest(str(value), _CHOICES[name])}"
-        )
-    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
-        low, high = _RANGES[name]
-        raise InputError(f"{name} must be from {low} to {high}; received {value}.")
-
-
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """Returns `recipe` with some fields changed, in all its members, too; values may be text, as typed.
 
@@ -130,7 +123,7 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 def convert(key: str, value: Any) -> Any:
     """Returns `value`, which may be text as typed, in the type of the field `key`.
 
-    Raises InputError for an unknown key, and for a value of another type or out of the field's range.
+    Raises InputError for an unknown key and for a value of another type.
     """
     kind = type_of(key)
     if key == "members":
@@ -139,16 +132,13 @@ def convert(key: str, value: Any) -> Any:
         return tuple(value)
     try:
         if kind is bool:
-            converted: Any = {"true": True, "false": False}[str(value).lower()]
-        elif isinstance(value, _REFUSED[kind]):
+            return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(value, _REFUSED[kind]):
             raise ValueError
-        else:
-            converted = kind(value)
+        return kind(value)
     except (KeyError, ValueError, TypeError):
         expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
         raise InputError(f"{key} must be {expected}; received {value!r}.") from None
-    _check(key, converted)
-    return converted
 
 
 @cache

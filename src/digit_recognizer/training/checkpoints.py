@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -80,14 +79,6 @@ def _read(path: Path, fingerprint: str) -> Checkpoint:
     if found != fingerprint:
         raise InputError(f"{path}: of another recipe or other rows.")
     return checkpoint
-
-
-def read_progress(folder: Path) -> tuple[Epoch, ...]:
-    """Returns the finished epochs of a network that another process trains; none when they cannot be read."""
-    with suppress(IndexError, InputError):
-        arrays = read_arrays(_newest_first(folder)[0], ("history",), cure="")
-        return tuple(Epoch(**record) for record in json.loads(str(arrays["history"])))
-    return ()
 
 
 def delete_checkpoints(folder: Path) -> None:

@@ -70,14 +70,6 @@ def load_teachers(ledger: Ledger, recipe: Recipe, train_hash: str) -> tuple[Reci
     return replace(recipe, teacher=run.name), tuple(teachers)
 
 
-def check_teachers(networks: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
-    """Raise InputError when a network has no teacher among `teachers`, or a teacher's weights do not fit its model."""
-    for network in networks:
-        teachers_of(network, teachers)
-    for teacher in teachers:
-        teacher.build()
-
-
 def teachers_of(network: NetworkSpec, teachers: Sequence[Teacher]) -> list[Teacher]:
     """Returns the teachers that were not trained on the network's held-out rows.
 
