@@ -14,26 +14,20 @@ def lenet5_1998(dropout: float = 0.0) -> Any:
     """
     from keras import Sequential, layers
 
-    from digit_recognizer.models.lenet5_1998_layers import (
-        SparseConvolution,
-        Subsampling,
-        SymbolDistance,
-        squash,
-        uniform,
-    )
+    from digit_recognizer.models import lenet5_1998_layers as paper
 
     return Sequential(
         [
             layers.Input((32, 32, 1)),
             layers.Rescaling(1.275, offset=-0.1, name="input"),  # white -0.1, black 1.175: about mean 0, variance 1
-            layers.Conv2D(6, 5, activation=squash, kernel_initializer=uniform(25), name="c1"),  # 28x28x6
-            Subsampling(name="s2"),  # 14x14x6
-            SparseConvolution(name="c3"),  # 10x10x16
-            Subsampling(name="s4"),  # 5x5x16
+            layers.Conv2D(6, 5, activation=paper.squash, kernel_initializer=paper.uniform(25), name="c1"),  # 28x28x6
+            paper.Subsampling(name="s2"),  # 14x14x6
+            paper.SparseConvolution(name="c3"),  # 10x10x16
+            paper.Subsampling(name="s4"),  # 5x5x16
             layers.Flatten(name="flatten"),  # C5's 5x5 kernels cover the 5x5 maps: a dense layer
-            layers.Dense(120, activation=squash, kernel_initializer=uniform(400), name="c5"),
-            layers.Dense(84, activation=squash, kernel_initializer=uniform(120), name="f6"),
+            layers.Dense(120, activation=paper.squash, kernel_initializer=paper.uniform(400), name="c5"),
+            layers.Dense(84, activation=paper.squash, kernel_initializer=paper.uniform(120), name="f6"),
             *([layers.Dropout(dropout, name="dropout")] if dropout else []),
-            SymbolDistance(name="output"),
+            paper.SymbolDistance(name="output"),
         ]
     )

@@ -103,6 +103,7 @@ _RANGES = {
     "seed": (0, 2**32 - 1000),  # NumPy's and Keras's seeds are below 2**32, also the last of `seeds`
     "threads": (0, 1024),
 }
+# Values of these types are not converted to the type of a field; text is, as it may be typed.
 _REFUSED: dict[type, tuple[type, ...]] = {int: (bool, float), float: (bool,), str: (bool, int, float)}
 
 

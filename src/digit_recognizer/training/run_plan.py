@@ -56,6 +56,7 @@ class ResumeRun:
     """Resumes a run that is not finished."""
 
     origin: RunRecord
+    name: ClassVar[None] = None
 
     @property
     def recipe(self) -> Recipe:
@@ -69,7 +70,7 @@ RunMode = NewRun | RepeatRun | ResumeRun
 class RunPlan:
     """The networks of a run, and its properties that are known before the training."""
 
-    name: str
+    name: str  # of a run that is not resumed
     header: RunHeader
     recipe: Recipe
     networks: tuple[NetworkSpec, ...]
@@ -106,12 +107,10 @@ def plan_run(
         distillation.teachers_of(network, teachers)  # raises InputError if there are none for it
     recipe_name = mode.origin.recipe_name if mode.origin else mode.recipe_name
     header = run_header("run", recipe_name, recipe, data, data_place, pool)
-    if isinstance(mode, ResumeRun):
-        name: str = mode.origin.short_name
-        resumed: RunRecord | None = mode.origin
-    else:
-        name = mode.name or run_dir.name_from(recipe_name)
-        resumed = _stopped_run(ledger, header, name, networks, reporter) if isinstance(mode, NewRun) else None
+    name = mode.name or run_dir.name_from(recipe_name)
+    resumed = mode.origin if isinstance(mode, ResumeRun) else None
+    if isinstance(mode, NewRun):
+        resumed = _stopped_run(ledger, header, name, networks, reporter)
     if resumed is None:
         return RunPlan(name, header, recipe, networks, teachers, original=original)
     seconds_before = _seconds_trained(ledger, resumed, networks, reporter)
