@@ -105,7 +105,7 @@ def plan_run(
     networks = plan_networks(recipe, data.train.labels)
     for network in networks:
         distillation.teachers_of(network, teachers)  # raises InputError if there are none for it
-    recipe_name = mode.origin.recipe_name if mode.origin else mode.recipe_name
+    recipe_name = mode.recipe_name if isinstance(mode, NewRun) else mode.origin.recipe_name
     header = run_header("run", recipe_name, recipe, data, data_place, pool)
     name = mode.name or run_dir.name_from(recipe_name)
     resumed = mode.origin if isinstance(mode, ResumeRun) else None
