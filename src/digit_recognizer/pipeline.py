@@ -113,7 +113,8 @@ def estimate(config: RunConfig, workspace: Workspace, reporter: Reporter = SILEN
     execution = config.execution.limited_to(n_networks(mode.recipe))
     networks = plan_networks(planned_recipe(mode, execution), labels)
     with workspace.existing_ledger() if workspace.ledger_file.exists() else nullcontext() as ledger:
-        done = {row.name for row in ledger.networks(mode.run.id)} if ledger and isinstance(mode, ResumeRun) else set()
+        resumed = mode.origin if isinstance(mode, ResumeRun) else None
+        done = {row.name for row in ledger.networks(resumed.id)} if ledger and resumed else set()
         left = [network for network in networks if network.name not in done]
         at_a_time = None if execution.dask_scheduler else min(execution.workers, len(left))
         return estimate_run(left, ledger, at_a_time)

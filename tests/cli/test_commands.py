@@ -101,7 +101,7 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits, workspace):
         (("score", "FOLDER/a.csv", "--answers", "FOLDER/b.csv"), "b.csv: cannot be read"),
         (("submit",), "FILE"),
         (("submit", "FOLDER/a.csv"), "a.csv: cannot be read"),
-        (("run", "--validation", "10"), "0.1 for 10 %"),
+        (("run", "--validation", "10"), "must be from 0 to 0.9"),
         (("run", "--validation", "0.2", "--folds", "3"), "held out once"),
         (("trian",), "trian"),
     ],

@@ -8,9 +8,9 @@ import pytest
 
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import engines, formats
-from made_up_networks import PIXELS, made_up
+from random_networks import PIXELS, random_network
 
-NETWORKS = [made_up(weight=0.6, tta="shift"), made_up("lenet-28", weight=0.4)]
+NETWORKS = [random_network(weight=0.6, tta="shift"), random_network("lenet-28", weight=0.4)]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_each_format_gives_the_probabilities_of_any_number_of_images(contents, f
 
 @pytest.mark.parametrize("runtime", engines.RUNTIMES)
 def test_each_runtime_predicts_with_the_networks_of_a_run(runtime):
-    networks = [made_up()]
+    networks = [random_network()]
     np.testing.assert_allclose(
         engines.predictor_of_networks(networks, runtime)(PIXELS), engines.keras_predictor(networks)(PIXELS), atol=1e-6
     )
@@ -100,7 +100,7 @@ def test_an_error_of_a_converter_is_reported_with_what_works(monkeypatch):
 
     monkeypatch.setattr(keras.Model, "export", export)
     with pytest.raises(RunError, match=r"onnx cannot be made: ValueError: no such operation. .*`runtime` keras"):
-        engines.predictor_of_networks([made_up()], "onnxruntime")
+        engines.predictor_of_networks([random_network()], "onnxruntime")
 
 
 def test_files_that_may_hold_code_are_not_read(tmp_path):

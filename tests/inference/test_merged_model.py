@@ -6,7 +6,7 @@ import pytest
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines
 from digit_recognizer.inference.merged_model import merge_networks
-from made_up_networks import PIXELS, made_up
+from random_networks import PIXELS, random_network
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from made_up_networks import PIXELS, made_up
     ids=str,
 )
 def test_it_predicts_as_the_networks_do_one_by_one(settings):
-    networks = [made_up(**one) for one in settings]
+    networks = [random_network(**one) for one in settings]
     model = merge_networks(networks)
     assert (model.input.name, model.input.dtype, model.input.shape) == ("pixels", "uint8", (None, 28, 28))
     expected = engines.keras_predictor(networks)(PIXELS)
@@ -38,7 +38,7 @@ def test_it_predicts_as_the_networks_do_one_by_one(settings):
 
 def test_the_weight_of_a_network_counts():
     mostly_first, mostly_second = (
-        [made_up(weight=weight), made_up("lenet-28", weight=1 - weight)] for weight in (0.9, 0.1)
+        [random_network(weight=weight), random_network("lenet-28", weight=1 - weight)] for weight in (0.9, 0.1)
     )
     images = PIXELS.reshape(-1, 28, 28)
     assert (
@@ -51,7 +51,7 @@ def test_the_weight_of_a_network_counts():
 
 
 def test_weights_of_another_network_are_refused():
-    network = made_up("lenet5")
+    network = random_network("lenet5")
     network.weights["c1/kernel"] = network.weights["c1/kernel"][:3]
     with pytest.raises(InputError, match="not the weights of lenet5"):
         merge_networks([network])

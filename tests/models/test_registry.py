@@ -1,10 +1,9 @@
-"""The zoo: weights, shapes and names against the papers and the table; folding is exact."""
+"""The models have the weights, shapes and names of the papers and of MODELS; folding is exact."""
 
 import keras
 import numpy as np
 import pytest
 
-from digit_recognizer.errors import InputError
 from digit_recognizer.models import batch_norm
 from digit_recognizer.models.lenet5_1998_layers import C3_INPUTS, SparseConvolution, bitmaps, squash
 from digit_recognizer.models.registry import MODELS
@@ -14,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_built_network_has_the_weights_and_multiply_adds_that_the_table_states(name):
+def test_a_built_network_has_the_weights_and_multiply_adds_of_its_row(name):
     facts = MODELS[name]
     network = facts.build()
     layers = layer_table(network)
@@ -25,13 +24,13 @@ def test_built_network_has_the_weights_and_multiply_adds_that_the_table_states(n
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_table_knows_who_has_relus(name):
+def test_relu_is_true_for_models_with_relus(name):
     layers = MODELS[name].build(dropout=0.0).layers
     assert any(layer.get_config().get("activation") == "relu" for layer in layers) == MODELS[name].relu
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_dropout_of_zero_leaves_the_layer_out_and_a_rate_puts_one_in(name):
+def test_the_dropout_layer_exists_only_with_a_rate(name):
     kinds = [[type(layer).__name__ for layer in MODELS[name].build(dropout=rate).layers] for rate in (0.0, 0.5)]
     assert ["Dropout" in kind for kind in kinds] == [False, True]
 
@@ -43,7 +42,7 @@ def test_lenet5_1998_has_the_papers_parameters_layer_by_layer():
     }  # fmt: skip
 
 
-def test_deep_cnn_has_the_shapes_of_its_table():
+def test_deep_cnn_has_the_shapes_of_its_comments():
     network = MODELS["deep-cnn"].build()
     shapes = {layer.name: layer.shape for layer in layer_table(network)}
     names = ("conv1", "conv2", "pool1", "conv3", "conv4", "pool2")
@@ -52,7 +51,7 @@ def test_deep_cnn_has_the_shapes_of_its_table():
     assert sum(int(np.prod(w.shape)) for w in network.non_trainable_weights) == 128
 
 
-def test_table_1_gives_each_c3_map_its_own_inputs_and_60_kernels_in_all():
+def test_table_1_has_different_inputs_for_each_c3_map_and_60_kernels():
     assert [len(inputs) for inputs in C3_INPUTS] == [3] * 6 + [4] * 9 + [6]
     assert len(set(C3_INPUTS)) == 16
     assert sum(map(len, C3_INPUTS)) == 60
@@ -72,7 +71,7 @@ def test_squash_keeps_plus_and_minus_one():
     np.testing.assert_allclose(np.asarray(squash(np.array([-1.0, 0.0, 1.0]))), [-1, 0, 1], atol=1e-4)
 
 
-def test_output_is_zero_distance_where_f6_draws_the_digit_itself():
+def test_the_output_is_zero_where_f6_is_the_bitmap_of_the_digit():
     drawn = bitmaps()
     assert drawn.shape == (10, 84)
     assert set(np.unique(drawn)) == {-1, 1}
@@ -81,13 +80,13 @@ def test_output_is_zero_distance_where_f6_draws_the_digit_itself():
     assert (logits.argmax(axis=1) == np.arange(10)).all()
 
 
-def test_input_of_the_1998_network_runs_from_minus_0_1_to_1_175():
+def test_the_1998_network_scales_its_input_to_minus_0_1_to_1_175():
     layer = MODELS["lenet5-1998"].build().get_layer("input")
     np.testing.assert_allclose(np.asarray(layer(np.array([0.0, 1.0]))), [-0.1, 1.175], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(32, 7), (32, 5, 4, 3)])
-def test_our_batch_normalisation_is_keras_s_in_training_too(shape):
+def test_batch_norm_equals_keras_in_training_and_prediction(shape):
     x = RNG.normal(1, 2, shape).astype("float32")
     ours, theirs = batch_norm.BatchNorm(), keras.layers.BatchNormalization(momentum=0.9)
     for training in (True, False):
@@ -96,7 +95,7 @@ def test_our_batch_normalisation_is_keras_s_in_training_too(shape):
         np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
 
 
-def test_final_statistics_are_measured_without_dropouts_noise():
+def test_final_statistics_are_measured_without_dropout():
     normalised = batch_norm.insert(MODELS["strided-cnn"].build(dropout=0.5))
     quiet = batch_norm.insert(MODELS["strided-cnn"].build(dropout=0.0))
     for layer in quiet.layers:
@@ -110,7 +109,7 @@ def test_final_statistics_are_measured_without_dropouts_noise():
 
 
 @pytest.mark.parametrize("name", ["lenet5", "deep-cnn"])
-def test_folded_network_is_the_plain_one_and_predicts_the_same(name):
+def test_a_folded_network_has_the_plain_layers_and_predicts_the_same(name):
     plain = MODELS[name].build()
     normalised = batch_norm.insert(plain)
     for layer in normalised.layers:
@@ -121,8 +120,3 @@ def test_folded_network_is_the_plain_one_and_predicts_the_same(name):
     batch_norm.fold(normalised, plain)
     assert plain.count_params() == MODELS[name].weights
     np.testing.assert_allclose(np.asarray(plain(images, training=False)), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_batch_norm_is_refused_where_there_is_no_relu():
-    with pytest.raises(InputError, match="no ReLU"):
-        batch_norm.insert(MODELS["lenet5-1998"].build())

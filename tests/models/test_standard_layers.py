@@ -1,4 +1,4 @@
-"""Trained networks in Keras's own layers: the same function, without this package's code."""
+"""Trained networks convert to Keras's own layers: the same function without this package's code."""
 
 import keras
 import numpy as np
@@ -8,13 +8,13 @@ from digit_recognizer.evaluation.prediction import average_log_p
 from digit_recognizer.inference.formats import serialize
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.models.standard_layers import to_standard_layers
-from made_up_networks import RNG, made_up
+from random_networks import RNG, random_network
 
 
 @pytest.mark.parametrize("widened", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_each_model_predicts_the_same_with_kerass_own_layers(name, widened):
-    network = made_up(name).build()
+def test_each_model_predicts_the_same_with_standard_layers(name, widened):
+    network = random_network(name).build()
     images = RNG.random((20, MODELS[name].side, MODELS[name].side, 1), np.float32)
     same = to_standard_layers(network, widened)
     assert all(type(layer).__module__.startswith("keras.") for layer in same.layers)
@@ -23,15 +23,14 @@ def test_each_model_predicts_the_same_with_kerass_own_layers(name, widened):
     np.testing.assert_allclose(np.exp(received), np.exp(expected), atol=2e-5)
 
 
-def test_a_widened_lenet5_takes_c1_and_s2_in_one_step_of_two_pixels():
-    shapes = {
-        layer.name: layer.output.shape[1:] for layer in to_standard_layers(made_up().build(), widened=True).layers
-    }
+def test_a_widened_lenet5_computes_c1_and_s2_with_stride_2():
+    widened = to_standard_layers(random_network().build(), widened=True)
+    shapes = {layer.name: layer.output.shape[1:] for layer in widened.layers}
     assert [shapes[name] for name in ("c1", "s2", "c3")] == [(14, 14, 24), (14, 14, 6), (10, 10, 16)]
 
 
-def test_it_can_be_saved_and_read_without_this_package(tmp_path):
-    same = to_standard_layers(made_up("lenet5-1998").build())
+def test_standard_layers_are_saved_and_loaded_without_this_package(tmp_path):
+    same = to_standard_layers(random_network("lenet5-1998").build())
     (tmp_path / "model.keras").write_bytes(serialize(same, "keras"))
     images = RNG.random((3, 32, 32, 1), np.float32)
     read = keras.saving.load_model(tmp_path / "model.keras")

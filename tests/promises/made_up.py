@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-import made_up_training
+import stub_training
 from digit_recognizer import cli
 from digit_recognizer.report import plots
 from digit_recognizer.tracking.history import Epoch
@@ -65,7 +65,7 @@ def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
             log(f"epoch {epoch}")
         if n_epochs < N_EPOCHS:
             raise KeyboardInterrupt
-        return made_up_training.train_network(one, train, test, teachers, checkpoint, hooks)
+        return stub_training.train_network(one, train, test, teachers, checkpoint, hooks)
 
     network.train_network = train_network
     plots.write_plots = lambda *_: None

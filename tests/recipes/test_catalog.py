@@ -25,7 +25,7 @@ def test_every_model_has_its_plain_recipe():
         ("plain-lenet-28", None, "plain-lenet-28"),
     ],
 )
-def test_recipe_and_model_options_choose(recipe, model, expected):
+def test_a_recipe_is_chosen_by_its_name_or_a_model(recipe, model, expected):
     assert choose(recipe, model) == (expected, RECIPES[expected])
 
 
@@ -48,12 +48,12 @@ def test_an_unknown_name_is_refused_with_the_nearest(recipe, model, hint):
         choose(recipe, model)
 
 
-def test_several_networks_keep_their_models():
+def test_the_model_of_a_committee_cannot_be_chosen():
     with pytest.raises(InputError, match="several networks"):
         choose("committee", "wide-cnn")
 
 
-def test_a_setting_holds_for_all_members():
+def test_a_changed_setting_applies_to_all_members():
     committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"]}))
     assert {own.epochs for own in network_recipes(committee)} == {RECIPES["lenet5"].epochs, 10}
     assert {own.epochs for own in network_recipes(change(committee, {"epochs": 2}))} == {2}
@@ -62,7 +62,7 @@ def test_a_setting_holds_for_all_members():
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([{"seed": 3}], "member 1: seed holds for the whole run"),
+        ([{"seed": 3}], "member 1: seed is a setting of the whole run"),
         ([{}, {"epochs": 0}], "member 2: epochs must be from 1"),
         ([{"epoch": 3}], "Did you mean epochs"),
         (["lenet"], "no recipe 'lenet'"),
@@ -76,7 +76,7 @@ def test_wrong_members_are_refused(members, message):
         change(RECIPES["lenet5"], with_named_members({"members": members}))
 
 
-def test_what_is_set_beside_members_named_after_recipes_holds_for_them():
+def test_settings_of_a_committee_apply_to_members_named_after_recipes():
     committee = change(RECIPES["lenet5"], with_named_members({"members": ["lenet5", "plain-deep-cnn"], "epochs": 3}))
     assert [own.epochs for own in network_recipes(committee)] == [3, 3]
     assert change(committee, {"members": []}).members == ()

@@ -1,4 +1,4 @@
-"""Recipes as text: what is written is read back the same, what is wrong is given."""
+"""Recipes as text: written ones are read back the same, and errors name what is wrong."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs 3", "not a readable recipe"),
+        ("epochs 3", "not TOML in UTF-8"),
         ("epoch = 3", "mine.toml: .*Did you mean epochs"),
         ('base = "nothing"', "no recipe 'nothing'"),
         ("epochs = true", "whole number"),
@@ -36,16 +36,11 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
         ("epochs = [1]", "whole number"),
         ("dropout = {a = 1}", "a number"),
         ("epochs = 2020-01-01", "whole number"),
-        ('epochs = "3"', "without quotes"),
-        ('batch_norm = "true"', "without quotes"),
-        ('members = [{epochs = "3"}]', "without quotes"),
-        ("members = []", "members is empty"),
-        ("", "no settings in it"),
         ("dropout = nan", "from 0"),
         ("learning_rate = inf", "from 1e-09 to 10"),
         ("epochs = 1e999", "whole number"),
-        ("epochs = 3\nepochs = 4", "not a readable recipe"),
-        ("[" * 100_000, "not a readable recipe"),
+        ("epochs = 3\nepochs = 4", "not TOML in UTF-8"),
+        ("[" * 100_000, "not TOML in UTF-8"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused(text, message, tmp_path):
@@ -60,7 +55,7 @@ def test_a_recipe_file_with_a_byte_order_mark_is_read_and_utf_16_is_refused(tmp_
     file.write_text("epochs = 3\n", encoding="utf-8-sig")
     assert load(file)[1].epochs == 3
     file.write_text("epochs = 3\n", encoding="utf-16")
-    with pytest.raises(InputError, match="Save it as UTF-8"):
+    with pytest.raises(InputError, match="not TOML in UTF-8"):
         load(file)
 
 
@@ -80,7 +75,7 @@ members = ["lenet5", "plain-deep-cnn"]
 """
 
 
-def test_members_are_named_or_given_by_their_changes(tmp_path):
+def test_members_are_names_of_recipes_or_tables_of_changed_fields(tmp_path):
     (tmp_path / "named.toml").write_text(MEMBERS)
     _, named = load(tmp_path / "named.toml")
     assert [own.model for own in network_recipes(named)] == ["lenet5", "deep-cnn"]
@@ -106,17 +101,17 @@ def test_members_survive_toml_and_json(tmp_path):
     ("changes", "words"),
     [({"epochs": 3, "shift": 1}, "epochs 3, shift 1"), ({"batch_norm": False}, "batch_norm off"), ({}, "")],
 )
-def test_a_recipe_is_described_in_words(changes, words):
+def test_changed_settings_are_described_as_text(changes, words):
     assert describe_changes(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
 
 
-def test_members_are_described_by_what_makes_them_differ():
+def test_members_are_described_by_their_changed_settings():
     committee = change(RECIPES["lenet5"], {"members": [{"learning_rate": 0.02}, {"model": "lenet-28", "shift": 1}, {}]})
     words = "members lenet5 (learning_rate 0.02) + lenet-28 (shift 1) + lenet5"
     assert describe_changes(committee, RECIPES["lenet5"]) == words
 
 
-def test_the_file_of_a_sweep_is_no_recipe_and_the_command_for_it_is_named(tmp_path):
+def test_the_file_of_a_sweep_is_refused_with_the_command_for_it(tmp_path):
     file = tmp_path / "wide.toml"
     file.write_text("epochs = 3\n[space]\nshift = [0, 1]\n")
     with pytest.raises(InputError, match=r"digits sweep .*wide\.toml"):

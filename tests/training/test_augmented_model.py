@@ -1,4 +1,4 @@
-"""Images that lie on the device are looked up as they are, and augmented as scipy augments them."""
+"""Images on the device are gathered unchanged, and augmented as by SciPy."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def warped(coefficients, rows):
     )
 
 
-def test_without_augmentation_images_come_as_they_are_in_the_order_of_the_rows():
+def test_without_augmentation_images_are_unchanged_and_in_the_order_of_the_rows():
     rows = RNG.permutation(60).astype(np.int32)[:20]
     np.testing.assert_array_equal(warped(draw_coefficients(Augmentation(), 20, 1, 1), rows), IMAGES[rows])
 
@@ -31,20 +31,20 @@ def test_without_augmentation_images_come_as_they_are_in_the_order_of_the_rows()
         Augmentation(elastic=1.0, rotate=45),
     ],
 )
-def test_an_augmentation_is_scipys_up_to_rounding(augmentation):
+def test_an_augmentation_equals_scipys_up_to_rounding(augmentation):
     rows = np.arange(60, dtype=np.int32)
     coefficients = draw_coefficients(augmentation, 60, 3, 1)
     np.testing.assert_allclose(warped(coefficients, rows), apply_augmentation(IMAGES, coefficients), atol=2e-5)
 
 
-def test_the_network_sees_the_augmented_images():
+def test_the_input_of_the_network_is_augmented():
     network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten()])
     coefficients, rows = draw_coefficients(Augmentation(rotate=20), 8, 3, 1), np.arange(8, dtype=np.int32)
-    seen = AugmentedModel(network, IMAGES).predict_on_batch({"rows": rows, "coefficients": coefficients})
-    np.testing.assert_allclose(seen.reshape(8, 9, 9, 1), apply_augmentation(IMAGES[:8], coefficients), atol=2e-5)
+    received = AugmentedModel(network, IMAGES).predict_on_batch({"rows": rows, "coefficients": coefficients})
+    np.testing.assert_allclose(received.reshape(8, 9, 9, 1), apply_augmentation(IMAGES[:8], coefficients), atol=2e-5)
 
 
-def test_the_training_program_is_fit_for_a_gpu_where_keras_has_xla_compile_it():
+def test_the_training_program_compiles_with_xla_and_has_no_int32_variables():
     network = keras.Sequential([keras.layers.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
     labels = np.eye(10, dtype=np.float32)[np.arange(60) % 10]
     inputs = {
@@ -57,6 +57,6 @@ def test_the_training_program_is_fit_for_a_gpu_where_keras_has_xla_compile_it():
         augmented = AugmentedModel(keras.models.clone_model(network), IMAGES)
         augmented.compile("adam", "mse", jit_compile=jit_compile, steps_per_execution=2)
         losses += augmented.fit(inputs, labels, batch_size=20, shuffle=False, verbose=0).history["loss"]
-        # The program could not use a variable of int32: TensorFlow keeps it off the GPU.
+        # TensorFlow does not place int32 variables on a GPU.
         assert "int32" not in {variable.dtype for variable in (*augmented.variables, *augmented.optimizer.variables)}
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -1,4 +1,4 @@
-"""Runs that are interrupted, in this process or by a kill, and are resumed to the same bits."""
+"""Interrupted and killed runs are resumed and end with the same bits."""
 
 import json
 import os
@@ -36,7 +36,7 @@ SEVERAL = change(RECIPES["quick"], {**NOISY, "members": [{}, {"batch_size": 64}]
 
 
 @pytest.mark.parametrize(("changes", "done"), [({"ema": 0.9}, 1), ({"batch_norm": False}, 3)])
-def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(changes, done):
+def test_a_training_continues_from_its_checkpoint_with_the_same_bits(changes, done):
     rng = np.random.default_rng(0)
     images, labels = rng.random((300, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 30)
     recipe, kept = change(ONE, changes), []
@@ -56,9 +56,9 @@ def test_a_checkpoint_of_another_network_is_refused():
 
 
 class ScriptedReporter(CommandReporter, TrainingHooks):
-    """Interrupts a training at its `epochs`-th epoch, all networks counted, or at 0 before its first step.
+    """Interrupts a training at its `epochs`-th epoch over all networks, or before its first step for 0.
 
-    With `asked`, it appends each question to that list and agrees.
+    With `asked`, appends each question to that list and agrees.
     """
 
     def __init__(self, epochs=inf, asked=None):
@@ -95,7 +95,7 @@ def newest_run(workspace):
 
 
 def interrupted(workspace, recipe, epochs):
-    """The record of a run that is interrupted at its `epochs`-th epoch, all networks counted."""
+    """Returns the record of a run that is interrupted at its `epochs`-th epoch over all networks."""
     with pytest.raises(KeyboardInterrupt):
         train(workspace, recipe, reporter=ScriptedReporter(epochs))
     return newest_run(workspace)
@@ -107,7 +107,7 @@ def assert_same_predictions(folder, other):
         np.testing.assert_array_equal(getattr(first, part), getattr(second, part))
 
 
-def test_an_interrupted_run_is_resumed_and_ends_as_one_that_never_stopped(workspace, tiny_lenet5, capsys):
+def test_an_interrupted_run_is_resumed_and_ends_like_an_uninterrupted_one(workspace, tiny_lenet5, capsys):
     whole = train(workspace, SEVERAL, "whole")
     run = interrupted(workspace, SEVERAL, epochs=5)  # three of the first network, two of the second
     assert run.status == "interrupted"
@@ -136,7 +136,7 @@ def test_an_interrupted_run_is_resumed_and_ends_as_one_that_never_stopped(worksp
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_known_to_be_dead_and_is_resumed_in_another_process_to_the_same_bits(workspace):
+def test_a_killed_run_is_resumed_in_another_process_with_the_same_bits(workspace):
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "run"]
     recipe = change(ONE, {"epochs": 9})
     sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 9}.items()]
@@ -175,11 +175,11 @@ def test_a_killed_run_is_known_to_be_dead_and_is_resumed_in_another_process_to_t
     assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "checkpoint"))]
 
 
-def test_the_same_command_again_offers_to_resume(workspace, tiny_lenet5, capsys):
+def test_a_repeated_command_offers_to_resume(workspace, tiny_lenet5, capsys):
     run = interrupted(workspace, ONE, 2)
     again = train(workspace, ONE, reporter=ScriptedReporter())
-    told = " ".join(capsys.readouterr().out.split())
-    assert f"This is a new run; to go on with that one: --resume {run.name}" in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"This is a new run; to resume the other: --resume {run.name}" in output
     assert again.run != run.name
 
     run = interrupted(workspace, ONE, 2)
@@ -190,7 +190,7 @@ def test_the_same_command_again_offers_to_resume(workspace, tiny_lenet5, capsys)
     assert resumed.submission_sha256 == again.submission_sha256
 
     def begin(recipe, name=None):
-        """The output of a run that is interrupted before its first step."""
+        """Returns the output of a run that is interrupted before its first step."""
         capsys.readouterr()
         with pytest.raises(KeyboardInterrupt):
             train(workspace, recipe, name, ScriptedReporter(0, asked))
@@ -210,7 +210,7 @@ def test_the_same_command_again_offers_to_resume(workspace, tiny_lenet5, capsys)
     assert "was stopped and cannot be resumed" in " ".join(begin(ONE).split())
 
 
-def test_a_run_in_training_is_left_alone(workspace, tiny_lenet5, capsys):
+def test_a_run_in_training_is_not_resumed(workspace, tiny_lenet5, capsys):
     run = interrupted(workspace, ONE, 2)
     with workspace.existing_ledger() as ledger:
         ledger.update_run(run.id, status="running")
@@ -237,7 +237,7 @@ def test_an_interrupted_student_is_resumed_with_its_teacher(workspace, tiny_lene
     assert newest_run(workspace).submission_hash == whole.submission_sha256
 
 
-def test_what_cannot_be_resumed_is_refused_before_anything_is_done(workspace, tiny_lenet5, monkeypatch, capsys):
+def test_a_run_that_cannot_be_resumed_is_refused_before_any_write(workspace, tiny_lenet5, monkeypatch, capsys):
     def refused(*options):
         with pytest.raises(SystemExit, match="2"):
             cli.main(["run", "--resume", *options])
@@ -275,7 +275,7 @@ def test_what_cannot_be_resumed_is_refused_before_anything_is_done(workspace, ti
     assert (kept.status, kept.versions) == ("interrupted", {"keras": "3.0"})
     update(recipe=asdict(ONE), versions={"backend": "tensorflow"})
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert "was trained by Keras with tensorflow" in refused("last")
+    assert "was trained with KERAS_BACKEND=tensorflow" in refused("last")
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
     assert "expected one of tensorflow, jax, torch" in refused("last")
     assert "there is no run ''" in refused("")
@@ -285,16 +285,16 @@ def damaged(content):
     return content[:200] + bytes([content[200] ^ 1]) + content[201:]
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path):
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(tmp_path):
     for n in (1, 2, 3):
         checkpoints.save_checkpoint(tmp_path, "me", Checkpoint(EPOCHS[:n], (np.full(6, n, np.float32),)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2.npz", "checkpoint-3.npz"]
-    newest, told = tmp_path / "checkpoint-3.npz", []
+    newest, warnings = tmp_path / "checkpoint-3.npz", []
     newest.write_bytes(damaged(newest.read_bytes()))
-    found = checkpoints.load_latest_checkpoint(tmp_path, "me", told.append)
+    found = checkpoints.load_latest_checkpoint(tmp_path, "me", warnings.append)
     assert found.history == EPOCHS[:2]
-    assert "checkpoint-3.npz: damaged" in told[0]
-    assert "goes on from epoch 2" in told[0]
+    assert "checkpoint-3.npz: damaged" in warnings[0]
+    assert "continues from epoch 2" in warnings[0]
     checkpoints.delete_checkpoints(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -305,13 +305,13 @@ def test_the_tenth_epoch_comes_after_the_ninth(tmp_path):
     assert len(checkpoints.load_latest_checkpoint(tmp_path, "me").history) == 11
 
 
-def test_nan_is_never_kept(tmp_path):
+def test_nan_is_not_written(tmp_path):
     with pytest.raises(DivergedError, match="contains NaN or infinity"):
         checkpoints.save_checkpoint(tmp_path, "me", Checkpoint(EPOCHS[:1], (np.array([0.0, np.nan]),)))
     assert not list(tmp_path.iterdir())
 
 
-def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
+def test_flipped_bits_of_a_checkpoint_are_refused_or_harmless(tmp_path):
     kept = Checkpoint(EPOCHS[:1], (np.arange(6, dtype=np.float32),))
     checkpoints.save_checkpoint(tmp_path, "me", kept)
     path = tmp_path / "checkpoint-1.npz"
@@ -324,7 +324,7 @@ def test_no_flipped_bit_of_a_checkpoint_is_a_crash(tmp_path):
             found = checkpoints.load_latest_checkpoint(tmp_path, "me")
         except InputError as error:
             refusals.append(str(error))
-        else:  # a bit that means nothing, or one that names another entry
+        else:  # an unused bit, or one in the name of another entry
             assert found.history == kept.history
             assert all((one == np.arange(6)).all() for one in found.variables)
     assert len(refusals) > 100

@@ -1,4 +1,4 @@
-"""The networks of a run: their rows, their names, their averaged predictions."""
+"""The networks of a run: rows, names and averaged predictions."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def tables():
     return LabelledTable(pixels[:200], "train", LABELS), Table(pixels[200:], "test")
 
 
-def test_holdout_is_stratified_and_no_row_is_both():
+def test_the_holdout_is_stratified_and_disjoint_from_the_training_rows():
     [network] = cross_validation.plan_networks(replace(RECIPE, validation=0.2), LABELS)
     assert np.bincount(LABELS[network.held_out]).tolist() == [4] * 10
     assert sorted([*network.train_rows, *network.held_out]) == list(range(200))
@@ -47,13 +47,13 @@ def test_a_network_may_train_on_all_rows(recipe):
     assert network.predicts_test
 
 
-def test_full_folds_are_for_the_estimate_and_one_network_on_all_rows_labels_the_test_set():
+def test_with_full_one_network_trained_on_all_rows_predicts_the_test_set():
     *folds, last = cross_validation.plan_networks(replace(RECIPE, folds=2, full=True), LABELS)
     assert [network.predicts_test for network in folds] == [False, False]
     assert (last.name, last.predicts_test, len(last.train_rows)) == ("lenet5-seed0-all", True, 200)
 
 
-def test_seeds_and_unlike_members_share_the_splits_under_names_of_their_own():
+def test_seeds_and_members_share_the_splits_and_have_unique_names():
     recipe = change(
         RECIPE, with_named_members({"members": ["lenet5", "plain-lenet-28"], "seeds": 2, "seed": 7, "folds": 2})
     )
@@ -71,12 +71,12 @@ def test_more_folds_than_rows_of_a_digit_are_refused():
         cross_validation.plan_networks(replace(RECIPE, folds=21), LABELS)
 
 
-def test_a_part_too_small_for_every_digit_is_refused():
-    with pytest.raises(InputError, match="does not hold each digit"):
+def test_a_validation_part_too_small_for_every_digit_is_refused():
+    with pytest.raises(InputError, match=r"validation 0\.01: .* Choose another part"):
         cross_validation.plan_networks(replace(RECIPE, validation=0.01), LABELS)
 
 
-def test_a_network_is_the_same_whatever_was_trained_before_it(tables, tiny_lenet5):
+def test_a_network_does_not_depend_on_the_networks_trained_before_it(tables, tiny_lenet5):
     networks = cross_validation.plan_networks(replace(RECIPE, folds=2, dropout=0.2), LABELS)
     _, after_another = [train_network(network, *tables) for network in networks]
     alone = train_network(networks[1], *tables)
@@ -84,8 +84,8 @@ def test_a_network_is_the_same_whatever_was_trained_before_it(tables, tiny_lenet
     assert alone.history == after_another.history
 
 
-def made_up_result(network, seed):
-    """What training might leave, without the training."""
+def random_result(network, seed):
+    """Returns a result with random predictions."""
     log_p = average_log_p([np.random.default_rng(seed).normal(size=(230, 10))])
     train = Metrics(len(network.train_rows), 0.5 + seed / 100, 1.0)
     weights = {"c1/kernel": np.zeros((5, 5, 1, 6))}
@@ -94,9 +94,9 @@ def made_up_result(network, seed):
     )
 
 
-def test_networks_are_averaged_in_log_probability_each_row_over_those_that_never_saw_it():
+def test_held_out_rows_are_averaged_over_the_networks_not_trained_on_them():
     networks = cross_validation.plan_networks(replace(RECIPE, folds=2, seeds=2), LABELS)
-    results = [made_up_result(network, seed) for seed, network in enumerate(networks)]
+    results = [random_result(network, seed) for seed, network in enumerate(networks)]
     combined = cross_validation.combine(networks, results)
     assert combined.rows.tolist() == list(range(200))
     row = networks[0].held_out[0]
@@ -113,23 +113,23 @@ def test_networks_are_averaged_in_log_probability_each_row_over_those_that_never
     assert combined.seconds == {"train": 8.0, "predict": 2.0}
 
 
-def test_with_full_only_the_networks_trained_on_all_rows_label_the_test_set():
+def test_with_full_only_networks_trained_on_all_rows_predict_the_test_set():
     networks = cross_validation.plan_networks(replace(RECIPE, folds=2, full=True), LABELS)
-    results = [made_up_result(network, seed) for seed, network in enumerate(networks)]
+    results = [random_result(network, seed) for seed, network in enumerate(networks)]
     combined = cross_validation.combine(networks, results)
     np.testing.assert_allclose(combined.test_log_p, results[-1].test_log_p, rtol=1e-5)
     assert len(combined.rows) == 200
     assert combined.n_networks == 1
 
 
-def test_without_held_out_rows_there_is_no_estimate(tables, tiny_lenet5):
+def test_without_held_out_rows_there_are_no_held_out_predictions(tables, tiny_lenet5):
     networks = cross_validation.plan_networks(replace(RECIPE, full=True), LABELS)
     combined = cross_validation.combine(networks, [train_network(networks[0], *tables)])
     assert combined.log_p.shape == (0, 10)
     assert combined.test_log_p.shape == (30, 10)
 
 
-def test_a_recipe_is_what_its_single_member_would_be():
+def test_a_recipe_without_members_is_the_recipe_of_its_network():
     assert cross_validation.plan_networks(Recipe("lenet-28", validation=0), LABELS)[0].recipe == Recipe(
         "lenet-28", validation=0
     )

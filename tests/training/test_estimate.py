@@ -1,4 +1,4 @@
-"""`digits run --dry-run`: what it would train, and how long by what the ledger knows."""
+"""`digits run --dry-run` lists the networks, with seconds from the ledger."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ RECIPE = change(RECIPES["quick"], {"folds": 3, "epochs": 10})  # on the 1,200 ro
 
 
 def insert_run(workspace, seconds, epochs, train_n=800, threads=None, model="lenet5"):
-    """Insert a run with a network that took so long."""
+    """Insert a run with a network that was trained for `seconds`."""
     recipe = change(RECIPES["quick"], {"epochs": epochs, "model": model})
     here = environment.current_environment()
     here = replace(here, threads=threads or here.threads)
@@ -58,7 +58,7 @@ def test_seconds_are_the_median_of_the_same_networks_in_the_ledger(workspace):
     assert estimate(workspace, RECIPE).networks[0].seconds == 30
 
 
-def test_of_a_resumed_run_only_what_is_left_is_listed(workspace):
+def test_for_a_resumed_run_only_unfinished_networks_are_listed(workspace):
     insert_run(workspace, 40, epochs=10)
     with workspace.existing_ledger() as ledger:
         begun = ledger.run("last")
@@ -68,7 +68,7 @@ def test_of_a_resumed_run_only_what_is_left_is_listed(workspace):
     assert pipeline.estimate(pipeline.RunConfig(ResumeRun(begun), Path("sample")), workspace).networks == ()
 
 
-def test_with_gpus_each_network_has_its_own(workspace, monkeypatch):
+def test_each_network_needs_a_gpu_if_there_are_any(workspace, monkeypatch):
     insert_run(workspace, 40, epochs=10)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     found = estimate(workspace, RECIPE, ExecutionConfig(3))

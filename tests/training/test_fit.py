@@ -1,4 +1,4 @@
-"""Training on a handful of digits that are easy to tell apart."""
+"""Training on a few digits that are easy to distinguish."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 
 def bars(n):
-    """`n` images of each digit d: a bar two pixels wide at column 4 + 2 d, with noise."""
+    """Returns `n` images of each digit d, a bar two pixels wide at column 4 + 2 d with noise, and labels."""
     labels = np.repeat(np.arange(10), n)
     images = 0.2 * RNG.random((len(labels), 32, 32, 1), dtype=np.float32)
     for image, label in zip(images, labels, strict=True):
@@ -35,7 +35,7 @@ def weights(model):
     return np.concatenate([np.ravel(w) for w in model.get_weights()])
 
 
-def test_a_short_training_learns_and_leaves_a_network_of_61706_weights():
+def test_a_short_training_learns_and_returns_a_network_of_61706_weights():
     model, history = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS, bars(5))
     assert model.count_params() == 61_706
     assert evaluate(log_probabilities(model, IMAGES), LABELS).accuracy > 0.95
@@ -58,20 +58,20 @@ def test_map_loss_trains_the_1998_network():
     assert history[-1].accuracy > 0.8
 
 
-def test_rows_sorted_by_label_do_not_spoil_the_statistics_of_batch_normalisation(monkeypatch):
+def test_statistics_of_batch_normalisation_do_not_depend_on_the_order_of_rows(monkeypatch):
     monkeypatch.setattr(training, "_N_STATISTICS", 96)  # images: the first 96 in the file's order are of three digits
     model, _ = fit(dataclasses.replace(QUICK, epochs=6), IMAGES, LABELS)
     assert (np.diff(LABELS.astype(int)) >= 0).all()
     assert evaluate(log_probabilities(model, IMAGES), LABELS).accuracy > 0.95
 
 
-def test_nothing_held_out_leaves_validation_empty():
+def test_without_held_out_rows_validation_is_none():
     _, [epoch] = fit(dataclasses.replace(QUICK, epochs=1), IMAGES, LABELS)
     assert epoch.validation_loss is None
     assert epoch.validation_accuracy is None
 
 
-def test_a_diverging_training_stops_with_a_cure():
+def test_a_diverging_training_stops_and_suggests_a_learning_rate():
     wild = change(QUICK, {"learning_rate": 10, "weight_decay": 1, "schedule": "constant", "warm_up": 0})
     with pytest.raises(RunError, match=r"diverged in epoch \d.*learning_rate"):
         fit(dataclasses.replace(wild, epochs=20), IMAGES, LABELS)
@@ -85,7 +85,7 @@ def test_hooks_are_called_for_every_epoch_and_for_its_last_batch():
     assert steps.count((13, 13)) == 3  # 400 images in batches of at most 32: of 30, and 10 images are left over
 
 
-def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(monkeypatch):
+def test_weights_are_averaged_over_all_steps_and_replaced_only_at_the_end(monkeypatch):
     recipe = change(QUICK, {"batch_norm": False, "batch_size": 400, "epochs": 4})
     after_each_step = []
 
@@ -103,7 +103,7 @@ def test_the_average_of_the_weights_is_taken_over_all_steps_and_only_at_the_end(
     np.testing.assert_allclose(averaged, expected, atol=1e-6)
 
 
-def test_the_last_epochs_show_the_images_as_they_are(monkeypatch):
+def test_the_last_epochs_have_no_augmentation(monkeypatch):
     drawn = []
     monkeypatch.setattr(
         training,

@@ -1,4 +1,4 @@
-"""The files of a trained network are read back as they were written, or refused."""
+"""The files of a trained network are read back unchanged, or refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The schedules of the learning rate."""
+"""The learning rate schedules."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from digit_recognizer.recipes.recipe import change
 from digit_recognizer.training.optimizer import schedule_of
 
 
-def test_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing():
+def test_the_learning_rate_rises_to_its_peak_and_falls_almost_to_zero():
     schedule = schedule_of(change(RECIPES["quick"], {"warm_up": 0.2}), 100)
     rates = [float(schedule(step)) for step in range(100)]
     assert max(rates) == pytest.approx(1e-2, rel=0.05)

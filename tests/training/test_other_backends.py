@@ -1,4 +1,4 @@
-"""Another backend than TensorFlow, in a process of its own, as Keras chooses one for good when it is imported."""
+"""Other backends than TensorFlow, each in a new process, as Keras chooses its backend when imported."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from digit_recognizer import cli
 from digit_recognizer.tracking.run_dir import read_predictions
 
-# TensorFlow counts as absent: who imports it gets an ImportError.
+# With None in sys.modules, an import of TensorFlow raises ImportError.
 _PROGRAM = """
 import json, sys
 sys.modules["tensorflow"] = None
@@ -27,7 +27,7 @@ for command in json.loads(sys.argv[1]):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_augmentation_is_scipys_by_each_backend(backend):
+def test_augmentation_equals_scipys_on_each_backend(backend):
     pytest.importorskip(backend)
     test = Path(__file__).with_name("test_augmented_model.py")
     command = [
@@ -49,7 +49,7 @@ def test_augmentation_is_scipys_by_each_backend(backend):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_trains_predicts_and_teaches_without_tensorflow(workspace, backend):
+def test_other_backends_train_predict_and_distil_without_tensorflow(workspace, backend):
     pytest.importorskip(backend)
     run = ["run", "--recipe", "quick", "--data", "sample", "--json"]
     augmented = [f"--set={setting}" for setting in ("rotate=10", "elastic=0.3", "dropout=0.1")]

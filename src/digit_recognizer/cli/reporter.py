@@ -17,7 +17,6 @@ _OPTIONS = {
         "folds",
         "force",
         "from_run",
-        "full",
         "insecure",
         "name",
         "output",

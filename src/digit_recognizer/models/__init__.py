@@ -1,1 +1,1 @@
-"""The zoo: networks as functions that build them, and what is known of each."""
+"""The models: functions that build networks, and a table of their properties."""

@@ -1,4 +1,4 @@
-"""Convolutional networks that competitors copy from notebooks and tutorials, layer for layer."""
+"""Convolutional networks of public notebooks and tutorials, layer by layer."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def deep_cnn(dropout: float = 0.25) -> Any:
 
 
 def simple_cnn(dropout: float = 0.2) -> Any:
-    """(n, 28, 28, 1) -> logits (n, 10); 607,394 weights. The convolution is linear, as its authors left it."""
+    """(n, 28, 28, 1) -> logits (n, 10); 607,394 weights. The convolution is linear, as in the tutorials."""
     from keras import Sequential, layers
 
     return Sequential(
@@ -63,7 +63,7 @@ def wide_cnn(dropout: float = 0.0) -> Any:
 
 
 def strided_cnn(dropout: float = 0.0) -> Any:
-    """(n, 28, 28, 1) -> logits (n, 10); 325,578 weights. It shrinks by learned steps of two instead of pooling."""
+    """(n, 28, 28, 1) -> logits (n, 10); 325,578 weights. Convolutions of stride 2 replace pooling."""
     from keras import Sequential, layers
 
     def conv(filters: int, size: int, name: str, **kind: Any) -> Any:

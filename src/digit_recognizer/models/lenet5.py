@@ -1,23 +1,14 @@
-"""LeNet-5 as it is taught today, and its cut for 28x28 images.
+"""LeNet-5 as it is taught today, and a variant for 28x28 images.
 
-The layers carry the names of LeCun et al. 1998; ReLU stands for the scaled tanh, plain averages for
-the trainable subsampling, softmax for the RBF output. `lenet5_1998` is the network of the paper.
+The layers have the names of LeCun et al. 1998. ReLU replaces the scaled tanh, average pooling the trainable
+subsampling, and softmax the RBF output. `lenet5_1998` is the network of the paper.
 """
 
 from typing import Any
 
 
-def lenet5(dropout: float = 0.0) -> Any:
-    """(n, 32, 32, 1) -> logits (n, 10); 61,706 weights."""
-    return _lenet(side=32, dropout=dropout)
-
-
-def lenet_28(dropout: float = 0.0) -> Any:
-    """(n, 28, 28, 1) -> logits (n, 10); 44,426 weights, for C5 sees 4x4 maps instead of 5x5."""
-    return _lenet(side=28, dropout=dropout)
-
-
-def _lenet(side: int, dropout: float) -> Any:
+def lenet(side: int, dropout: float = 0.0) -> Any:
+    """(n, side, side, 1) -> logits (n, 10); 61,706 weights for side 32, and 44,426 for 28."""
     from keras import Sequential, layers
 
     return Sequential(
@@ -27,7 +18,7 @@ def _lenet(side: int, dropout: float) -> Any:
             layers.AveragePooling2D(2, name="s2"),  # 14x14x6, or 12x12x6
             layers.Conv2D(16, 5, activation="relu", name="c3"),  # 10x10x16, or 8x8x16
             layers.AveragePooling2D(2, name="s4"),  # 5x5x16, or 4x4x16
-            # C5's kernels are as large as its input: a dense layer is the same function, and six times faster.
+            # C5's kernels cover its input: a dense layer is the same function, and six times faster.
             layers.Flatten(name="flatten"),
             layers.Dense(120, activation="relu", name="c5"),
             layers.Dense(84, activation="relu", name="f6"),

@@ -1,4 +1,4 @@
-"""The layers of the 1998 paper that Keras does not have, and its tables: C3's connections, the bitmaps."""
+"""Layers of the 1998 paper that Keras does not have, and its tables: C3's connections and the bitmaps."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-# Table I: the S2 maps that each of the 16 C3 maps sees.
+# Table I: the S2 maps that are the input of each of the 16 C3 maps.
 C3_INPUTS = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
@@ -14,8 +14,8 @@ C3_INPUTS = (
     (0, 1, 2, 3, 4, 5),
 )
 
-# Figure 3: the characters' 7x12 bitmaps, the output's fixed centres. Read off the figure as public
-# transcriptions do; the paper prints them small, so single pixels may differ from what was used in 1998.
+# Figure 3: the characters' 7x12 bitmaps, the output's fixed centres. They follow public transcriptions of the figure,
+# which is small, so single pixels may differ from those used in 1998.
 BITMAPS = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -38,19 +38,19 @@ def squash(x: Any) -> Any:
 
 
 def uniform(fan_in: int) -> keras.initializers.Initializer:
-    """Appendix A: weights start uniform in +-2.4 / fan-in."""
+    """Appendix A: initial weights are uniform in +-2.4 / fan-in."""
     return keras.initializers.RandomUniform(-2.4 / fan_in, 2.4 / fan_in)
 
 
 def bitmaps() -> np.ndarray:
-    """The ten centres, (10, 84) float32, ink +1 and paper -1, rows of the 7x12 bitmap one after another."""
+    """Returns the ten centres, (10, 84) float32, ink +1 and paper -1: the 7x12 bitmaps row by row."""
     rows = [line.split() for line in BITMAPS.split("\n") if line]
     digits = ["".join(row[digit] for row in rows) for digit in range(10)]
     return np.array([[1 if pixel == "#" else -1 for pixel in digit] for digit in digits], dtype=np.float32)
 
 
 class Subsampling(keras.layers.Layer):  # type: ignore[misc]
-    """S2, S4: the sum of each 2x2 block, times one coefficient, plus one bias a map, squashed."""
+    """S2, S4: the sum of each 2x2 block, times one coefficient per map, plus one bias per map, squashed."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         maps = (input_shape[-1],)
@@ -63,7 +63,7 @@ class Subsampling(keras.layers.Layer):  # type: ignore[misc]
 
 
 class SparseConvolution(keras.layers.Layer):  # type: ignore[misc]
-    """C3: 16 maps, each a 5x5 convolution over its own 3, 4 or 6 of the 6 S2 maps; 60 kernels, 1,516 weights."""
+    """C3: 16 maps, each a 5x5 convolution of 3, 4 or 6 of the 6 S2 maps; 60 kernels, 1,516 weights."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         pairs = [(source, target) for target, sources in enumerate(C3_INPUTS) for source in sources]
@@ -71,7 +71,10 @@ class SparseConvolution(keras.layers.Layer):  # type: ignore[misc]
         self.places = np.zeros((len(pairs), 6 * 16), dtype=np.float32)
         self.places[range(len(pairs)), [16 * source + target for source, target in pairs]] = 1
         limits = np.array([2.4 / (25 * len(C3_INPUTS[target])) for _, target in pairs], dtype=np.float32)
-        self.kernels = self.add_weight(shape=(5, 5, len(pairs)), initializer=_within(limits), name="kernels")
+        unit = keras.initializers.RandomUniform(-1, 1)
+        self.kernels = self.add_weight(
+            shape=(5, 5, len(pairs)), initializer=lambda shape, dtype: unit(shape, dtype) * limits, name="kernels"
+        )
         self.bias = self.add_weight(shape=(16,), initializer="zeros", name="bias")
 
     def call(self, maps: Any) -> Any:
@@ -80,16 +83,10 @@ class SparseConvolution(keras.layers.Layer):  # type: ignore[misc]
 
 
 class SymbolDistance(keras.layers.Layer):  # type: ignore[misc]
-    """The RBF output, equation (7), with a minus sign: -||F6 - bitmap||^2 for each digit, so that more is likelier."""
+    """The negative RBF output, equation (7): -||F6 - bitmap||^2 for each digit, the largest for the likeliest."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.centres = bitmaps()
 
     def call(self, f6: Any) -> Any:
         return -ops.sum(ops.square(ops.expand_dims(f6, 1) - self.centres), axis=-1)
-
-
-def _within(limits: np.ndarray) -> Any:
-    """Uniform in +-limits, one limit for each kernel, for they differ in fan-in."""
-    unit = keras.initializers.RandomUniform(-1, 1)
-    return lambda shape, dtype=None: unit(shape, dtype=dtype) * limits

@@ -1,42 +1,43 @@
-"""The zoo: MODELS maps a name to its builder and the facts one wants before building it.
+"""MODELS, a table of the models with their builders and properties.
 
-Every builder takes `dropout` (rate in [0, 1), 0 leaves the layer out) and returns a new,
-untrained `keras.Sequential` from images, (n, side, side, 1) float32 in [0, 1], to logits, (n, 10) float32.
-Softmax belongs to the loss and to `predict`. Builders import Keras when called, so that this list
-can be read without loading it. To add a model: a builder in a file of its family, a row here.
+A builder takes `dropout` (rate in [0, 1), 0 leaves the layer out) and returns a new, untrained `keras.Sequential` from
+images, (n, side, side, 1) float32 in [0, 1], to logits, (n, 10) float32. It imports Keras when called, so that this
+table can be read without Keras. To add a model, add a builder to the file of its family and a row here.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from digit_recognizer.errors import InputError
-from digit_recognizer.models import convnets, lenet5, lenet5_1998
+from digit_recognizer.models import convnets, lenet5_1998
+from digit_recognizer.models.lenet5 import lenet
 from digit_recognizer.utils.backend import start_backend
 from digit_recognizer.utils.environment import require_backend
 
 
 @dataclass(frozen=True)
 class Model:
-    """A builder and its facts; the tests count them again on the built network."""
+    """A builder and its properties, which the tests check on the built network."""
 
     build: Callable[..., Any]
     side: int  # of the square input, in pixels
-    weights: int  # all that are stored, without fixed constants
-    multiply_adds: int  # of one image, through everything that has a kernel
+    weights: int  # all that are stored, so without constants
+    multiply_adds: int  # for one image, of all layers with a kernel
     source: str
     relu: bool = True  # whether it has ReLUs, which batch normalisation precedes
 
 
 MODELS = {
-    "lenet5": Model(lenet5.lenet5, 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
+    "lenet5": Model(partial(lenet, 32), 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
     "lenet5-1998": Model(
         lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter", relu=False
     ),
-    "lenet-28": Model(lenet5.lenet_28, 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
+    "lenet-28": Model(partial(lenet, 28), 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
     "deep-cnn": Model(
         convnets.deep_cnn, 28, 471_914, 7_789_312, "four 3x3 convolutions and a wide dense layer, public notebooks"
     ),
@@ -56,7 +57,7 @@ MODELS = {
 
 
 def list_models() -> list[str]:
-    """The names of the models.
+    """Returns the names of the models.
 
     Example: `"lenet5" in dr.list_models()`
     """
@@ -64,24 +65,24 @@ def list_models() -> list[str]:
 
 
 def create_model(name: str, dropout: float = 0.0) -> Any:
-    """A new, untrained Keras model from (n, side, side, 1) float32 images in [0, 1] to (n, 10) logits.
+    """Returns a new, untrained Keras model from (n, side, side, 1) float32 images in [0, 1] to (n, 10) logits.
 
     `dropout` is a rate in [0, 1); 0 leaves the layer out. Raises InputError for an unknown name.
 
     Example: `dr.create_model("lenet5").summary()`
     """
     if name not in MODELS:
-        raise InputError(f"there is no model {name!r}. Those there are: {', '.join(MODELS)}.")
+        raise InputError(f"there is no model {name!r}. The models: {', '.join(MODELS)}.")
     require_backend()
     start_backend()
     return MODELS[name].build(dropout=dropout)
 
 
 def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function `(dropout=0.0) -> keras.Sequential` that builds a model of your own.
+    """Decorates a function `(dropout=0.0) -> keras.Sequential` that builds a model of your own.
 
-    It maps (n, input_size, input_size, 1) images in [0, 1] to (n, 10) logits, and can be named in recipes of this
-    process from then on, without `batch_norm` and other `workers`. Raises InputError for a name that is taken.
+    The model maps (n, input_size, input_size, 1) images in [0, 1] to (n, 10) logits. Recipes of this process can then
+    name it, without `batch_norm` and with one worker. Raises InputError for a name that is taken.
 
     Example:
 
@@ -92,7 +93,7 @@ def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., A
         dr.train(data, dr.Recipe("mine", epochs=5))
     """
     if name in MODELS:
-        raise InputError(f"there is a model {name!r} already. Choose another name.")
+        raise InputError(f"there already is a model {name!r}. Choose another name.")
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
         MODELS[name] = Model(build, input_size, 0, 0, "registered", relu=False)
@@ -102,15 +103,14 @@ def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., A
 
 
 def network_weights(network: Any) -> dict[str, np.ndarray]:
-    """The weights of a network, by "layer/weight"."""
-    named = [(layer, weight) for layer in network.layers for weight in layer.weights]
-    return {f"{layer.name}/{weight.name}": np.asarray(weight) for layer, weight in named}
+    """Returns the weights of a network, by "layer/weight"."""
+    return {f"{layer.name}/{weight.name}": np.asarray(weight) for layer in network.layers for weight in layer.weights}
 
 
 def build_with_weights(model: str, weights: dict[str, np.ndarray], place: Path) -> Any:
-    """The network of MODELS with `weights` stored at a `place`, by "layer/weight".
+    """Returns a model of MODELS with `weights`, by "layer/weight", that were read from `place`.
 
-    Raises InputError when they are not those of this network.
+    Raises InputError when they are not weights of this model.
     """
     network = MODELS[model].build(dropout=0.0)
     try:

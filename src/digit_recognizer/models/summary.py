@@ -1,4 +1,4 @@
-"""What a built network consists of, as records: the table of `digits models NAME`."""
+"""The layers of a built network as records, for the table of `digits models NAME`."""
 
 from dataclasses import dataclass
 from math import prod
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its output's shape without the batch, its weights, its multiply-adds for one image."""
+    """A layer: its output shape without the batch, its number of weights, and its multiply-adds for one image."""
 
     name: str
     kind: str
@@ -17,22 +17,12 @@ class Layer:
 
 
 def layer_table(model: Any) -> list[Layer]:
-    """The layers of a built Keras model, in order."""
-    return [
-        Layer(
-            layer.name,
-            type(layer).__name__,
-            tuple(layer.output.shape[1:]),
-            layer.count_params(),
-            _multiply_adds(layer),
-        )
-        for layer in model.layers
-    ]
+    """Returns the layers of a built Keras model, in order."""
+    return [_layer(layer) for layer in model.layers]
 
 
-def _multiply_adds(layer: Any) -> int:
-    """A convolution applies its kernels at each place of its output, a dense layer once."""
-    for name in ("kernel", "kernels", "centres"):
-        if hasattr(layer, name):
-            return prod(getattr(layer, name).shape) * prod(layer.output.shape[1:-1])
-    return 0
+def _layer(layer: Any) -> Layer:
+    kernels = [getattr(layer, name) for name in ("kernel", "kernels", "centres") if hasattr(layer, name)]
+    shape = tuple(layer.output.shape[1:])
+    multiply_adds = sum(prod(kernel.shape) * prod(shape[:-1]) for kernel in kernels)  # a kernel at each position
+    return Layer(layer.name, type(layer).__name__, shape, layer.count_params(), multiply_adds)

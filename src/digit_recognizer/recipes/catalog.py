@@ -1,4 +1,4 @@
-"""RECIPES, by name, and the recipe that a name or model stands for."""
+"""RECIPES by name, and the choice of a recipe by its name or a model's."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,7 +18,7 @@ _FAST = Recipe(
 )
 _LONG = replace(_FAST, weight_decay=0.01, rotate=12.0, zoom=0.12, shear=0.12, shift=2, elastic=0.5, clean=1)
 _LARGE = replace(_LONG, batch_size=128, learning_rate=5e-3, label_smoothing=0.0, dropout=0.2)
-# The plain recipes are what tutorials do: Adam 1e-3, batch 128, 10 epochs, no augmentation.
+# The plain recipes are those of tutorials: Adam 1e-3, batch 128, 10 epochs, no augmentation.
 RECIPES = {
     "quick": replace(_FAST, epochs=2, batch_size=128, shift=1),
     "lenet5": replace(_FAST, epochs=26, weight_decay=0.01, rotate=10.0, zoom=0.1, shear=0.1, shift=2, clean=1),
@@ -57,10 +57,10 @@ DEFAULT = "lenet5"
 
 @dataclass(frozen=True)
 class Note:
-    """What a recipe is for, and how it did on 10 % of Kaggle's train.csv, held out (docs/benchmarks.md)."""
+    """The purpose of a recipe, and its measured accuracy and time (docs/benchmarks.md)."""
 
     purpose: str
-    accuracy: float  # validation, mean over n seeds
+    accuracy: float  # on 10 % of Kaggle's train.csv, held out; mean over n seeds
     n: int
     minutes: float  # from start to submission on 2 cores
 
@@ -83,10 +83,10 @@ NOTES = {
 
 
 def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
-    """The (name, recipe) for a recipe's name and a model, either of which may be None.
+    """Returns the (name, recipe) for a recipe's name and a model, either of which may be None.
 
-    A model alone stands for the recipe of its name, or else its plain one; `plain` is the model's plain one; both
-    together train that model by that recipe. Raises InputError on an unknown name.
+    A model without a recipe has the recipe of its name, or else its plain one, which `plain` also names. With both,
+    the recipe trains that model. Raises InputError for an unknown name.
     """
     if model is not None and model not in MODELS:
         raise InputError(f"there is no model {model!r}.{nearest(model, MODELS)} `digits models` lists them.")
@@ -103,10 +103,10 @@ def choose(recipe: str | None, model: str | None) -> tuple[str, Recipe]:
 
 
 def with_named_members(settings: dict[str, Any]) -> dict[str, Any]:
-    """`settings` with members that are names of recipes replaced by tables of these recipes' fields.
+    """Returns `settings` with members that are names of recipes replaced by tables of these recipes' fields.
 
-    Other fields of `settings` hold for such a member, too. Raises InputError on an unknown name, or one of a recipe
-    that has members itself.
+    Other fields of `settings` apply to such a member, too. Raises InputError for an unknown name, and for a recipe that
+    has members itself.
     """
     members = settings.get("members")
     if not isinstance(members, (list, tuple)):

@@ -1,4 +1,4 @@
-"""A recipe: every setting of a training in one frozen record, checked, and how to change its fields."""
+"""The recipe: every setting of a training in one frozen, checked record, and functions that change it."""
 
 from collections.abc import Container
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from digit_recognizer.models.registry import MODELS
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a training but the data. Raises InputError when a value is out of its range."""
+    """The settings that, with the data, determine a training. Raises InputError for a value out of its range."""
 
     model: str  # a name in MODELS
     epochs: int = 10
@@ -23,33 +23,36 @@ class Recipe:
     warm_up: float = 0.0  # part of all steps, in [0, 1)
     weight_decay: float = 0.0  # AdamW's (Loshchilov, Hutter 2019); 0 is plain Adam
     loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
-    label_smoothing: float = 0.0  # probability shared out among all digits (Szegedy et al. 2016), in [0, 1)
+    label_smoothing: float = 0.0  # probability spread over all digits (Szegedy et al. 2016), in [0, 1)
     batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
     dropout: float = 0.0  # (Srivastava et al. 2014), in [0, 1)
-    shift: int = 0  # each image moves by up to so many pixels, anew in each epoch; see `augment`
-    rotate: float = 0.0  # and turns by up to so many degrees
-    zoom: float = 0.0  # and grows or shrinks by up to this part
-    shear: float = 0.0  # and slants by up to so many columns for each row
-    elastic: float = 0.0  # and is bent by a smooth field of so many pixels
-    clean: int = 0  # of the epochs: the last so many without any of this, perhaps all
-    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992) 0 uses the last weights
-    teacher: str = (
-        ""  # a run of the ledger; its networks' probabilities of each augmented image are targets beside the label
-    )
-    teacher_weight: float = 9.0  # of the teacher's cross-entropy beside 1 of the label's
-    fit: str = "pad"  # 28x28 to 32x32 by zeros around, or "resize": bilinear
+    shift: int = 0  # random augmentation, drawn for each image and epoch: limit in pixels
+    rotate: float = 0.0  # limit in degrees
+    zoom: float = 0.0  # limit as a part of the size
+    shear: float = 0.0  # limit in columns per row
+    elastic: float = 0.0  # scale of the smooth displacement field, in pixels
+    clean: int = 0  # number of last epochs without augmentation
+    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992); 0 uses the last weights
+    teacher: str = ""  # a run whose networks' probabilities of each augmented image are targets, besides the label
+    teacher_weight: float = 9.0  # weight of the teacher's cross-entropy; that of the label's is 1
+    fit: str = "pad"  # from 28x28 to 32x32: "pad" by zeros, or "resize", bilinear
     validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
-    folds: int = 0  # 0, or stratified cross-validation in so many folds instead of that part
-    full: bool = False  # label test.csv by networks trained on all of train.csv
-    seeds: int = 1  # how many networks: of seed, seed + 1, ...
-    seed: int = 0  # of the split, the first weights, the order and the augmentation
-    tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" 2 angles more
-    threads: int = 0  # of the CPU that train a network; the bits depend on it; 0: as many as there are
-    members: tuple[dict[str, Any], ...] = ()  # of a committee: for each the fields in which it is not as this recipe
+    folds: int = 0  # of stratified cross-validation, instead of `validation`; 0 for none
+    full: bool = False  # predict test.csv by networks trained on all of train.csv
+    seeds: int = 1  # number of networks, of seed, seed + 1, ...
+    seed: int = 0  # of the split, the initial weights, the order and the augmentation
+    tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" also 2 angles
+    threads: int = 0  # CPU threads that train a network, 0 for all; the bits depend on it
+    members: tuple[dict[str, Any], ...] = ()  # the fields in which each network of a committee differs
 
     def __post_init__(self) -> None:
-        for name in (*_CHOICES, *_RANGES):
-            _check(name, getattr(self, name))
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                hint = nearest(str(value), choices)
+                raise InputError(f"{name} must be one of {', '.join(choices)}; received {value!r}.{hint}")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} must be from {low} to {high}; received {getattr(self, name)}.")
         if self.folds == 1:
             raise InputError("folds must be 0 (none) or at least 2; received 1.")
         if self.fit == "resize" and MODELS[self.model].side == 28:
@@ -60,9 +63,6 @@ class Recipe:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:
             raise InputError('warm_up is for schedule = "triangle"; set it to 0, or choose that schedule.')
-        if self.seed + self.seeds - 1 > _RANGES["seed"][1]:
-            highest = _RANGES["seed"][1] + 1
-            raise InputError(f"seed + seeds must be at most {highest}: each further network's seed is one higher.")
         if self.members:
             network_recipes(self)
 
@@ -73,7 +73,7 @@ class Recipe:
 
 
 _CHOICES = {
-    "model": MODELS,  # which users may add to
+    "model": MODELS,  # users may register more
     "schedule": ("constant", "triangle"),
     "loss": ("cross-entropy", "map"),
     "fit": ("pad", "resize"),
@@ -100,29 +100,18 @@ _RANGES = {
     "validation": (0, 0.9),
     "folds": (0, 50),
     "seeds": (1, 1000),
-    "seed": (0, 2**32 - 1),
+    "seed": (0, 2**32 - 1000),  # NumPy's and Keras's seeds are below 2**32, also the last of `seeds`
     "threads": (0, 1024),
 }
-
-
-def _check(name: str, value: Any) -> None:
-    """Raise InputError when the field, by itself, may not have this value."""
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise InputError(
-            f"{name} must be one of {', '.join(_CHOICES[name])}; received {value!r}."
-            f"{nearest(str(value), _CHOICES[name])}"
-        )
-    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
-        low, high = _RANGES[name]
-        percent = " It is a part, not per cent: 0.1 for 10 %." if name == "validation" else ""
-        raise InputError(f"{name} must be from {low} to {high}; received {value}.{percent}")
+# Values of these types are not converted to the type of a field; text is, as it may be typed.
+_REFUSED: dict[type, tuple[type, ...]] = {int: (bool, float), float: (bool,), str: (bool, int, float)}
 
 
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """`recipe` with some fields changed, in all its members; values may be text, as typed.
+    """Returns `recipe` with some fields changed, in all its members, too; values may be text, as typed.
 
-    `members` are tables of fields; `catalog.with_named_members` makes tables of names. Raises InputError on a wrong key
-    or value.
+    `members` are tables of fields; `catalog.with_named_members` makes them from names. Raises InputError for a wrong
+    key or value.
     """
     values = {key: convert(key, value) for key, value in settings.items()}
     if "members" not in values:
@@ -133,21 +122,29 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 
 
 def convert(key: str, value: Any) -> Any:
-    """`value`, maybe text as typed, as the field `key` holds it.
+    """Returns `value`, which may be text as typed, in the type of the field `key`.
 
-    Raises InputError on an unknown key and on a value of another type or out of the field's range.
+    Raises InputError for an unknown key and for a value of another type.
     """
     kind = type_of(key)
     if key == "members":
-        return _members(value)
-    converted = _convert(key, value, kind)
-    _check(key, converted)
-    return converted
+        if not isinstance(value, (list, tuple)) or not all(isinstance(own, dict) for own in value):
+            raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
+        return tuple(value)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(value, _REFUSED[kind]):
+            raise ValueError
+        return kind(value)
+    except (KeyError, ValueError, TypeError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
+        raise InputError(f"{key} must be {expected}; received {value!r}.") from None
 
 
 @cache
 def type_of(key: str) -> type:
-    """The type of a field's values. Raises InputError when a recipe has no such field."""
+    """Returns the type of a field. Raises InputError when a recipe has no such field."""
     types = get_type_hints(Recipe)
     if key not in types:
         raise InputError(f"a recipe has no field {key!r}.{nearest(key, types)} The fields: {', '.join(types)}.")
@@ -156,20 +153,20 @@ def type_of(key: str) -> type:
 
 
 def from_record(record: dict[str, Any]) -> Recipe:
-    """The recipe of `asdict(recipe)`, read back from JSON. Raises InputError when it does not fit this version."""
+    """Returns the recipe of `asdict(recipe)`, read back from JSON. Raises InputError when this version refuses it."""
     return change(Recipe(record["model"]), record)
 
 
 def network_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe of each network that one seed and one split train: the members, or the recipe itself.
+    """Returns the recipes of the networks that one seed and one split train: the members, or the recipe itself.
 
-    Raises InputError when a member sets what belongs to the whole run, or what a recipe refuses.
+    Raises InputError when a member sets a field of RUN_FIELDS, or a value that a recipe refuses.
     """
     found = []
     for position, settings in enumerate(recipe.members, start=1):
         try:
             if shared := RUN_FIELDS & set(settings):
-                raise InputError(f"{min(shared)} holds for the whole run; set it outside the members.")
+                raise InputError(f"{min(shared)} is a setting of the whole run; set it outside the members.")
             found.append(change(replace(recipe, members=()), settings))
         except InputError as error:
             raise InputError(f"member {position}: {error}") from None
@@ -177,39 +174,17 @@ def network_recipes(recipe: Recipe) -> tuple[Recipe, ...]:
 
 
 def network_recipe(recipe: Recipe, name: str) -> Recipe:
-    """The recipe of the network of that name, which begins with its position where there are several kinds."""
+    """Returns the recipe of a network by its name, which begins with the member's position if there are members."""
     own = network_recipes(recipe)
     return own[int(name.partition("-")[0]) - 1] if len(own) > 1 else own[0]
 
 
-def _members(value: Any) -> tuple[dict[str, Any], ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(own, dict) for own in value):
-        raise InputError(f"members must be a list of recipes' names or of tables; received {value!r}.")
-    return tuple(value)
-
-
 def without(settings: dict[str, Any], keys: Container[str]) -> dict[str, Any]:
-    """`settings` without these keys."""
+    """Returns `settings` without these keys."""
     return {key: value for key, value in settings.items() if key not in keys}
 
 
-def _convert(key: str, value: Any, kind: type) -> Any:
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[str(value).lower()]
-        if kind is str and not isinstance(value, str):
-            raise ValueError
-        if kind is int and isinstance(value, (bool, float)):
-            raise ValueError
-        if kind is float and isinstance(value, bool):
-            raise ValueError
-        return kind(value)
-    except (KeyError, ValueError, TypeError):
-        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
-        raise InputError(f"{key} must be {expected}; received {value!r}.") from None
-
-
 def nearest(word: str, known: Any) -> str:
-    """A hint for a mistyped name, such as " Did you mean lenet5?", or nothing."""
+    """Returns a hint for a mistyped name, such as " Did you mean lenet5?", or an empty string."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""

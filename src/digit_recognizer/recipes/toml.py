@@ -7,120 +7,103 @@ from typing import Any
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.catalog import choose, with_named_members
-from digit_recognizer.recipes.recipe import Recipe, change, network_recipes, type_of
+from digit_recognizer.recipes.recipe import Recipe, change, network_recipes, without
 from digit_recognizer.utils.files import read_bytes
 
-_MAX_BYTES = 1_000_000  # of a recipe, which has some hundreds
+_MAX_BYTES = 1_000_000  # a recipe has some hundreds
 
 
 def load(path: Path) -> tuple[str, Recipe]:
-    """The (name, recipe) of a TOML file: fields of Recipe, and `base`, a name in RECIPES for those not given.
+    """Returns the (name, recipe) of a TOML file: fields of Recipe, and `base`, the recipe that has the other fields.
 
-    Raises InputError when the file is missing, not TOML, or holds an unknown key or a wrong value.
+    Raises InputError when the file is missing, is not TOML, or has an unknown key or a wrong value.
     """
     return path.stem, from_settings(read_settings(path), path)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises InputError when it is missing or not TOML."""
+    """Returns the content of a TOML file. Raises InputError when it is missing or is not TOML in UTF-8."""
+    content = read_bytes(path, _MAX_BYTES)
     try:
-        return tomllib.loads(read_bytes(path, _MAX_BYTES).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected text in UTF-8, received another encoding. Save it as UTF-8.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: not a readable recipe ({error}). `digits recipes lenet5` prints one to start from."
+            f"{path}: not TOML in UTF-8 ({error}). `digits recipes lenet5` prints a recipe to start from."
         ) from error
 
 
 def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
-    """The recipe of what the file at `path` holds: fields, `base` and `model`. Raises InputError as `load` does."""
-    if not settings:
-        raise InputError(f"{path}: no settings in it. `digits recipes lenet5` prints a recipe to start from.")
+    """Returns the recipe of a file's `settings`: fields of Recipe, and `base`. Raises InputError as `load` does."""
     if "space" in settings:
         raise InputError(f"{path}: the file of a sweep, by its table [space]: `digits sweep {path} --trials N`.")
-    base, model = (settings.get(key) for key in ("base", "model"))
+    base, model = (None if settings.get(key) is None else str(settings[key]) for key in ("base", "model"))
     try:
-        _check_types(settings)
-        _, recipe = choose(None if base is None else str(base), None if model is None else str(model))
-        own = {key: value for key, value in settings.items() if key not in ("base", "model")}
-        return change(recipe, with_named_members(own))
+        _, recipe = choose(base, model)
+        return change(recipe, with_named_members(without(settings, ("base", "model"))))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def _check_types(settings: dict[str, Any]) -> None:
-    """Raise InputError for a number in quotes, which only --set accepts."""
-    members = settings.get("members", [{}])
-    if members == []:
-        raise InputError("members is empty. List recipes or tables there, or leave it out.")
-    tables = [one for one in members if isinstance(one, dict)] if isinstance(members, list) else []
-    for table in (settings, *tables):
-        for key, value in table.items():
-            if key not in ("base", "members") and isinstance(value, str) and type_of(key) is not str:
-                raise InputError(
-                    f'{key} = "{value}": expected a number, or true or false, without quotes; received a text.'
-                )
-
-
 def parse_settings(words: tuple[str, ...]) -> dict[str, str]:
-    """The settings of --set options: ("epochs=3",) -> {"epochs": "3"}. Raises InputError on other forms."""
+    """Returns settings as typed, ("epochs=3",), by field: {"epochs": "3"}. Raises InputError for other forms."""
     settings = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise InputError(f"--set {word}: expected key=value, such as --set epochs=20.")
+            raise InputError(f"expected a setting KEY=VALUE, such as epochs=20; received {word!r}.")
         settings[key.strip()] = value.strip()
     return settings
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe as a file that `load` reads back."""
+    """Returns the recipe as a file that `load` reads back."""
     settings = asdict(recipe)
     members = settings.pop("members")
     return _toml_lines(settings) + "".join(f"\n[[members]]\n{_toml_lines(own)}" for own in members)
 
 
 def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
-    """The fields, with their values, in which `recipe` is not as `base`."""
+    """Returns the fields of `recipe` that differ from `base`, with their values."""
     return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
 
 
 def describe_changes(recipe: Recipe, base: Recipe) -> str:
-    """The differences as text: "epochs 3, shift 1"; empty where there are none."""
-    words = [f"{key} {format_value(value)}" for key, value in differences(recipe, base).items() if key != "members"]
-    if recipe.members:
-        words.append(f"members {describe_members(recipe)}")
-    return ", ".join(words)
+    """Returns the differences as text, such as "epochs 3, shift 1"; empty without any."""
+    return _describe(differences(recipe, base), recipe)
 
 
 def describe_recipe(recipe: Recipe) -> str:
-    """Every field and its value."""
-    words = [f"{key} {format_value(value)}" for key, value in asdict(recipe).items() if key != "members"]
-    return ", ".join(words + [f"members {describe_members(recipe)}"] * bool(recipe.members))
-
-
-def describe_members(recipe: Recipe) -> str:
-    """The members, each with what is other than in `recipe`: "lenet5 (shift 1) + wide-cnn"."""
-    return " + ".join(_member_in_words(own, recipe) for own in network_recipes(recipe))
+    """Returns all fields as text."""
+    return _describe(asdict(recipe), recipe)
 
 
 def describe_models(recipe: Recipe) -> str:
-    """The names of the models it trains: "lenet5 + wide-cnn"."""
+    """Returns the names of the models that a recipe trains, such as "lenet5 + wide-cnn"."""
     return " + ".join(dict.fromkeys(own.model for own in network_recipes(recipe)))
 
 
-def _member_in_words(own: Recipe, recipe: Recipe) -> str:
-    others = {"model", "members"}
-    words = [f"{key} {format_value(value)}" for key, value in differences(own, recipe).items() if key not in others]
-    return f"{own.model} ({', '.join(words)})" if words else own.model
+def describe_settings(settings: dict[str, Any]) -> str:
+    """Returns fields and their values as text, such as "batch_norm off, learning_rate 0.003"."""
+    return ", ".join(f"{key} {format_value(value)}" for key, value in settings.items())
 
 
 def format_value(value: Any) -> str:
-    """A field's value as text: on, off, 0.003, pad; none for an empty string."""
+    """Returns the value of a field as text: on, off, 0.003, pad; none for an empty string."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
+
+def _describe(settings: dict[str, Any], recipe: Recipe) -> str:
+    words = without(settings, ("members",))
+    if recipe.members:
+        words["members"] = " + ".join(_describe_member(own, recipe) for own in network_recipes(recipe))
+    return describe_settings(words)
+
+
+def _describe_member(own: Recipe, recipe: Recipe) -> str:
+    words = describe_settings(without(differences(own, recipe), ("model", "members")))
+    return f"{own.model} ({words})" if words else own.model
 
 
 def _toml_lines(settings: dict[str, Any]) -> str:

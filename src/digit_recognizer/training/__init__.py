@@ -1,1 +1,1 @@
-"""From a recipe and images to trained networks and their predictions."""
+"""Training of networks from a recipe and images, and their predictions."""

@@ -1,6 +1,6 @@
-"""A network behind its augmentation: the images lie on the device, where each step looks them up and augments them.
+"""A network with augmented input: the images are on the device, where each training step gathers and augments them.
 
-Pure Keras: on every backend the same images.
+Pure Keras, so that every backend computes the same images.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from keras import ops
 from digit_recognizer.data.augmentation import coordinate_basis
 
 _BORDER = 1  # pixel of zeros around the images, so that bilinear interpolation fades to 0 at the edge
-# TensorFlow keeps no int32 on a GPU, and PyTorch computes little with uint32.
+# TensorFlow does not place int32 variables on a GPU, and PyTorch has few operations for uint32.
 _FOUR_BYTES = "uint32" if keras.backend.backend() == "tensorflow" else "int32"
 
 
 class AugmentedModel(keras.Model):  # type: ignore[misc]
     """`network` applied to augmented rows of its `images`, (n, side, side, 1) float32 in [0, 1].
 
-    Its input is a dict of "rows", (batch,) int32, and "coefficients", (batch, 2, k) float32, of
-    `data.augmentation.draw_coefficients`. With `teachers`, networks that are not trainable, it also learns their
-    predictions of the same augmented images (Hinton, Vinyals, Dean 2015): that cross-entropy counts `teacher_weight`
-    times as much as the label's.
+    The input is a dict of "rows", (batch,) int32, and "coefficients", (batch, 2, k) float32, of
+    `data.augmentation.draw_coefficients`. With `teachers`, networks that are not trainable, the loss includes the
+    cross-entropy with their predictions of the same augmented images, weighted by `teacher_weight` (Hinton, Vinyals,
+    Dean 2015).
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
 
 
 def average_probabilities(networks: Sequence[Any], images: Any) -> Any:
-    """The networks' probabilities (n, 10) of (n, side, side, 1) images, averaged as a normalised geometric mean.
+    """Returns the normalised geometric mean, (n, 10), of the networks' probabilities of (n, side, side, 1) images.
 
     Images are cropped or padded with zeros to the side of each network.
     """
@@ -63,21 +63,21 @@ def _crop_or_pad(images: Any, side: int) -> Any:
 
 
 def pack_pixels(images: np.ndarray) -> np.ndarray:
-    """(n, side, side, 1) float32 in [0, 1] to (n, side + 2, side + 2) int32 or uint32, padded with zeros.
+    """Packs (n, side, side, 1) float32 in [0, 1] into (n, side + 2, side + 2) int32 or uint32, padded with zeros.
 
-    Each integer packs four pixels, a byte each: the pixel, its right neighbour and the two below them, so that one
-    gather finds all that bilinear interpolation needs. Pixels are rounded to the 256 levels of the CSV.
+    Each integer has four pixels, a byte each: a pixel, its right neighbour and the two below them, so that one gather
+    yields all values for bilinear interpolation. Pixels are rounded to the 256 levels of the CSV.
     """
-    around = (_BORDER, _BORDER + 1)  # below and to the right one more, for the last pixels' neighbours
+    around = (_BORDER, _BORDER + 1)  # one more below and to the right, for the neighbours of the last pixels
     pixels = np.pad(np.rint(images[..., 0] * 255).astype(np.uint8), ((0, 0), around, around))
     four = [pixels[:, :-1, :-1], pixels[:, :-1, 1:], pixels[:, 1:, :-1], pixels[:, 1:, 1:]]
     return np.stack(four, axis=-1).view(_FOUR_BYTES)[..., 0]
 
 
 def sample_augmented(packed: Any, rows: Any, coefficients: Any) -> Any:
-    """The images `rows`, (n,) int, of `packed` images with augmentation applied: (n, side, side, 1) float32 in [0, 1].
+    """Returns the `rows`, (n,) int, of `packed` images with augmentation applied: (n, side, side, 1) float32 in [0, 1].
 
-    The result is that of `data.augmentation.apply_augmentation`, in one bilinear gather.
+    The result is that of `data.augmentation.apply_augmentation`, computed in one bilinear gather.
     """
     width = packed.shape[-1]
     side = width - 2 * _BORDER
@@ -94,5 +94,5 @@ def sample_augmented(packed: Any, rows: Any, coefficients: Any) -> Any:
 
 
 def _ink(four: Any, which: int) -> Any:
-    """One of the four pixels in four bytes, 0 to 255, as float32."""
+    """Returns one of the four pixels of four bytes, 0 to 255, as float32."""
     return ops.cast(ops.bitwise_and(ops.right_shift(four, 8 * which), 255), "float32")

@@ -1,8 +1,7 @@
-"""Checkpoints of networks in training, `checkpoint-<epoch>.npz` in a network's folder; the last two are kept."""
+"""Checkpoints of networks in training: `checkpoint-<epoch>.npz` in a network's folder, of the last two epochs."""
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -19,19 +18,13 @@ from digit_recognizer.utils.arrays import read_arrays, write_arrays
 from digit_recognizer.utils.files import read_bytes, write_atomically
 
 _KEPT = 2  # so that one may be damaged
-_FROM_THE_START = "Remove the network's checkpoints to train it from the start."
-
-
-class _OtherTrainingError(InputError):
-    """Raised for an intact checkpoint of another training."""
 
 
 def save_checkpoint(folder: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of an epoch and delete all but the one before. Raises RunError on failure."""
-    history = json.dumps([asdict(epoch) for epoch in checkpoint.history])
     header = {
         "training": np.array(fingerprint),
-        "history": np.array(history),
+        "history": np.array(json.dumps([asdict(epoch) for epoch in checkpoint.history])),
         "names": np.array(checkpoint.names, np.str_),
     }
     variables = {str(number): variable for number, variable in enumerate(checkpoint.variables)}
@@ -40,13 +33,13 @@ def save_checkpoint(folder: Path, fingerprint: str, checkpoint: Checkpoint) -> N
 
 
 def pack_latest_checkpoint(folder: Path) -> tuple[int, bytes]:
-    """The last epoch with a checkpoint in `folder`, and the content of that file; 0 and nothing without."""
+    """Returns the last epoch with a checkpoint in `folder` and the bytes of that file, or 0 and no bytes."""
     epoch = last_checkpoint_epoch(folder)
     return epoch, read_bytes(_path(folder, epoch)) if epoch else b""
 
 
 def save_packed_checkpoint(folder: Path, epoch: int, content: bytes) -> None:
-    """Write a checkpoint that `pack_latest_checkpoint` read elsewhere, as `save_checkpoint` does."""
+    """Write a checkpoint that `pack_latest_checkpoint` read on another machine, as `save_checkpoint` does."""
     write_atomically(_path(folder, epoch), content)
     _delete_older(folder)
 
@@ -54,48 +47,38 @@ def save_packed_checkpoint(folder: Path, epoch: int, content: bytes) -> None:
 def load_latest_checkpoint(
     folder: Path, fingerprint: str, warn: Callable[[str], None] = lambda text: None
 ) -> Checkpoint | None:
-    """The newest intact checkpoint of a training, None without any; a newer damaged one is passed to `warn`.
+    """Returns the newest intact checkpoint of a training, None without any; passes a newer damaged one to `warn`.
 
-    Raises InputError when all are damaged, or the newest intact one is of another training.
+    Raises InputError when all are damaged or of another training.
     """
-    damaged: list[str] = []
+    refused: list[str] = []
     for path in _newest_first(folder):
         try:
             checkpoint = _read(path, fingerprint)
-        except _OtherTrainingError:
-            raise
         except InputError as error:
-            damaged.append(str(error).strip())
+            refused.append(str(error).strip())
             continue
-        if damaged:
-            warn(f"{damaged[0]} The training goes on from epoch {len(checkpoint.history)} instead.")
+        if refused:
+            warn(f"{refused[0]} The training continues from epoch {len(checkpoint.history)} instead.")
         return checkpoint
-    if damaged:
-        raise InputError(" ".join([*damaged, _FROM_THE_START]))
+    if refused:
+        raise InputError(" ".join([*refused, "Remove the network's checkpoints to train it from the start."]))
     return None
 
 
 def _read(path: Path, fingerprint: str) -> Checkpoint:
-    """Raises InputError when the file is damaged, _OtherTrainingError when it is of another training."""
+    """Raises InputError when the file is damaged or of another training."""
     arrays = read_arrays(path, ("training", "history", "names"), cure="")
     try:
-        its_fingerprint = str(arrays.pop("training"))
+        found = str(arrays.pop("training"))
         history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
         names = tuple(arrays.pop("names").tolist())
         checkpoint = Checkpoint(history, tuple(arrays[str(number)] for number in range(len(arrays))), names)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
-    if its_fingerprint != fingerprint:
-        raise _OtherTrainingError(f"{path}: of another recipe or other rows. {_FROM_THE_START}")
+    if found != fingerprint:
+        raise InputError(f"{path}: of another recipe or other rows.")
     return checkpoint
-
-
-def read_progress(folder: Path) -> tuple[Epoch, ...]:
-    """The finished epochs of a network in training, as far as they can be read while another process writes."""
-    with suppress(IndexError, InputError):
-        arrays = read_arrays(_newest_first(folder)[0], ("history",), cure="")
-        return tuple(Epoch(**record) for record in json.loads(str(arrays["history"])))
-    return ()
 
 
 def delete_checkpoints(folder: Path) -> None:
@@ -105,7 +88,7 @@ def delete_checkpoints(folder: Path) -> None:
 
 
 def training_fingerprint(network: NetworkSpec, train_hash: str) -> str:
-    """The SHA-256 of all that decides the steps of a training: recipe, data, rows, backend."""
+    """Returns the SHA-256 of all that determines the steps of a training: recipe, data, rows and backend."""
     rows = [network.train_rows.tolist(), network.held_out.tolist()]
     text = json.dumps([asdict(network.recipe), train_hash, rows, environment.backend()])
     return sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""Distillation: which networks of a finished run, the teacher, may teach which networks in training.
+"""Distillation: networks of a finished run, the teacher, whose predictions other networks learn.
 
-A network that was trained on a row never teaches one that is validated on it.
+No network learns from a teacher that was trained on one of its held-out rows.
 """
 
 from collections.abc import Sequence
@@ -22,26 +22,25 @@ from digit_recognizer.utils.arrays import read_arrays
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained network of the run that teaches."""
+    """A trained network of the teacher run."""
 
     model: str
     folder: Path
-    held_out: np.ndarray  # (n,) int: the rows of train.csv it never saw
-    split: str  # the settings that held them out
+    held_out: np.ndarray  # (n,) int: the rows of train.csv that it was not trained on
     weights: dict[str, np.ndarray]
 
     def build(self) -> Any:
-        """The Keras model, not trainable. Raises InputError when the weights are another network's."""
+        """Returns the Keras model, not trainable. Raises InputError when the weights are another network's."""
         network = build_with_weights(self.model, self.weights, self.folder)
         network.trainable = False
         return network
 
 
 def load_teachers(ledger: Ledger, recipe: Recipe, train_hash: str) -> tuple[Recipe, tuple[Teacher, ...]]:
-    """The recipe with the full name of its teacher run, and the networks of that run.
+    """Returns the recipe with the full name of its teacher run, and the networks of that run.
 
     Raises InputError when the run is unknown or not finished, was trained on another train.csv, has no networks or has
-    lost them, or when one of the two recipes resizes the images and the other pads them.
+    lost them, or when either recipe resizes the images.
     """
     if not recipe.teacher:
         return recipe, ()
@@ -52,47 +51,37 @@ def load_teachers(ledger: Ledger, recipe: Recipe, train_hash: str) -> tuple[Reci
         raise InputError(f"teacher: {error}") from error
     if run.train_hash != train_hash:
         raise InputError(
-            f"teacher {run.name} was trained on another train.csv and may know the rows that are held out here. "
-            "Name a run of this one."
+            f"teacher {run.name} was trained on another train.csv, perhaps on rows that are held out here. "
+            "Name a run of this train.csv."
         )
     rows = ledger.networks(run.id)
     if not rows or run.is_blend:
-        raise InputError(f"teacher {run.name} has no networks of its own. Name a run that trained some.")
-    own = run.recipe
-    if any(network.fit != "pad" for either in (recipe, own) for network in network_recipes(either)):
-        raise InputError('teacher: it must see a digit as large as its student does; both need fit = "pad".')
-    split = f"seed {own.seed}, {f'folds {own.folds}' if own.folds else f'validation {own.validation:g}'}"
+        raise InputError(f"teacher {run.name} has no networks of its own. Name a run that trained networks.")
+    if any(network.fit != "pad" for either in (recipe, run.recipe) for network in network_recipes(either)):
+        raise InputError('teacher: digits must have the same size for teacher and student; both need fit = "pad".')
+    teachers = []
     try:
-        teachers = tuple(_load(row.model, network_folder(run.folder, row.name, len(rows)), split) for row in rows)
+        for row in rows:
+            folder = network_folder(run.folder, row.name, len(rows))
+            held_out, weights = read_predictions(folder).rows, read_arrays(folder / "weights.npz")
+            teachers.append(Teacher(row.model, folder, held_out, weights))
     except InputError as error:
         raise InputError(f"teacher {run.name}: {error} Then name the new run as teacher.") from error
-    return replace(recipe, teacher=run.name), teachers
-
-
-def _load(model: str, folder: Path, split: str) -> Teacher:
-    return Teacher(model, folder, read_predictions(folder).rows, split, read_arrays(folder / "weights.npz"))
-
-
-def check_teachers(networks: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
-    """Raise InputError when a network has no teacher among `teachers`, or a teacher's weights do not fit its model."""
-    for network in networks:
-        teachers_of(network, teachers)
-    for teacher in teachers:
-        teacher.build()
+    return replace(recipe, teacher=run.name), tuple(teachers)
 
 
 def teachers_of(network: NetworkSpec, teachers: Sequence[Teacher]) -> list[Teacher]:
-    """The teachers that never saw the network's held-out rows; without such rows those that saw all rows, if any did.
+    """Returns the teachers that were not trained on the network's held-out rows.
 
-    Raises InputError when there are teachers and none may teach.
+    A network without held-out rows has those that were trained on all rows, or else all teachers. Raises InputError
+    when there are teachers and none is allowed.
     """
     if not len(network.held_out):
         return [teacher for teacher in teachers if not len(teacher.held_out)] or list(teachers)
     allowed = [teacher for teacher in teachers if np.isin(network.held_out, teacher.held_out).all()]
     if teachers and not allowed:
         raise InputError(
-            f"no network of the teacher held out all rows on which {network.name} is validated. Use the settings that "
-            f"the teacher was trained with, {teachers[0].split}; one that held out no rows teaches only with `full` or "
-            "validation = 0."
+            f"each network of the teacher was trained on rows that {network.name} is validated on. Set seed, and folds "
+            "or validation, as in the teacher's recipe, or hold out no rows with full = true or validation = 0."
         )
     return allowed

@@ -1,10 +1,12 @@
-"""The networks of an open run: each is trained, written and inserted into the ledger as soon as it is done."""
+"""The training of the networks of an open run, each of which is written and added to the ledger when it is done."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from digit_recognizer.data.dataset import Dataset
+from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.metrics import validate
 from digit_recognizer.recipes.recipe import Recipe, from_record
 from digit_recognizer.recipes.toml import describe_models
@@ -28,9 +30,9 @@ _NO_HOOKS = TrainingHooks()
 def run_header(
     kind: str, recipe_name: str, recipe: Recipe, data: Dataset, data_place: str, pool: Pool | None = None
 ) -> RunHeader:
-    """The header of a run that trains; `data_place` is how the ledger names the place of the data.
+    """Returns the header of a run that trains; `data_place` is the place of the data in the ledger.
 
-    Without a `pool` Keras is loaded in this process.
+    Without a `pool`, Keras is loaded in this process.
     """
     if pool:
         location = process_pool.location(pool, recipe.threads)
@@ -61,14 +63,14 @@ def train_ensemble(
     hooks: TrainingHooks = _NO_HOOKS,
     resumable: bool = True,
 ) -> EnsemblePredictions:
-    """Train all `networks` in this process or by the `pool`, and average their predictions.
+    """Train all `networks` in this process or in the `pool`, and average their predictions.
 
-    Networks that an earlier process trained are read, and those it was training go on from their checkpoints.
-    Checkpoints are kept when the run is `resumable`, and by a pool in any case. Raises DivergedError when a training
-    does, InputError when the files of an earlier process are damaged, RunError when the pool's processes die again and
-    again. An exception of the hooks ends the training, as do Ctrl-C, SIGTERM and SIGHUP after any batch.
+    Networks that an earlier process trained are read, and those it was training continue from their checkpoints.
+    Checkpoints are written when the run is `resumable`, and by a pool always. Raises DivergedError when a training
+    diverges, InputError when files of an earlier process are damaged, RunError when the pool's processes die
+    repeatedly. An exception of the hooks ends the training, as do Ctrl-C, SIGTERM and SIGHUP after any batch.
     """
-    folders = {one.name: run_dir.network_folder(run.folder, one.name, len(networks)) for one in networks}
+    folders = {network.name: run_dir.network_folder(run.folder, network.name, len(networks)) for network in networks}
     done = {row.name: row for row in run.ledger.networks(run.id)}
     training = _Training(run, data, folders, done, hooks, resumable)
     with signals.handle_signals():
@@ -95,7 +97,7 @@ class _Training:
     results: dict[str, NetworkResult] = field(default_factory=dict)
 
     def finish(self, network: NetworkSpec, result: NetworkResult) -> None:
-        """Write a trained network, then its row of the ledger, with which it counts as done."""
+        """Write the files of a trained network, then its row of the ledger, which marks it as done."""
         folder = self.folders[network.name]
         if network.name not in self.done:
             signals.raise_if_signalled()
@@ -106,7 +108,7 @@ class _Training:
         self.hooks.on_network(network.name, result.validation)
 
     def in_process(self, network: NetworkSpec, teachers: Sequence[Teacher]) -> None:
-        """Train a network in this process, from the checkpoint in its folder if there is one."""
+        """Train a network in this process, from the latest checkpoint in its folder if there is one."""
         from digit_recognizer.training.network import train_network
 
         name, folder = network.name, self.folders[network.name]
@@ -130,9 +132,13 @@ class _Training:
         self.finish(network, result)
 
     def in_pool(self, pool: Pool, networks: Sequence[NetworkSpec], teachers: Sequence[Teacher]) -> None:
-        """Train networks by a pool; the checkpoints in their folders show their epochs."""
-        by_name = {network.name: network for network in networks}
-        n_reported = dict.fromkeys(by_name, 0)
+        """Train networks in a pool, and report epochs by the checkpoints in their folders."""
+        tasks = {}
+        for network in networks:
+            fingerprint = checkpoints.training_fingerprint(network, self.data.train.fingerprint)
+            task = TrainingTask(network, fingerprint, tuple(teachers_of(network, teachers)))
+            tasks[network.name] = task, self.folders[network.name]
+        n_reported = dict.fromkeys(tasks, 0)
 
         def report(name: str, history: Sequence[Epoch]) -> None:
             for epoch in history[n_reported[name] :]:
@@ -141,24 +147,22 @@ class _Training:
 
         def on_interval() -> None:
             signals.raise_if_signalled()
-            for name in n_reported:
-                if run_dir.last_checkpoint_epoch(self.folders[name]) > n_reported[name]:
-                    report(name, checkpoints.read_progress(self.folders[name]))
+            for name, (task, folder) in tasks.items():
+                if run_dir.last_checkpoint_epoch(folder) > n_reported[name]:
+                    with suppress(InputError):  # the process that trains it will raise it
+                        checkpoint = checkpoints.load_latest_checkpoint(folder, task.fingerprint)
+                        report(name, checkpoint.history if checkpoint else ())
 
         def on_result(name: str, result: NetworkResult) -> None:
             report(name, result.history)
-            self.finish(by_name[name], result)
+            self.finish(tasks[name][0].network, result)
 
-        tasks = {}
-        for name, network in by_name.items():
-            fingerprint = checkpoints.training_fingerprint(network, self.data.train.fingerprint)
-            task = TrainingTask(network, fingerprint, tuple(teachers_of(network, teachers)))
-            tasks[name] = task, self.folders[name]
         try:
             process_pool.train_in_pool(pool, tasks, on_result, on_interval)
         finally:
-            for folder in () if self.resumable else self.folders.values():
-                checkpoints.delete_checkpoints(folder)
+            if not self.resumable:
+                for folder in self.folders.values():
+                    checkpoints.delete_checkpoints(folder)
 
 
 def _insert(run: ActiveRun, network: NetworkSpec, result: NetworkResult) -> None:
@@ -182,7 +186,7 @@ def _insert(run: ActiveRun, network: NetworkSpec, result: NetworkResult) -> None
 
 
 def write_results(run: ActiveRun, header: RunHeader, data: Dataset, predictions: EnsemblePredictions) -> RunResult:
-    """Write submission, recipe and predictions to the run folder; the result so far."""
+    """Write submission, recipe and predictions to the run folder, and return the result so far."""
     submission, sha256 = run_dir.write_submission(run.folder, predictions.test_log_p.argmax(axis=1))
     run_dir.write_record(run.folder, "recipe", header.recipe)
     run_dir.write_predictions(run.folder, predictions)

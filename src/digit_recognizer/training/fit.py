@@ -1,7 +1,7 @@
 """The training of one network: `fit(recipe, images, labels)`.
 
-The order of the images and their augmentation follow from the recipe's seed and the number of the epoch, first weights
-from the seed. Dropout's random state goes on from epoch to epoch and is a part of the checkpoint.
+The recipe's seed determines the initial weights, and with the epoch the order of the images and their augmentation.
+Dropout's random state continues from epoch to epoch and is part of the checkpoint.
 """
 
 import time
@@ -24,8 +24,8 @@ from digit_recognizer.training.losses import loss_of
 from digit_recognizer.training.optimizer import AdamW, optimizer_of
 from digit_recognizer.training.state import NO_HOOKS, Checkpoint, FitHooks
 
-# Steps in one compiled program, between calls of Python. On TensorFlow 1 is a third slower for LeNet-5; Keras compiles
-# a single step on JAX, and allows PyTorch 1 only.
+# Steps in one compiled program. On TensorFlow, a single step is a third slower for LeNet-5; on JAX, Keras compiles one
+# step whatever the number; on PyTorch it allows only 1.
 _STEPS_PER_EXECUTION = {"tensorflow": 16, "jax": 16}
 _N_STATISTICS, _STATISTICS_BATCH = 8_000, 1_000  # images for the final statistics of batch normalisation
 
@@ -41,21 +41,21 @@ def fit(
 ) -> tuple[Any, tuple[Epoch, ...]]:
     """Train `recipe` on (n, side, side, 1) float32 images in [0, 1] and (n,) labels 0..9.
 
-    While training, pixels are rounded to 256 levels. `validation` is (images, labels) to evaluate after each epoch,
-    never trained on. The network also learns the predictions of the `teachers`, networks of any side whose weights stay
-    as they are. From a `checkpoint` of the same training it goes on, to the same bits on the same machine.
+    For training, pixels are rounded to 256 levels. `validation` is (images, labels) to evaluate after each epoch, never
+    trained on. The network also learns the predictions of the `teachers`, networks of any side, which are not trained.
+    From a `checkpoint` of the same training it continues, with the same bits on the same machine.
 
     Returns the network, with batch normalisation folded into its weights, and the history of all epochs. Raises
     DivergedError when the loss or a weight is NaN or infinite, InputError when the checkpoint is another network's.
     """
     history = list(checkpoint.history) if checkpoint else []
     start = time.perf_counter() - (checkpoint.seconds if checkpoint else 0)
-    keras.backend.clear_session()  # of the network before
+    keras.backend.clear_session()  # of the previous network
     keras.utils.set_random_seed(recipe.seed)
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
-    batch_size = len(images) // n_steps  # equal ones; fewer images than steps are left out, others in each epoch
+    batch_size = len(images) // n_steps  # equal batches; fewer than `n_steps` images are left out, others in each epoch
     augmented = AugmentedModel(model, images, teachers, recipe.teacher_weight)
     optimizer = _compile(augmented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
@@ -67,12 +67,8 @@ def fit(
         augmentation = recipe.augmentation if epoch <= recipe.epochs - recipe.clean else Augmentation()
         coefficients = draw_coefficients(augmentation, len(order), recipe.seed, epoch)
         inputs = {"rows": order.astype(np.int32), "coefficients": coefficients}
-        logs = augmented.fit(
-            **_epoch_data(inputs, one_hot[order], batch_size),
-            shuffle=False,
-            verbose=0,
-            callbacks=[_Steps(hooks.on_batch, n_steps)],
-        ).history
+        epoch_data, steps = _epoch_data(inputs, one_hot[order], batch_size), _Steps(hooks.on_batch, n_steps)
+        logs = augmented.fit(**epoch_data, shuffle=False, verbose=0, callbacks=[steps]).history
         metrics = evaluate(log_probabilities(model, validation[0]), validation[1]) if validation else None
         record = _record(epoch, logs, metrics, time.perf_counter() - start)
         values = tuple(np.asarray(variable).copy() for variable in variables)
@@ -81,7 +77,7 @@ def fit(
         hooks.on_checkpoint(Checkpoint(tuple(history), values, tuple(variable.path for variable in variables)))
         hooks.on_epoch(record)
     if recipe.ema:
-        optimizer.keep_average(augmented.trainable_variables)
+        optimizer.use_average(augmented.trainable_variables)
     if recipe.batch_norm:
         measured = images[_order(recipe, recipe.epochs, len(images))[: n_steps * batch_size][:_N_STATISTICS]]
         batch_norm.measure(model, np.array_split(measured, -(-len(measured) // _STATISTICS_BATCH)))
@@ -93,20 +89,20 @@ def _check_finite(recipe: Recipe, epoch: int, values: Sequence[Any]) -> None:
     """Raise DivergedError when a loss or weight is NaN or infinite."""
     if not all(np.isfinite(value).all() for value in values):
         raise DivergedError(
-            f"Training diverged in epoch {epoch}: the loss or a weight is NaN or infinite. No submission was written; "
-            f"try a lower learning_rate, such as {recipe.learning_rate / 3:.1g}."
+            f"Training diverged in epoch {epoch}: the loss or a weight is NaN or infinite. Set a lower learning_rate, "
+            f"such as {recipe.learning_rate / 3:.1g}."
         )
 
 
 def _order(recipe: Recipe, epoch: int, n: int) -> np.ndarray:
-    """The order of `n` images in an epoch; it depends on nothing else."""
+    """Returns the order of `n` images in an epoch, a function of the recipe's seed and the epoch."""
     return np.random.default_rng((recipe.seed, epoch)).permutation(n)
 
 
 def _epoch_data(inputs: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, Any]:
-    """The arguments of Keras's `fit` for an epoch of whole batches, in their order.
+    """Returns the arguments of Keras's `fit` for an epoch of full batches, in their order.
 
-    On TensorFlow a dataset without autotuning: that of Keras's own waits for its tuning thread at the end of an epoch.
+    On TensorFlow a dataset without autotuning, as Keras's own waits for its tuning thread at the end of an epoch.
     """
     if keras.backend.backend() != "tensorflow":
         return {"x": inputs, "y": labels, "batch_size": batch_size}
@@ -135,17 +131,17 @@ def _restore(variables: Sequence[Any], checkpoint: Checkpoint) -> None:
     )
     if expected != received or checkpoint.names != tuple(one.path for one in variables):
         raise InputError(
-            "the checkpoint is not of this network: its variables have other names, shapes or types, as another "
-            "version of Keras may give them. Remove the checkpoints of the network to train it from the start."
+            "the checkpoint is not of this network: its variables have other names, shapes or types, perhaps by "
+            "another version of Keras. Remove the checkpoints of the network to train it from the start."
         )
     for variable, value in zip(variables, checkpoint.variables, strict=True):
         variable.assign(value)
 
 
 def _compile(augmented: AugmentedModel, recipe: Recipe, n_steps: int) -> AdamW:
-    """Compile the training program of `n_steps` steps an epoch, and return its optimizer."""
+    """Compile the training program of `n_steps` steps per epoch, and return its optimizer."""
     optimizer = optimizer_of(recipe, n_steps * recipe.epochs)
-    optimizer.build(augmented.trainable_variables)  # otherwise TensorFlow traces the step twice, for 0.7 s
+    optimizer.build(augmented.trainable_variables)  # otherwise TensorFlow traces the step twice, which takes 0.7 s
     augmented.compile(
         optimizer,
         loss=loss_of(recipe.loss, recipe.label_smoothing),

@@ -1,15 +1,15 @@
-"""The losses of a training, of (n, 10) logits and one-hot labels."""
+"""The losses, functions of (n, 10) one-hot labels and logits."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-_RUBBISH = 1.0  # j of equation (9): "a positive constant"; its value is not in the paper
+_RUBBISH = 1.0  # j of equation (9): "a positive constant", whose value is not in the paper
 
 
 def loss_of(name: str, label_smoothing: float) -> Any:
-    """The loss of that name in a recipe: "cross-entropy", with label smoothing, or "map"."""
+    """Returns a recipe's loss by name: "cross-entropy", with label smoothing, or "map"."""
     if name == "map":
         return map_loss
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
@@ -18,7 +18,7 @@ def loss_of(name: str, label_smoothing: float) -> Any:
 def map_loss(one_hot: Any, logits: Any) -> Any:
     """Equation (9): y_D + log(e^-j + sum_i e^-y_i), y_i = -logits: a cross-entropy with an eleventh, rubbish class.
 
-    It pulls the right distance down and pushes the wrong ones up, up to j away.
+    It decreases the distance of the right digit, and increases those of the others up to about j.
     """
     rubbish = ops.full_like(logits[:, :1], -_RUBBISH)
     with_rubbish = ops.concatenate([logits, rubbish], axis=1)

@@ -1,4 +1,4 @@
-"""One network of a run: trained, then applied to its held-out rows and to test.csv."""
+"""The training of one network of a run, and its predictions of its held-out rows and test.csv."""
 
 import time
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ def train_network(
     checkpoint: Checkpoint | None = None,
     hooks: FitHooks = NO_HOOKS,
 ) -> NetworkResult:
-    """Train a network and predict its held-out rows and test.csv; `teachers`, `checkpoint` and `hooks` as of `fit`.
+    """Train a network and predict its held-out rows and test.csv; `fit` describes the other arguments.
 
-    Raises DivergedError when the training does or the network predicts NaN or infinity.
+    Raises DivergedError when the training diverges or the network predicts NaN or infinity.
     """
     recipe, labels, side = network.recipe, train.labels, MODELS[network.recipe.model].side
 

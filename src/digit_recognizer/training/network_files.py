@@ -20,15 +20,14 @@ def save_network(folder: Path, result: NetworkResult, held_out: np.ndarray) -> N
 
 
 def load_network(folder: Path, row: NetworkRecord) -> NetworkResult:
-    """Read what `save_network` wrote, with the metrics of its row. Raises InputError for missing or damaged files."""
+    """Read the files of a network, with the metrics of its row. Raises InputError for missing or damaged files."""
     predictions = read_predictions(folder)
-    has_validation = row.n is not None and row.accuracy is not None and row.loss is not None
     return NetworkResult(
         read_arrays(folder / "weights.npz"),
         read_history(folder / "history.csv"),
         predictions.log_p,
         predictions.test_log_p,
         Metrics(row.train_n, row.train_accuracy, row.train_loss),
-        Metrics(row.n, row.accuracy, row.loss) if has_validation else None,  # type: ignore[arg-type]
+        Metrics(row.n, row.accuracy or 0.0, row.loss or 0.0) if row.n else None,
         {"train": row.seconds, "predict": row.seconds_predict or 0.0},
     )

@@ -1,4 +1,4 @@
-"""AdamW, and the schedules of its learning rate."""
+"""AdamW and its learning rate schedules."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from digit_recognizer.recipes.recipe import Recipe
 
 
 def optimizer_of(recipe: Recipe, n_steps: int) -> "AdamW":
-    """The optimizer of a training of `n_steps` steps."""
+    """Returns the optimizer of a training of `n_steps` steps."""
     return AdamW(
         schedule_of(recipe, n_steps),
         weight_decay=recipe.weight_decay,
@@ -20,22 +20,23 @@ def optimizer_of(recipe: Recipe, n_steps: int) -> "AdamW":
 
 
 def schedule_of(recipe: Recipe, n_steps: int) -> Any:
-    """The learning rate over `n_steps` steps: a number, or a Keras schedule."""
+    """Returns the learning rate over `n_steps` steps: a number, or a Keras schedule."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
     return Triangle(recipe.learning_rate, recipe.warm_up * n_steps, n_steps)
 
 
 class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
-    """Keras's AdamW, which keeps the weights at the end of `fit`.
+    """Keras's AdamW without its step at the end of `fit`: there, Keras replaces the weights by their moving average.
 
-    Keras's own replaces them by their moving average there, from which the next epoch would go on.
+    Here `fit` runs once per epoch, and the next epoch continues from the weights themselves.
     """
 
     def finalize_variable_values(self, variables: Any) -> None:
         pass
 
-    def keep_average(self, variables: Any) -> None:
+    def use_average(self, variables: Any) -> None:
+        """Replace the weights by their moving average."""
         super().finalize_variable_values(variables)
 
 
@@ -48,6 +49,3 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         return self.peak * ops.minimum((step + 1) / (self.up + 1), (self.n_steps - step) / (self.n_steps - self.up))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "up": self.up, "n_steps": self.n_steps}

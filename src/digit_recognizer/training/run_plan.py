@@ -1,4 +1,4 @@
-"""What a run trains: a new run, a repeated one, or the rest of one that was stopped."""
+"""The plan of a run that is new, repeats an earlier one, or resumes one that was stopped."""
 
 import json
 from collections.abc import Sequence
@@ -25,55 +25,42 @@ from digit_recognizer.utils.reporter import Reporter
 
 @dataclass(frozen=True)
 class NewRun:
-    """Train a recipe. Raises InputError as `run_dir.check_name`."""
+    """Trains a recipe. Raises InputError for a name that `run_dir.check_name` refuses."""
 
     recipe_name: str
     recipe: Recipe
-    name: str | None = None  # of the run, besides its time; by default the recipe's
+    name: str | None = None  # of the run, after its time; by default the recipe's
     origin: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        if self.name is not None:
+            run_dir.check_name(self.name)
 
 
 @dataclass(frozen=True)
 class RepeatRun:
-    """Train the recipe of an earlier run again. Raises InputError as `run_dir.check_name`."""
+    """Trains the recipe of an earlier run again. Raises InputError for a name that `run_dir.check_name` refuses."""
 
-    original: RunRecord
-    recipe: Recipe  # the original's, perhaps with changed settings
+    origin: RunRecord
+    recipe: Recipe  # of the origin, perhaps with changed settings
     name: str | None = None
-    verify: bool = False  # whether to compare the predictions with the original's
+    verify: bool = False  # whether to compare the predictions with those of the origin
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-
-    @property
-    def origin(self) -> RunRecord:
-        return self.original
-
-    @property
-    def recipe_name(self) -> str:
-        return self.original.recipe_name
+        if self.name is not None:
+            run_dir.check_name(self.name)
 
 
 @dataclass(frozen=True)
 class ResumeRun:
-    """Go on with a run that is not finished."""
+    """Resumes a run that is not finished."""
 
-    run: RunRecord
-
-    @property
-    def origin(self) -> RunRecord:
-        return self.run
-
-    @property
-    def recipe_name(self) -> str:
-        return self.run.recipe_name
+    origin: RunRecord
+    name: ClassVar[None] = None
 
     @property
     def recipe(self) -> Recipe:
-        return self.run.recipe
+        return self.origin.recipe
 
 
 RunMode = NewRun | RepeatRun | ResumeRun
@@ -81,17 +68,17 @@ RunMode = NewRun | RepeatRun | ResumeRun
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:
-    """The networks of a run, and what is known of it before the training."""
+    """The networks of a run, and its properties that are known before the training."""
 
-    name: str
+    name: str  # of a run that is not resumed
     header: RunHeader
     recipe: Recipe
     networks: tuple[NetworkSpec, ...]
     teachers: tuple[Teacher, ...]
     resumed: RunRecord | None = None
-    changes: Sequence[str] = ()  # of the environment, since a resumed run began
-    seconds_before: float | None = None  # that a resumed run was trained for
-    original: Original | None = None  # to be compared with
+    changes: Sequence[str] = ()  # of the environment since a resumed run began
+    seconds_before: float | None = None  # for which a resumed run was trained before
+    original: Original | None = None  # to compare the predictions with
 
 
 def plan_run(
@@ -103,48 +90,45 @@ def plan_run(
     pool: Pool | None,
     reporter: Reporter,
 ) -> RunPlan:
-    """Plan a run on `data`, whose place the ledger names `data_place`.
+    """Plan a run on `data`, whose place is `data_place` in the ledger.
 
-    A new run becomes a resumed one when its recipe and data are those of a run that was stopped and the user agrees.
-    Raises InputError when a run cannot be resumed or repeated here, and when the recipe does not fit the data.
+    A new run resumes a run that was stopped, if recipe and data are the same and the user agrees. Raises InputError
+    when a run cannot be resumed or repeated here, and when the recipe does not fit the data.
     """
-    original = None
-    if isinstance(mode, ResumeRun):
-        _check_backend(mode.run, must_match=True, reporter=reporter)
-        _check_files(mode.run, data, must_match=True, reporter=reporter)
-    elif isinstance(mode, RepeatRun):
-        _check_backend(mode.original, must_match=False, reporter=reporter)
-        original = read_original(mode.original) if mode.verify else None
-        _check_files(mode.original, data, must_match=mode.verify, reporter=reporter)
+    original = read_original(mode.origin) if isinstance(mode, RepeatRun) and mode.verify else None
+    if mode.origin:
+        is_resumed = isinstance(mode, ResumeRun)
+        _check_backend(mode.origin, is_resumed, reporter)
+        _check_files(mode.origin, data, is_resumed or original is not None, reporter)
     recipe = planned_recipe(mode, execution)
     recipe, teachers = distillation.load_teachers(ledger, recipe, data.train.fingerprint)
     networks = plan_networks(recipe, data.train.labels)
-    distillation.check_teachers(networks, teachers)
-    header = run_header("run", mode.recipe_name, recipe, data, data_place, pool)
-    if isinstance(mode, ResumeRun):
-        name: str = mode.run.short_name
-        resumed: RunRecord | None = mode.run
-    else:
-        name = run_dir.name_from(mode.recipe_name) if mode.name is None else mode.name
-        resumed = _stopped_run(ledger, header, name, networks, reporter) if isinstance(mode, NewRun) else None
+    for network in networks:
+        distillation.teachers_of(network, teachers)  # raises InputError if there are none for it
+    recipe_name = mode.recipe_name if isinstance(mode, NewRun) else mode.origin.recipe_name
+    header = run_header("run", recipe_name, recipe, data, data_place, pool)
+    name = mode.name or run_dir.name_from(recipe_name)
+    resumed = mode.origin if isinstance(mode, ResumeRun) else None
+    if isinstance(mode, NewRun):
+        resumed = _stopped_run(ledger, header, name, networks, reporter)
     if resumed is None:
         return RunPlan(name, header, recipe, networks, teachers, original=original)
-    seconds_before = seconds_trained(ledger, resumed, networks, reporter)
+    seconds_before = _seconds_trained(ledger, resumed, networks, reporter)
     if changes := environment_diff(resumed, header):
         reporter.warning(f"changed since the run began: {', '.join(changes)}. The bits may differ.")
     return RunPlan(name, header, recipe, networks, teachers, resumed, changes, seconds_before)
 
 
 def planned_recipe(mode: RunMode, execution: ExecutionConfig) -> Recipe:
-    """The recipe with the threads of its networks, which a resumed or verified run keeps."""
+    """Returns the recipe with the threads of its networks, which a resumed or verified run keeps."""
     keeps_threads = isinstance(mode, ResumeRun) or (isinstance(mode, RepeatRun) and mode.verify)
     return mode.recipe if keeps_threads else execution.with_threads(mode.recipe)
 
 
-def seconds_trained(ledger: Ledger, run: RunRecord, networks: Sequence[NetworkSpec], reporter: Reporter) -> float:
-    """The seconds that earlier processes trained and predicted for a run; warns of damaged checkpoints.
+def _seconds_trained(ledger: Ledger, run: RunRecord, networks: Sequence[NetworkSpec], reporter: Reporter) -> float:
+    """Returns the seconds that earlier processes trained and predicted for a run; warns of damaged checkpoints.
 
-    Raises InputError as `checkpoints.load_latest_checkpoint`.
+    Raises InputError when all checkpoints of a network are damaged or of another training.
     """
     done = {row.name: row for row in ledger.networks(run.id)}
     seconds = sum(row.seconds + (row.seconds_predict or 0.0) for row in done.values())
@@ -160,7 +144,7 @@ def seconds_trained(ledger: Ledger, run: RunRecord, networks: Sequence[NetworkSp
 def _stopped_run(
     ledger: Ledger, header: RunHeader, name: str, networks: Sequence[NetworkSpec], reporter: Reporter
 ) -> RunRecord | None:
-    """The newest run of this recipe, data and name, if it was stopped and the user wants to go on with it."""
+    """Returns the newest run of this recipe, data and name, if it was stopped and the user agrees to resume it."""
     recipe = json.loads(json.dumps(header.recipe))
     same = (
         run
@@ -174,31 +158,24 @@ def _stopped_run(
     if run is None or status(run) not in ("interrupted", "failed"):
         return None
     try:
-        seconds = seconds_trained(ledger, run, networks, reporter)
+        seconds = _seconds_trained(ledger, run, networks, reporter)
     except InputError as error:
         reporter.warning(f"run {run.name} of this recipe and data was stopped and cannot be resumed. {error}")
         return None
     stopped = f"Run {run.name} of this recipe and data was stopped after {seconds:.0f} seconds of training."
-    if changes := environment_diff(run, header):
-        stopped += f" Changed since: {', '.join(changes)}."
-    otherwise = f"{stopped} This is a new run; to go on with that one: `resume` {run.name}"
-    return run if seconds and reporter.confirm(f"{stopped} Go on with it?", otherwise) else None
-
-
-def _check_name(name: str | None) -> None:
-    if name is not None:
-        run_dir.check_name(name)
+    otherwise = f"{stopped} This is a new run; to resume the other: `resume` {run.name}"
+    return run if seconds and reporter.confirm(f"{stopped} Resume it?", otherwise) else None
 
 
 def _check_backend(run: RunRecord, must_match: bool, reporter: Reporter) -> None:
-    """Raise InputError, or warn, when Keras has another backend than the run was trained with."""
-    then, now = run.backend, environment.backend()
-    if then in (None, now):
+    """Raise InputError, or warn, when the backend of Keras is not that of the run."""
+    now = environment.backend()
+    if run.backend in (None, now):
         return
-    text = f"run {run.name} was trained by Keras with {then}, and Keras now has {now}. Set KERAS_BACKEND={then}"
+    text = f"run {run.name} was trained with KERAS_BACKEND={run.backend}, and the backend is now {now}."
     if must_match:
-        raise InputError(f"{text} to go on with it.")
-    reporter.warning(f"{text} to repeat it with that.")
+        raise InputError(f"{text} Set that variable to resume the run.")
+    reporter.warning(text)
 
 
 def _check_files(run: RunRecord, data: Dataset, must_match: bool, reporter: Reporter) -> None:
@@ -207,10 +184,7 @@ def _check_files(run: RunRecord, data: Dataset, must_match: bool, reporter: Repo
         return
     if not must_match:
         return reporter.warning("the data is not that of the run that is repeated.")
-    if run.data_place != data.source.place:
-        cure = f"Those were {run.data_place}: name them with `data`."
-    elif data.source.kind == "sample":
-        cure = "Remove them: they are made anew."
-    else:
-        cure = "They were changed since: put them back as they were."
-    raise InputError(f"{data.source.place}: not the files that run {run.name} was trained on. {cure}")
+    raise InputError(
+        f"{data.source.place}: not the files that run {run.name} was trained on. Name their place with `data`, or "
+        f"restore them in {run.data_place}."
+    )

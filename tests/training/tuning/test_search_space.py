@@ -89,7 +89,7 @@ def test_accuracy_and_three_folds_are_meant_where_nothing_is_said(load):
         ("folds = 0\n[space]\nshift = [0, 1]", "folds: expected 2 or more, received 0"),
         ("folds = 1\n[space]\nshift = [0, 1]", "folds must be 0"),
         ("objective = 'speed'\n[space]\nshift = [0, 1]", "expected accuracy or loss, received 'speed'"),
-        ("[space", "not a readable recipe"),
+        ("[space", "not TOML in UTF-8"),
     ],
 )
 def test_what_is_no_space_is_refused_with_file_and_reason(load, tmp_path, text, message):

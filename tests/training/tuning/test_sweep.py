@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 import pytest
 
-import made_up_training
+import stub_training
 from digit_recognizer import cli
 from digit_recognizer.competition.download import find_or_download
 from digit_recognizer.data.dataset import read_dataset
@@ -118,7 +118,7 @@ def abandon(self, trial):
 @pytest.fixture
 def faster(workspace, monkeypatch):
     """A study whose networks are made up instead of trained; its file is written."""
-    monkeypatch.setattr(network, "train_network", made_up_training.train_network)
+    monkeypatch.setattr(network, "train_network", stub_training.train_network)
     return Study(workspace).write()
 
 
@@ -227,7 +227,7 @@ def test_unpromising_trials_are_pruned_rows_without_a_folder_and_count(faster):
 
 
 def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(faster, monkeypatch):
-    monkeypatch.setattr(made_up_training, "DIVERGES", 0.01)
+    monkeypatch.setattr(stub_training, "DIVERGES", 0.01)
     result = faster.sweep(6)
     assert sum(result.trials.values()) == 6
     assert result.trials["diverged"] == Counter(row.status for row in faster.rows())["diverged"] > 0
@@ -358,7 +358,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), s
 
 def sweep_process(study, n_processes, n_trials):
     """`digits sweep` in a process of its own, whose networks wait until so many processes train."""
-    command = [sys.executable, str(ROOT / "tests" / "made_up_training.py"), str(n_processes)]
+    command = [sys.executable, str(ROOT / "tests" / "stub_training.py"), str(n_processes)]
     words = ["sweep", str(study.file), "--trials", str(n_trials), "--data", "sample"]
     environment = {**ENVIRONMENT, "DIGITS_WORKSPACE": str(study.workspace.folder)}
     folder = study.workspace.folder

@@ -10,7 +10,7 @@ from typing import Any
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import RUN_FIELDS, Recipe, change, convert, type_of
-from digit_recognizer.recipes.toml import format_value, from_settings, read_settings
+from digit_recognizer.recipes.toml import describe_settings, from_settings, read_settings
 from digit_recognizer.tracking.run_dir import name_from
 
 OBJECTIVES = ("accuracy", "loss")
@@ -166,8 +166,7 @@ def _check_corners(recipe: Recipe, dimensions: dict[str, Dimension]) -> None:
         try:
             change(recipe, settings)
         except InputError as error:
-            words = ", ".join(f"{field} {format_value(value)}" for field, value in settings.items())
-            raise InputError(f"holds {words}: {error}") from None
+            raise InputError(f"holds {describe_settings(settings)}: {error}") from None
 
 
 def _ends(dimension: Dimension) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Networks with made-up weights, as a finished run would have them, and images to show them."""
+"""Networks with random weights, as of a finished run, and images for them."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from digit_recognizer.models.registry import MODELS, network_weights
 from digit_recognizer.recipes.recipe import Recipe, change
 
 RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two whole batches and a part of one
+PIXELS = RNG.integers(0, 256, (130, 784), dtype=np.uint8)  # 130: two full batches and a part of one
 
 
-def made_up(model="lenet5", weight=1.0, **fields):
-    """A network. Weights are spread out, biases with them, so that each matters."""
+def random_network(model="lenet5", weight=1.0, **fields):
+    """Returns a network whose weights, biases included, are far enough from zero that each matters."""
     rng = np.random.default_rng(0)
     weights = {
         name: values + 0.05 * rng.standard_normal(values.shape, np.float32)

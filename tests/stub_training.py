@@ -1,6 +1,6 @@
-"""Networks that are made up instead of trained: as good as their learning rate is near 0.01, at once and always alike.
+"""A stub of the training: immediate, deterministic, and the more accurate the nearer the learning rate is to 0.01.
 
-As a program: `digits` with such networks, none of which is done before so many processes are at theirs.
+`python stub_training.py N ARGUMENTS` runs `digits` with it, where each training waits for N training processes.
 """
 
 import os
@@ -14,11 +14,11 @@ from digit_recognizer.errors import DivergedError
 from digit_recognizer.evaluation.metrics import evaluate
 from digit_recognizer.evaluation.prediction import average_log_p
 
-DIVERGES = 1.0  # the learning rate from which on
+DIVERGES = 1.0  # the lowest learning rate that diverges
 
 
 def train_network(network, train, test, teachers=(), checkpoint=None, hooks=None):
-    """Stands in for training.network.train_network."""
+    """Replaces training.network.train_network."""
     from digit_recognizer.tracking.history import Epoch
     from digit_recognizer.training.cross_validation import NetworkResult
 
@@ -30,8 +30,8 @@ def train_network(network, train, test, teachers=(), checkpoint=None, hooks=None
     history, log_p = [], None
     for epoch in range(1, recipe.epochs + 1):
         logits = rng.normal(size=(len(labels), 10))
-        near = 4 - 2 * abs(np.log10(recipe.learning_rate / 0.01))
-        logits[np.arange(len(labels)), labels] += near * epoch / recipe.epochs
+        margin = 4 - 2 * abs(np.log10(recipe.learning_rate / 0.01))
+        logits[np.arange(len(labels)), labels] += margin * epoch / recipe.epochs
         log_p = average_log_p([logits])
         fit = evaluate(log_p, labels)
         history.append(Epoch(epoch, fit.log_loss, fit.accuracy, fit.log_loss, fit.accuracy, float(epoch)))
@@ -42,8 +42,8 @@ def train_network(network, train, test, teachers=(), checkpoint=None, hooks=None
     return NetworkResult({"layer/weight": np.zeros(3)}, tuple(history), log_p, test_log_p, fit, fit, seconds)
 
 
-def together(n_processes):
-    """The same, but waiting until so many processes are there."""
+def train_after_others(n_processes):
+    """Returns a `train_network` that first waits until `n_processes` processes train."""
 
     def waiting(*arguments):
         Path(f"{os.getpid()}.training").touch()
@@ -58,5 +58,5 @@ if __name__ == "__main__":
     from digit_recognizer import cli
     from digit_recognizer.training import network
 
-    network.train_network = together(int(sys.argv[1]))
+    network.train_network = train_after_others(int(sys.argv[1]))
     cli.main(sys.argv[2:])
