@@ -14,7 +14,6 @@ from csv_faults import (
     TRAIN,
     each_row,
 )
-from digit_recognizer.data.csv_format import N_SHOWN
 from digit_recognizer.data.csv_reader import CsvFile, read_test, read_train
 from digit_recognizer.errors import InputError
 from kaggle_csv import kaggle_train, kaggle_zip, values, with_cell, written
@@ -83,9 +82,9 @@ def test_all_faults_are_reported_together_with_their_places(tmp_path):
 
 def test_a_file_wrong_all_over_gets_a_short_message(tmp_path):
     data = each_row(TRAIN, lambda row: row.replace(b",", b".5,"))
-    with pytest.raises(InputError, match=f"and {20 * 784 - N_SHOWN:,} more") as caught:
+    with pytest.raises(InputError, match="and more") as caught:
         read_train(written(tmp_path, data))
-    assert len(str(caught.value).splitlines()) == N_SHOWN + 3
+    assert len(str(caught.value).splitlines()) == 8 + 3
 
 
 def test_an_endless_cell_is_shortened_in_the_message(tmp_path):
