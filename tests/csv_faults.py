@@ -1,4 +1,4 @@
-"""What can be wrong with Kaggle's CSVs, and what is harmless: changes of a good file, in bytes."""
+"""Harmful and harmless changes of Kaggle's CSVs, in bytes."""
 
 import gzip
 import io
@@ -49,17 +49,17 @@ def zipped(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-# What is done to a good file, and a part of the message that must follow. Column 7 is a pixel in both files.
+# A change of a good file, and a part of the expected message. Column 7 is a pixel in both files.
 HARMFUL = {
     "empty": (lambda data: b"", "received an empty file"),
-    "nothing but empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
+    "only empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
     "a byte-order mark alone": (lambda data: b"\xef\xbb\xbf", "received an empty"),
     "header alone": (lambda data: data.split(b"\n")[0] + b"\n", "received only the header"),
     "no header": (lambda data: data.split(b"\n", 1)[1], "line 1: expected the header, received numbers"),
     "an empty line before the header": (lambda data: b"\n" + data, "line 1: expected the header"),
     "header twice": (lambda data: data.split(b"\n")[0] + b"\n" + data, "received 'pixel0'"),
     "a pixel column missing": (lambda data: without_column(data, 7), "line 1: expected pixel"),
-    "an extra named column": (lambda data: each_line(data, lambda line: line + b",1"), "line 1: expected nothing as column"),
+    "an extra named column": (lambda data: each_line(data, lambda line: line + b",1"), "line 1: expected nothing"),
     "an index in front": (
         lambda data: b"," + data.replace(b"\n", b"\n3,")[:-2],
         "index column '' in front",
@@ -115,7 +115,7 @@ HARMFUL = {
 HARMFUL_TO_TRAIN = {
     "test in its place": (lambda data: TEST, "this is test.csv in place of train.csv"),
     "the labels missing in the rows": (lambda data: each_row(data, lambda row: row[2:]), "received 784"),
-    "a label column named otherwise": (lambda data: with_cell(data, 1, 0, "Label"), "expected label as column 1, received 'Label'"),
+    "another name of the label column": (lambda data: with_cell(data, 1, 0, "Label"), "expected label as column 1"),
     "label 10": (lambda data: with_cell(data, 4, 0, "10"), "line 4, column label: expected a whole number"),
     "label -1": (lambda data: with_cell(data, 4, 0, "-1"), "received '-1'"),
     "label 3.5": (lambda data: with_cell(data, 4, 0, "3.5"), "received '3.5'"),
@@ -132,7 +132,7 @@ HARMFUL_PACKED = {
     ),
     "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "damaged or cut short"),
     "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
-    "something behind a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
+    "bytes after a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
     "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {

@@ -215,7 +215,7 @@ def test_the_answers_of_other_images_are_recognised(digits, sample, workspace):
     assert code == 2
     assert f"597 rows, but {short} has 2" in " ".join(err.split())
     _, _, err = digits("score", short, "--answers", sample / "answers.csv")
-    assert "Unable to find 595 required key values" in " ".join(err.split())
+    assert "expected 597 rows with ImageId 1 to 597" in " ".join(err.split())
 
 
 def test_the_wrong_rows_are_not_written_to_a_folder_that_is_not_there(digits, sample, workspace):
