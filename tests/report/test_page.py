@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 
-from browser import BROWSER, DRIVER, asked, chromium
+from browser import BROWSER, DRIVER, chromium, requested_urls
 from digit_recognizer import blending, cli
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.significance import holm
@@ -296,7 +296,7 @@ def browser(finished, tmp_path_factory):
 
 
 def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
-    assert asked(browser) == [browser.current_url]
+    assert requested_urls(browser) == [browser.current_url]
     assert browser.get_log("browser") == []
 
 

@@ -1,4 +1,4 @@
-"""Any number of images in chunks: from a CSV in Kaggle's format, plain or gzipped, or an .npy file.
+"""Reads any number of images in chunks: from a CSV in Kaggle's format, plain or gzipped, or an .npy file.
 
 A CSV is read in blocks of whole lines: by pandas where all rows of a block are plain, otherwise row by row by
 `csv_format`. Memory does not grow with the file.
@@ -68,7 +68,7 @@ def fingerprint(path: Path) -> str:
 
 
 def read(path: Path, after: int = 0) -> Iterator[Chunk]:
-    """The rows of a file from row `after` + 1 on. Raises InputError for another kind of file, or a truncated one."""
+    """The rows of a file from row `after` + 1 on. Raises InputError for other formats and truncated files."""
     with _explained(path), path.open("rb") as file:
         start = file.peek(len(_NPY))
         if start.startswith(_NPY):
@@ -99,11 +99,11 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
                     f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without one. {_CURE}"
                 )
             continue
-        n_here = lines.count(b"\n") + (not lines.endswith(b"\n"))
+        n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
         skipped = max(0, after - n_rows)
-        if skipped < n_here:
+        if skipped < n_lines:
             yield from _parse_lines(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped, file.tell())
-        n_rows += n_here
+        n_rows += n_lines
     if not n_rows:
         raise InputError(f"{path}: expected images, received only the header. {_CURE}")
 

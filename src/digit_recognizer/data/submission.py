@@ -46,8 +46,8 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     labels: list[int] = []
 
     def where(line: int) -> str:
-        is_cut = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
-        return f"{name}, line {line}{', which has no line end' if is_cut else ''}"
+        is_truncated = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
+        return f"{name}, line {line}{', which has no line end' if is_truncated else ''}"
 
     for line, row in rows[1:]:
         if len(row) != 2:
