@@ -50,7 +50,7 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
     lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n "))
     faults = _header_faults(lines.readline(), columns)
     if faults:
-        raise _not_kaggles(name, faults)
+        raise _format_error(name, faults)
     values = bytearray()
     for line, text in enumerate(lines, start=2):
         row = parse_row(text.removesuffix(b"\n"), columns, line)
@@ -59,7 +59,7 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
         else:
             faults += row
         if len(faults) > _N_SHOWN:
-            raise _not_kaggles(name, [*faults[:_N_SHOWN], "and more."])
+            raise _format_error(name, [*faults[:_N_SHOWN], "and more."])
     if not values and not faults:
         faults.append("expected rows of values, received only the header")
     if not data.endswith((b"\n", b"\r")):
@@ -69,7 +69,7 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
         digits = ", ".join(map(str, sorted(absent)))
         faults.append(f"expected all ten digits among the labels, received none of {digits}")
     if faults:
-        raise _not_kaggles(name, faults)
+        raise _format_error(name, faults)
     return np.frombuffer(values, np.uint8).reshape(-1, len(columns))
 
 
@@ -79,7 +79,7 @@ def columns_of(header: bytes, name: str) -> tuple[str, ...]:
         faults = _header_faults(header, columns)
         if not faults:
             return columns
-    raise _not_kaggles(name, faults)
+    raise _format_error(name, faults)
 
 
 def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
@@ -161,6 +161,6 @@ def _header_faults(header: bytes, columns: tuple[str, ...]) -> list[str]:
     return [f"line 1: {cause}"]
 
 
-def _not_kaggles(name: str, faults: list[str]) -> InputError:
+def _format_error(name: str, faults: list[str]) -> InputError:
     cure = f"Correct that, or {DOWNLOAD}."
     return InputError("\n  ".join([f"{name} is not in Kaggle's format:", *faults, cure]))

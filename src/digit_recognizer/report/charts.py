@@ -87,7 +87,7 @@ def _linear(values: Sequence[float], whole: bool = False) -> _Axis:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
     ticks = MaxNLocator(N_TICKS, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
     first, last = ticks[0], ticks[-1]
-    return _Axis(lambda value: (value - first) / (last - first), [(tick, f"{tick:g}") for tick in ticks.tolist()])
+    return _Axis(lambda value: (value - first) / (last - first), [(float(tick), f"{tick:g}") for tick in ticks])
 
 
 def _logarithmic(values: Sequence[float]) -> _Axis:
