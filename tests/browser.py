@@ -1,4 +1,4 @@
-"""A headless Chromium, and what it asked for and complained of."""
+"""A headless Chromium that logs its requests and errors."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ BROWSER, DRIVER = (
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Any]:
-    """The driver of a browser that logs what it does."""
+    """The driver of a browser that logs requests and errors."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -29,8 +29,8 @@ def chromium(profile: Path) -> Iterator[Any]:
         driver.quit()
 
 
-def asked(driver: Any) -> list[str]:
-    """The addresses that the page asked for since the last call, its own first."""
+def requested_urls(driver: Any) -> list[str]:
+    """The URLs requested since the last call, that of the page first."""
     entries = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     urls = [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    return [url for url in urls if not url.startswith(("data:", "chrome"))]  # its own start page is chrome:
+    return [url for url in urls if not url.startswith(("data:", "chrome"))]  # chrome: is the start page

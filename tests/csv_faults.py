@@ -1,4 +1,4 @@
-"""What can be wrong with Kaggle's CSVs, and what is harmless: changes of a good file, in bytes."""
+"""Harmful and harmless changes of Kaggle's CSVs, in bytes."""
 
 import gzip
 import io
@@ -49,17 +49,17 @@ def zipped(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-# What is done to a good file, and a part of the message that must follow. Column 7 is a pixel in both files.
+# A change of a good file, and a part of the expected message. Column 7 is a pixel in both files.
 HARMFUL = {
     "empty": (lambda data: b"", "received an empty file"),
-    "nothing but empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
+    "only empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
     "a byte-order mark alone": (lambda data: b"\xef\xbb\xbf", "received an empty"),
     "header alone": (lambda data: data.split(b"\n")[0] + b"\n", "received only the header"),
     "no header": (lambda data: data.split(b"\n", 1)[1], "line 1: expected the header, received numbers"),
     "an empty line before the header": (lambda data: b"\n" + data, "line 1: expected the header"),
     "header twice": (lambda data: data.split(b"\n")[0] + b"\n" + data, "received 'pixel0'"),
-    "a pixel column missing": (lambda data: without_column(data, 7), "columns missing: 'pixel"),
-    "an extra named column": (lambda data: each_line(data, lambda line: line + b",1"), "not expected: '1'"),
+    "a pixel column missing": (lambda data: without_column(data, 7), "line 1: expected pixel"),
+    "an extra named column": (lambda data: each_line(data, lambda line: line + b",1"), "line 1: expected nothing"),
     "an index in front": (
         lambda data: b"," + data.replace(b"\n", b"\n3,")[:-2],
         "index column '' in front",
@@ -69,13 +69,13 @@ HARMFUL = {
     "an extra value in front of each row": (lambda data: each_row(data, lambda row: b"0," + row), "line 2"),
     "an extra value in one row": (lambda data: with_cell(data, 5, 7, "0,0"), "line 5: expected"),
     "a value too few in one row": (lambda data: data.replace(b"\n0,", b"\n", 1), "values, received"),
-    "columns rotated": (lambda data: each_line(data, rotated), "out of order"),
+    "columns rotated": (lambda data: each_line(data, rotated), "line 1: expected "),
     "two columns exchanged": (
         lambda data: data.replace(b"pixel7,pixel8,", b"pixel8,pixel7,"),
         "line 1: expected pixel7 as column",
     ),
-    "a column name twice": (lambda data: with_cell(data, 1, 8, "pixel0"), "columns named twice: 'pixel0'"),
-    "header misspelt": (lambda data: with_cell(data, 1, 7, "Pixel7"), "columns not expected: 'Pixel7'"),
+    "a column name twice": (lambda data: with_cell(data, 1, 8, "pixel0"), "received 'pixel0'"),
+    "header misspelt": (lambda data: with_cell(data, 1, 7, "Pixel7"), "received 'Pixel7'"),
     "pixel 256": (lambda data: with_cell(data, 3, 7, "256"), "0 to 255, received '256'"),
     "pixel 300": (lambda data: with_cell(data, 3, 7, "300"), "received '300'"),
     "pixel 999": (lambda data: with_cell(data, 3, 7, "999"), "received '999'"),
@@ -93,12 +93,12 @@ HARMFUL = {
     "pixel in Arabic digits": (lambda data: with_cell(data, 3, 7, "٣"), "received '٣'"),
     "pixel a space": (lambda data: with_cell(data, 3, 7, " "), "column pixel"),
     "a quote not closed": (lambda data: with_cell(data, 3, 7, '"1'), "line 3: expected values between commas"),
-    "a line end within quotes": (lambda data: with_cell(data, 3, 7, '"1\n"'), r"received '1\n'"),
+    "a line end within quotes": (lambda data: with_cell(data, 3, 7, '"1\n"'), "line 3: expected values between commas"),
     "final line end missing": (lambda data: data[:-1], "it was cut short"),
     "last value cut short": (lambda data: with_cell(data, 21, -1, "255")[:-2], "it was cut short"),
     "last row cut short": (lambda data: data[:-900], "line 21: expected"),
     "a web page": (lambda data: b"<!DOCTYPE html>\n<html><head><title>Kaggle", "log in to Kaggle"),
-    "a web page with a blank start": (lambda data: b"\n\n  <html>", "received a web page"),
+    "a web page after empty lines": (lambda data: b"\n\n  <html>", "received a web page"),
     "semicolons": (lambda data: data.replace(b",", b";"), "between the columns, received ';'"),
     "tabs": (lambda data: data.replace(b",", b"\t"), r"received '\t'"),
     "semicolons in rows": (lambda data: each_row(data, lambda row: row.replace(b",", b";")), "received 1"),
@@ -115,7 +115,7 @@ HARMFUL = {
 HARMFUL_TO_TRAIN = {
     "test in its place": (lambda data: TEST, "this is test.csv in place of train.csv"),
     "the labels missing in the rows": (lambda data: each_row(data, lambda row: row[2:]), "received 784"),
-    "a label column named otherwise": (lambda data: with_cell(data, 1, 0, "Label"), "missing: 'label'"),
+    "another name of the label column": (lambda data: with_cell(data, 1, 0, "Label"), "expected label as column 1"),
     "label 10": (lambda data: with_cell(data, 4, 0, "10"), "line 4, column label: expected a whole number"),
     "label -1": (lambda data: with_cell(data, 4, 0, "-1"), "received '-1'"),
     "label 3.5": (lambda data: with_cell(data, 4, 0, "3.5"), "received '3.5'"),
@@ -132,7 +132,7 @@ HARMFUL_PACKED = {
     ),
     "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "damaged or cut short"),
     "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
-    "something behind a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
+    "bytes after a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
     "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {

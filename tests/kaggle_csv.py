@@ -1,4 +1,4 @@
-"""Kaggle's CSVs in small: made, and altered in one place, as bytes."""
+"""Small CSVs in Kaggle's format, and changes of single cells, as bytes."""
 
 import zipfile
 from pathlib import Path
@@ -40,7 +40,7 @@ def with_cell(data: bytes, line: int, column: int, text: str) -> bytes:
 
 
 def written(folder: Path, data: bytes) -> CsvFile:
-    """The data as a file on disk."""
+    """Write the data to a file."""
     (folder / "some.csv").write_bytes(data)
     return CsvFile(folder / "some.csv")
 

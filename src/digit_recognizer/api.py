@@ -239,7 +239,7 @@ def score(file: str | Path | Run, answers: str | Path) -> Grades:
     """Score a submission file, or that of a run, on the labels of an answers file.
 
     `answers` is a CSV with ImageId,Label or a labelled Kaggle CSV. Each of the result's `files` has a `score` with
-    accuracy, interval, precision, recall and confusion. Raises InputError as Kaggle would refuse the file.
+    accuracy, interval, precision, recall and confusion. Raises InputError for a file that Kaggle would refuse.
 
     Example: `dr.score(run, answers="answers.csv").files[0].score.accuracy`
     """

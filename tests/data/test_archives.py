@@ -1,4 +1,4 @@
-"""Reading Kaggle's zip: what is whole is read, and whatever is not becomes an InputError."""
+"""Reading zips: intact members are read, damaged ones raise InputError."""
 
 import io
 import tracemalloc
@@ -23,7 +23,7 @@ def packed(packing):
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_a_member_is_read_whole(packing, tmp_path):
+def test_a_member_is_read(packing, tmp_path):
     path = tmp_path / "x.zip"
     path.write_bytes(packed(PACKINGS[packing]))
     assert archives.names(path) == ["train.csv"]
@@ -54,7 +54,7 @@ def test_a_zip_bomb_is_refused_before_it_is_inflated(tmp_path):
         archives.read(path, "train.csv")
 
 
-def test_a_zip_bomb_that_declares_too_little_is_inflated_no_further(tmp_path):
+def test_a_member_is_inflated_no_further_than_its_declared_size(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train.csv", bytes(200_000_000))
@@ -68,13 +68,13 @@ def test_a_zip_bomb_that_declares_too_little_is_inflated_no_further(tmp_path):
     assert peak < 20_000_000
 
 
-def test_an_unusual_packing_is_refused(tmp_path):
+def test_another_compression_method_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(packed(zipfile.ZIP_BZIP2))
     with pytest.raises(InputError, match="unknown compression method"):
         archives.read(tmp_path / "x.zip", "train.csv")
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_a_missing_zip_or_member_is_named(tmp_path):
     with pytest.raises(InputError, match="not found"):
         archives.names(tmp_path / "none.zip")
     (tmp_path / "x.zip").write_bytes(packed(zipfile.ZIP_STORED))

@@ -1,4 +1,4 @@
-"""Random changes that leave a digit the digit it is."""
+"""Random augmentation against scipy, and the views for test-time augmentation."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ IMAGES = (RNG.integers(0, 256, (200, 8, 8, 1)) / 255).astype(np.float32)
 ALL = Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2, elastic=0.8)
 
 
-def test_no_distortion_changes_nothing():
+def test_no_augmentation_changes_nothing():
     np.testing.assert_array_equal(apply_augmentation(IMAGES, draw_coefficients(Augmentation(), 200, 1, 1)), IMAGES)
 
 
-def test_a_shifted_image_moves_whole_and_paper_moves_in():
+def test_a_shift_moves_the_image_and_pads_with_zeros():
     shifted = apply_augmentation(IMAGES, draw_coefficients(Augmentation(shift=2), 200, 1, 1))
     found = set()
     for before, after in zip(IMAGES[..., 0], shifted[..., 0], strict=True):
@@ -26,7 +26,7 @@ def test_a_shifted_image_moves_whole_and_paper_moves_in():
     assert len(found) == 25
 
 
-def test_an_affine_change_is_scipys():
+def test_an_affine_change_equals_scipys():
     values = draw_coefficients(Augmentation(rotate=15, zoom=0.2, shear=0.2, shift=2), 200, 3, 1)
     for image, value, found in zip(IMAGES[..., 0], values, apply_augmentation(IMAGES, values)[..., 0], strict=True):
         matrix, middle = value[:, 1:3], np.full(2, 3.5)
@@ -35,7 +35,7 @@ def test_an_affine_change_is_scipys():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_an_elastic_change_is_scipys_along_its_field():
+def test_an_elastic_change_equals_scipys():
     values = draw_coefficients(Augmentation(elastic=1.0), 20, 3, 1)
     place = np.arange(8)
     knots = np.linspace(0, 7, 5)
@@ -51,7 +51,7 @@ def test_an_elastic_change_is_scipys_along_its_field():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_distortion_stays_within_its_limits():
+def test_an_augmentation_stays_within_its_limits():
     values = draw_coefficients(ALL, 5000, 1, 1)
     matrix = values[:, :, 1:3]
     assert set(np.unique(values[:, :, 0])) == {-2, -1, 0, 1, 2}
@@ -70,7 +70,7 @@ def test_a_distortion_stays_within_its_limits():
     assert values[:, :, 3:].std() == pytest.approx(0.8, rel=0.01)
 
 
-def test_the_same_seed_and_epoch_give_the_same_distortions_and_another_epoch_others():
+def test_augmentation_follows_from_seed_and_epoch():
     first = draw_coefficients(ALL, 9, seed=1, epoch=1)
     assert (first == draw_coefficients(ALL, 9, seed=1, epoch=1)).all()
     assert (first != draw_coefficients(ALL, 9, seed=1, epoch=2)).any()
@@ -78,21 +78,21 @@ def test_the_same_seed_and_epoch_give_the_same_distortions_and_another_epoch_oth
 
 
 @pytest.mark.parametrize(("tta", "n"), [("none", 1), ("shift", 9), ("rotate", 11)])
-def test_variants_begin_with_the_images_themselves_and_all_differ(tta, n):
+def test_views_begin_with_the_unchanged_images_and_all_differ(tta, n):
     found = list(tta_views(IMAGES, tta))
     assert found[0] is IMAGES
     assert len({variant.tobytes() for variant in found}) == len(found) == n
     assert {variant.shape for variant in found} == {IMAGES.shape}
 
 
-def test_variants_move_by_one_pixel_in_each_direction_and_never_flip():
+def test_views_are_shifted_by_one_pixel_in_each_direction():
     dot = np.zeros((1, 8, 8, 1), np.float32)
     dot[0, 3, 4] = 1
     places = [tuple(np.argwhere(variant[0, ..., 0])[0]) for variant in tta_views(dot, "shift")]
     assert sorted(places) == [(r, c) for r in (2, 3, 4) for c in (3, 4, 5)]
 
 
-def test_a_turn_is_small_and_about_the_middle():
+def test_a_rotation_is_small_and_about_the_centre():
     bar = np.zeros((1, 28, 28, 1), np.float32)
     bar[0, 4:24, 14] = 1
     for turned in list(tta_views(bar, "rotate"))[-2:]:

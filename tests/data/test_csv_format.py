@@ -14,7 +14,6 @@ from csv_faults import (
     TRAIN,
     each_row,
 )
-from digit_recognizer.data.csv_format import N_SHOWN
 from digit_recognizer.data.csv_reader import CsvFile, read_test, read_train
 from digit_recognizer.errors import InputError
 from kaggle_csv import kaggle_train, kaggle_zip, values, with_cell, written
@@ -71,7 +70,7 @@ def test_a_harmless_variant_gives_the_same_values(tmp_path, change):
     np.testing.assert_array_equal(test.pixels, values(seed=1)[:, 1:])
 
 
-def test_all_faults_are_reported_together_with_their_places(tmp_path):
+def test_faults_are_reported_together_with_line_and_column(tmp_path):
     data = with_cell(with_cell(TRAIN, 3, 0, "x"), 12, 784, "1000")
     with pytest.raises(InputError) as caught:
         read_train(written(tmp_path, data))
@@ -81,21 +80,21 @@ def test_all_faults_are_reported_together_with_their_places(tmp_path):
     ]
 
 
-def test_a_file_wrong_all_over_gets_a_short_message(tmp_path):
+def test_a_file_with_many_faults_gets_a_short_message(tmp_path):
     data = each_row(TRAIN, lambda row: row.replace(b",", b".5,"))
-    with pytest.raises(InputError, match=f"and {20 * 784 - N_SHOWN:,} more") as caught:
+    with pytest.raises(InputError, match="and more") as caught:
         read_train(written(tmp_path, data))
-    assert len(str(caught.value).splitlines()) == N_SHOWN + 3
+    assert len(str(caught.value).splitlines()) == 8 + 3
 
 
-def test_an_endless_cell_is_shortened_in_the_message(tmp_path):
+def test_a_long_cell_is_shortened_in_the_message(tmp_path):
     with pytest.raises(InputError) as caught:
         read_train(written(tmp_path, with_cell(TRAIN, 3, 7, "9" * 100_000)))
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("length", [99_999, 100_000, 100_001])
-def test_a_row_too_long_to_be_one_is_never_read_as_two(tmp_path, length):
+def test_a_row_that_is_too_long_is_not_split(tmp_path, length):
     header, first, second, *rest = kaggle_train().split(b"\n")
     digit, _, others = first.partition(b",")
     long = digit + b"," + b"0" * (length - len(first)) + others

@@ -14,7 +14,7 @@ from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, values, with_cell,
 TRAIN, TEST = kaggle_train(), kaggle_test()
 
 
-def test_the_values_read_are_the_values_written(tmp_path):
+def test_values_are_read_as_written(tmp_path):
     n = 200
     train = read_train(written(tmp_path, kaggle_train(n)))
     test = read_test(written(tmp_path, kaggle_test(n)))
@@ -39,7 +39,7 @@ PIECES = st.one_of(
 
 
 def same_or_declined(data: bytes, columns: tuple[str, ...]) -> None:
-    """What the plain parser takes, the strict reader takes too, and reads the same in it."""
+    """The strict reader accepts whatever the plain parser accepts, with the same values."""
     plain = parse_plain(data, columns)
     if plain is not None:
         np.testing.assert_array_equal(plain, read_strictly(data, columns, "data"))
@@ -82,7 +82,7 @@ def test_the_plain_parser_declines_or_agrees_after_bytes_were_replaced(columns, 
     same_or_declined(data, columns)
 
 
-def test_a_fault_is_noticed_in_whichever_line_it_lies():
+def test_a_fault_is_noticed_in_any_line():
     data = kaggle_train(300)
     assert parse_plain(data, TRAIN_COLUMNS) is not None
     for line in range(2, 302, 15):
@@ -97,13 +97,13 @@ def test_a_file_of_separators_takes_no_memory(separator):
 
 
 @pytest.mark.parametrize("name", ["train.zip", "train.csv.gz", "train.xz", "train.zst", "train.bz2", "train.tar"])
-def test_a_plain_file_is_read_whatever_its_name_promises(tmp_path, name):
+def test_a_plain_file_is_read_regardless_of_its_suffix(tmp_path, name):
     (tmp_path / name).write_bytes(TRAIN)
     assert read_train(CsvFile(tmp_path / name)).labels.tolist() == values()[:, 0].tolist()
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.csv: not found"):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.csv: cannot be read"):
         read_train(CsvFile(tmp_path / "nowhere.csv"))
     with pytest.raises(InputError, match="received a folder"):
         read_train(CsvFile(tmp_path))
@@ -153,13 +153,13 @@ def test_a_zip_cut_short_is_an_input_error(tmp_path):
 
 
 @pytest.mark.parametrize("cell", ["256", "300", "999", "4294967296", "65536", "65541", "100000"])
-def test_a_value_that_some_pandas_would_wrap_is_refused(tmp_path, cell):
+def test_a_value_that_some_versions_of_pandas_wrap_is_refused(tmp_path, cell):
     with pytest.raises(InputError, match=rf"line 3, column pixel4.*received '{cell}'"):
         read_train(written(tmp_path, with_cell(TRAIN, 3, 5, cell)))
 
 
 @pytest.mark.real
-def test_the_real_files_are_plain_and_read_as_the_strict_reader_reads_them(real_data):
+def test_both_readers_agree_on_the_real_files(real_data):
     source = find(real_data, real_data)
     data = source.test.content()
     np.testing.assert_array_equal(parse_plain(data, TEST_COLUMNS), read_strictly(data, TEST_COLUMNS, "test.csv"))

@@ -51,7 +51,7 @@ def test_the_sample_is_counted_and_gives_no_warning(sample):
 
 @pytest.mark.parametrize(("change", "messages"), ODD.values(), ids=ODD.keys())
 @pytest.mark.parametrize("name", ["train", "test"])
-def test_odd_images_are_warned_of_in_their_own_table_only(sample, name, change, messages):
+def test_unusual_images_give_warnings_for_their_own_table_only(sample, name, change, messages):
     tables = dict(zip(["train", "test"], sample, strict=True))
     tables[name] = changed(tables[name], change)
     found = [warning for warning in inspect(**tables).warnings if "copies of earlier" not in warning]
@@ -61,7 +61,7 @@ def test_odd_images_are_warned_of_in_their_own_table_only(sample, name, change, 
         assert message in warning
 
 
-def test_images_that_stand_in_both_tables_or_twice_are_counted(sample):
+def test_duplicates_within_and_across_tables_are_counted(sample):
     train, test = sample
     mixed = Table(np.concatenate([test.pixels, train.pixels[:7]]), "")
     twice = LabelledTable(np.concatenate([train.pixels, train.pixels[:5]]), "", np.append(train.labels, [0] * 5))
@@ -70,7 +70,7 @@ def test_images_that_stand_in_both_tables_or_twice_are_counted(sample):
     assert [warning[: warning.index(" images")] for warning in found.warnings] == ["train: 5", "test: 7"]
 
 
-def test_a_few_images_or_empty_ones_are_not_judged_by_their_shape():
+def test_the_shape_of_few_or_empty_images_gives_no_warning():
     labels = np.arange(10, dtype=np.uint8)
     few = LabelledTable(np.full((10, 784), 200, np.uint8), "", labels)
     empty = Table(np.zeros((200, 784), np.uint8), "")

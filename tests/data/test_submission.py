@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digit_recognizer.data.submission import check_upload, parse, render, strip_kaggle_answer
+from digit_recognizer.data.submission import check_upload, parse, render
 from digit_recognizer.errors import InputError
 from promises import gate
 
@@ -13,22 +13,22 @@ LABELS = np.array([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6])
 GOOD = render(LABELS)
 
 
-def test_the_file_is_what_kaggle_shows_on_its_page():
+def test_the_format_is_that_of_kaggles_example():
     assert render(np.array([2, 0, 9])) == b"ImageId,Label\n1,2\n2,0\n3,9\n"
 
 
-def test_what_is_written_is_read_back():
+def test_written_labels_are_read_back():
     assert parse(GOOD, "x.csv", len(LABELS)).tolist() == LABELS.tolist()
     assert parse(GOOD, "x.csv", None).dtype == np.uint8
 
 
-def test_28000_labels_pass_the_gate():
+def test_28000_labels_may_be_uploaded():
     labels = np.random.default_rng(0).integers(0, 10, 28_000, np.uint8)
     check_upload(render(labels), "x.csv", 28_000)
 
 
 @pytest.mark.parametrize("labels", [np.array([0.0, 1.0]), np.array([[1]]), np.array([10]), np.array([-1])])
-def test_only_whole_digits_are_written(labels):
+def test_only_integer_digits_are_written(labels):
     with pytest.raises(ValueError, match="expected"):
         render(labels)
 
@@ -46,7 +46,7 @@ DEVIATIONS = {
 @pytest.mark.parametrize("deviation", DEVIATIONS)
 def test_a_harmless_deviation_is_read_but_not_uploaded(deviation):
     assert parse(DEVIATIONS[deviation], "x.csv", 12).tolist() == LABELS.tolist()
-    with pytest.raises(InputError, match=deviation):
+    with pytest.raises(InputError, match="only the plain format is uploaded"):
         check_upload(DEVIATIONS[deviation], "x.csv", 12)
 
 
@@ -58,35 +58,35 @@ FAULTS = {
     b"ImageId,Label\n": "found none",
     b"<!DOCTYPE html>\n": "received a web page",
     b"ImageId;Label\n1;7\n": "line 1: expected a comma between the values",
-    b"ImageId,Label,\n1,2,\n": "Column '' was not expected",
-    b",ImageId,Label\n0,1,7\n": r"Column '' was not expected.*index=False",
-    b"Id,Label\n1,7\n": "line 1: .* received Id,Label.*Required column 'ImageId' could not be found",
+    b"ImageId,Label,\n1,2,\n": "received ImageId,Label,. Rename",
+    b",ImageId,Label\n0,1,7\n": r"received ,ImageId,Label.*index=False",
+    b"Id,Label\n1,7\n": "line 1: .* received Id,Label",
     b"Label,ImageId\n7,1\n": "line 1: expected the header ImageId,Label, received Label,ImageId",
     GOOD.decode().encode("utf-16"): "UTF-8",
     b'ImageId,Label\n"1"7,2\n': "line 2: not valid CSV",
     GOOD.replace(b"3,1", b"3"): r"line 4: expected 2 values, ImageId,Label, received 1\.",
     GOOD.replace(b"3,1", b"3,1,1"): r"line 4: expected 2 values, .* received 3\.",
     GOOD[:-2]: r"line 13, which has no line end: expected a label 0..9, received ''",
-    GOOD.replace(b"3,1", b"3,1.0"): r"line 4: .* received '1.0'. Write it as 1, .* score it 0.00000",
+    GOOD.replace(b"3,1", b"3,1.0"): r"line 4: .* received '1.0'",
     GOOD.replace(b"3,1", b"3,10"): "line 4: .* received '10'",
     GOOD.replace(b"3,1", b"3,-1"): "received '-1'",
     GOOD.replace(b"3,1", b"3,"): "line 4: expected a label 0..9, received ''",
     GOOD.replace(b"3,1", b"3, 1"): "received ' 1'",
-    GOOD.replace(b"3,1", "3,١".encode()): "line 4: expected one digit 0..9 as label",
+    GOOD.replace(b"3,1", "3,١".encode()): "line 4: expected a label 0..9",
     GOOD.replace(b"3,1", b"3.0,1"): "line 4: expected a whole ImageId from 1 on, received '3.0'",
     GOOD.replace(b"\n3,1", b"\n03,1"): "line 4: expected a whole ImageId",
     GOOD.replace(b"\n3,1", b"\n" + b"3" * 5000 + b",1"): "line 4: expected a whole ImageId",
-    GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: ImageId 2 again; .* find 1 required",
-    GOOD.replace(b"\n3,1", b"\n300,1"): "12 rows .* the first missing one is 3.* find 1 required key values",
-    GOOD.replace(b"\n3,1", b""): "expected 12 rows with ImageId 1 to 12, received 11.* find 1 required key values",
+    GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: ImageId 2 again; ",
+    GOOD.replace(b"\n3,1", b"\n300,1"): "12 rows .* the first missing one is 3",
+    GOOD.replace(b"\n3,1", b""): "expected 12 rows with ImageId 1 to 12, received 11",
     GOOD + b"13,1\n": "expected 12 rows with ImageId 1 to 12, received 13; the last one is 13",
     GOOD + b"12,6\n": "line 14: ImageId 12 again",
-    GOOD.replace(b"\n12,", b"\n0,"): "line 13: ImageId 0; count from 1 to 12.* find 1 required key values",
+    GOOD.replace(b"\n12,", b"\n0,"): "line 13: ImageId 0; count from 1 to 12",
 }
 
 
 @pytest.mark.parametrize("data", FAULTS, ids=FAULTS.values())
-def test_a_fault_is_refused_with_its_line_and_kaggles_reason(data):
+def test_a_fault_is_refused_with_its_line(data):
     for check in (parse, check_upload):
         with pytest.raises(InputError) as caught:
             check(data, "x.csv", 12)
@@ -101,14 +101,14 @@ def test_without_a_known_length_gaps_are_still_refused():
         parse(GOOD.replace(b"\n3,1", b""), "x.csv", None)
 
 
-def test_one_label_throughout_is_refused():
+def test_the_same_label_in_every_row_is_refused():
     with pytest.raises(InputError, match="every label is 3"):
         check_upload(render(np.full(12, 3)), "x.csv", 12)
 
 
 @settings(max_examples=500, deadline=None)
 @given(labels=st.lists(st.integers(0, 9), min_size=2, max_size=12), chance=st.randoms(use_true_random=False))
-def test_a_file_passes_if_and_only_if_it_is_fit_whatever_befell_it(labels, chance):
+def test_a_changed_file_passes_if_and_only_if_it_is_valid(labels, chance):
     good = render(np.array(labels))
     for data in (good, gate.mutated(good, chance), chance.choice(gate.FAULTS)(good, chance)):
         try:
@@ -117,17 +117,3 @@ def test_a_file_passes_if_and_only_if_it_is_fit_whatever_befell_it(labels, chanc
             assert not gate.is_fit(data, len(labels)), data
         else:
             assert gate.is_fit(data, len(labels)), data
-
-
-@pytest.mark.parametrize(
-    ("data", "end"),
-    [
-        (b"a. b,ImageId,Label\n1,2,3\n", "received a. b,ImageId,Label. Write it without pandas' index (index=False)."),
-        (b"Label\n1\n", "received Label. Rename the two columns."),
-        (b"ImageId,Label\n2,1\n", "the first missing one is 1. Predict every test image once."),
-    ],
-)
-def test_of_a_file_that_kaggle_never_sees_its_answer_is_not_quoted(data, end):
-    with pytest.raises(InputError, match="Kaggle would answer") as caught:
-        parse(data, "answers.csv")
-    assert strip_kaggle_answer(str(caught.value)).endswith(end)

@@ -1,4 +1,4 @@
-"""Weights of a blend, on made-up runs whose worth is known."""
+"""Weights of a blend, on simulated runs of known accuracy."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LABELS = RNG.integers(0, 10, 3000)
 
 
 def run(strength, noise=1.0, scale=1.0):
-    """Log-probabilities of a run that sees the truth as strongly as `strength`, and is so sure of it as `scale`."""
+    """Simulated log-probabilities of a run; `strength` sets its accuracy, `scale` its confidence."""
     logits = noise * RNG.normal(size=(len(LABELS), 10))
     logits[np.arange(len(LABELS)), LABELS] += strength
     return average_log_p([scale * logits])
@@ -25,7 +25,7 @@ def test_equal_weights_are_equal():
     assert blend_weights.equal([run(3)] * 4, LABELS) == [0.25] * 4
 
 
-def test_greedy_leaves_out_what_only_hurts_and_blends_what_helps():
+def test_greedy_omits_useless_runs_and_blends_useful_ones():
     good, also_good, noise = run(3), run(3), run(0)
     weights = blend_weights.greedy([good, also_good, noise], LABELS)
     assert sum(weights) == pytest.approx(1)
@@ -35,19 +35,19 @@ def test_greedy_leaves_out_what_only_hurts_and_blends_what_helps():
     assert accuracy(blend) > max(accuracy(good), accuracy(also_good)) + 0.02
 
 
-def test_an_over_confident_run_speaks_lower_not_louder():
-    calm, loud = run(3), run(3, scale=4.0)
-    weights = blend_weights.greedy([calm, loud], LABELS)
+def test_an_over_confident_run_gets_a_lower_weight():
+    calibrated, over_confident = run(3), run(3, scale=4.0)
+    weights = blend_weights.greedy([calibrated, over_confident], LABELS)
     assert 2.5 < weights[0] / weights[1] < 6
 
 
-def test_greedy_never_does_worse_on_its_rows_than_the_best_single_run():
+def test_greedy_is_no_worse_on_its_rows_than_the_best_single_run():
     runs = [run(strength) for strength in (1, 2, 3, 3.2)]
     blend = average_log_p(runs, blend_weights.greedy(runs, LABELS))
     assert blend_weights.log_loss(blend, LABELS) <= min(blend_weights.log_loss(log_p, LABELS) for log_p in runs) + 1e-6
 
 
-def test_the_nested_estimate_is_not_flattered_by_the_choice():
+def test_the_nested_estimate_is_not_biased_by_the_choice():
     useless = [run(0, noise=0.1) for _ in range(20)]
     chosen = average_log_p(useless, blend_weights.greedy(useless, LABELS))
     honest = blend_weights.nested(blend_weights.greedy, useless, LABELS)

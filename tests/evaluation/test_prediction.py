@@ -1,4 +1,4 @@
-"""Images to probabilities, and how good they are."""
+"""Images to probabilities, their averages and metrics."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from digit_recognizer.evaluation.prediction import average_log_p, log_probabilit
 from digit_recognizer.models.registry import MODELS
 
 
-def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch_an_image_is_in():
+def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch():
     model = MODELS["lenet5"].build()
     images = np.random.default_rng(0).random((1003, 32, 32, 1), dtype=np.float32)
     log_p = log_probabilities(model, images)
@@ -31,7 +31,7 @@ def test_an_average_is_the_normalised_geometric_mean():
     np.testing.assert_allclose(np.exp(average_log_p([np.log(part) for part in p])), mean / mean.sum(), rtol=1e-6)
 
 
-def test_weights_of_an_average_need_not_sum_to_one_and_zero_silences():
+def test_weights_of_an_average_need_not_sum_to_one_and_may_be_zero():
     p = np.array([[0.9, 0.1]]), np.array([[0.4, 0.6]])
     np.testing.assert_allclose(np.exp(average_log_p([np.log(part) for part in p], [0, 3])), p[1], rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""McNemar's test and Holm's correction, against scipy and by hand."""
+"""McNemar's test against scipy, and Holm's correction against manual results."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from digit_recognizer.evaluation.significance import holm, mcnemar
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 17), (10, 10), (0, 9)])
-def test_comparison_is_the_exact_mcnemar_test_as_scipys_binomial_has_it(only_first, only_second):
+def test_mcnemar_equals_scipys_binomial_test(only_first, only_second):
     n = only_first + only_second
     answers = np.zeros(n + 3, dtype=np.uint8)
     first, second = answers.copy(), answers.copy()
@@ -19,7 +19,7 @@ def test_comparison_is_the_exact_mcnemar_test_as_scipys_binomial_has_it(only_fir
     assert found.p_value == pytest.approx(binomtest(only_first, n).pvalue if n else 1)
 
 
-def test_several_tests_at_once_are_corrected_as_by_hand():
+def test_holm_corrects_as_computed_manually():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.8, 0.9]) == [1, 1]
     assert holm([0.03]) == [0.03]

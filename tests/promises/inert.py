@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from browser import BROWSER, DRIVER, asked, chromium
+from browser import BROWSER, DRIVER, chromium, requested_urls
 from digit_recognizer import cli
 from digit_recognizer.report import gather, leaderboard, page
 from digit_recognizer.tracking.workspace import Workspace
@@ -118,7 +118,7 @@ def _look(driver: Any, content: bytes, text: str) -> None:
         "css selector", "iframe, object, embed, base, form, link, meta[http-equiv=refresh]"
     ):
         raise AssertionError(f"live: {element.tag_name} of {text!r}")
-    assert asked(driver) == [file.as_uri()], f"asked for more: {text!r}"
+    assert requested_urls(driver) == [file.as_uri()], f"asked for more: {text!r}"
     assert driver.get_log("browser") == [], f"complained: {text!r}"
 
 

@@ -31,7 +31,7 @@ def three_runs(workspace):
 
 
 def printed(capfd, *words):
-    """What a command prints."""
+    """The output of a command."""
     with pytest.raises(SystemExit, match="0"):
         cli.main(list(words))
     return capfd.readouterr().out
@@ -45,7 +45,7 @@ def test_the_best_run_is_first_and_each_estimate_has_its_interval(workspace, thr
     assert rows[1].n == 100
 
 
-def test_a_recipe_is_told_by_its_differences_to_the_default(workspace, three_runs):
+def test_a_recipe_is_described_by_its_differences_from_the_default(workspace, three_runs):
     rows = {row.name: row for row in leaderboard(workspace)}
     assert rows["strong"].differences == ""
     assert rows["weak"].differences == "epochs 3, members lenet-28 + lenet5"
@@ -96,14 +96,14 @@ def test_no_cell_of_the_csv_is_a_formula(workspace, three_runs):
     assert noted["note"] == "'=HYPERLINK(1)"
 
 
-def test_csv_holds_what_the_rows_hold(workspace, three_runs):
+def test_the_csv_has_the_values_of_the_rows(workspace, three_runs):
     rows = list(csv.DictReader(io.StringIO(to_csv(leaderboard(workspace)))))
     assert float(rows[0]["accuracy"]) == leaderboard(workspace)[0].accuracy
     assert rows[1]["n"] == "100"
     assert rows[2]["models"] == "lenet-28 + lenet5"
 
 
-def test_details_hold_recipe_networks_and_a_note(workspace, three_runs, capfd):
+def test_details_have_recipe_networks_and_note(workspace, three_runs, capfd):
     found = run_details("strong", workspace, note="the first good one")
     assert found.run.note == "the first good one"
     assert found.run.recipe.epochs == RECIPES["lenet5"].epochs
@@ -128,10 +128,10 @@ def test_without_a_ledger_the_folder_is_named_and_nothing_is_written(workspace, 
     assert not workspace.submissions.exists()
 
 
-def test_a_recipe_that_this_version_refuses_is_shown_as_it_stands(workspace, three_runs, capfd):
+def test_an_unknown_recipe_is_shown_unchanged(workspace, three_runs, capfd):
     with workspace.open_ledger() as ledger:
         run = ledger.run("last")
         recipe = {**run.recipe_fields, "model": "lenet5-1998", "batch_norm": True}
         ledger.update_run(run.id, recipe=recipe)
-    assert "refuses" in leaderboard(workspace, sort="newest")[0].differences
+    assert "does not accept" in leaderboard(workspace, sort="newest")[0].differences
     assert "lenet5-1998" in printed(capfd, "show", "last")

@@ -1,4 +1,4 @@
-"""`digits report`: the page holds what the ledger holds, and works in a real browser."""
+"""`digits report`: the page has the content of the ledger and works in a browser."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 
-from browser import BROWSER, DRIVER, asked, chromium
+from browser import BROWSER, DRIVER, chromium, requested_urls
 from digit_recognizer import blending, cli
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.significance import holm
@@ -76,7 +76,7 @@ def test_the_page_has_every_part(finished):
         assert f"{part}</h" in text or f">{part}" in text
 
 
-def test_what_a_person_wrote_is_escaped(finished):
+def test_text_of_users_is_escaped(finished):
     _, _, text = finished
     assert "&lt;script&gt;alert" in text
     assert "<script>alert" not in text
@@ -89,7 +89,7 @@ def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
     assert " style=" not in text
 
 
-def test_the_figures_are_those_of_the_records(finished):
+def test_the_page_has_the_values_of_the_ledger(finished):
     workspace, names, text = finished
     record = gather(workspace, names[:1])
     [part] = record["runs"]
@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_the_records(finished):
     assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
 
 
-def test_runs_that_are_named_are_shown_and_compared(finished):
+def test_named_runs_are_shown_and_compared(finished):
     workspace, _, _ = finished
     record = gather(workspace, ["poor", "good"])
     assert [part["name"] for part in record["runs"]] == ["poor", "good"]
@@ -113,7 +113,7 @@ def test_runs_that_are_named_are_shown_and_compared(finished):
         gather(workspace, ["nope"])
 
 
-def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished):
+def test_p_values_are_corrected_for_the_number_of_pairs(finished):
     workspace, _, _ = finished
     pairs = [pair for pair in gather(workspace)["comparisons"] if not pair["reason"]]
     alone = [
@@ -125,7 +125,7 @@ def test_the_tests_of_several_pairs_are_corrected_for_their_number(finished):
     assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
 
 
-def test_of_a_blend_the_predictions_of_each_run_are_shown(finished, tmp_path):
+def test_a_blend_has_the_predictions_of_each_run(finished, tmp_path):
     original, names, _ = finished
     workspace = copied(original, tmp_path / "blended")
     blended = blending.blend_runs(names[:2], workspace, "equal", "mix")
@@ -154,10 +154,10 @@ def test_each_augmentation_is_shown_once_with_its_networks(finished):
     assert run_section._augmented(replace(run, recipe_fields={"model": "of tomorrow"}), table) == []
 
 
-def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
+def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
     original, names, _ = finished
     whole = gather(original, ["whole"])["runs"][0]
-    assert "held no rows out" in whole["notes"][0]
+    assert "held out no rows" in whole["notes"][0]
     workspace = copied(original, tmp_path / "copy")
     monkeypatch.setenv("DIGITS_WORKSPACE", str(workspace.folder))
     (workspace.submissions / names[0] / "probabilities.npz").unlink()
@@ -179,7 +179,7 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
         assert part["score"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["report", "poor"])
-    assert "a part of run poor is left out." in " ".join(capsys.readouterr().err.split())
+    assert "part of run poor is missing" in " ".join(capsys.readouterr().err.split())
     with pytest.raises(SystemExit, match="2"):
         cli.main(["report", "--data", "elsewhere.zip"])
     assert "elsewhere.zip: not found" in capsys.readouterr().err
@@ -190,7 +190,7 @@ def test_what_a_run_has_lost_is_told(finished, monkeypatch, tmp_path, capsys):
     page.render(gather(workspace, ["good", "poor"]))
 
 
-def test_a_sweep_is_shown_with_its_best_trials_and_what_matters(finished, tmp_path):
+def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_path):
     original, _, _ = finished
     workspace = copied(original, tmp_path / "swept")
     sweeps = workspace.sweeps
@@ -252,21 +252,21 @@ NETWORK = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accu
 @pytest.mark.parametrize(
     ("values", "texts"),
     [
-        ([0, 1], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        ([0, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
         ([0.9931, 0.9972], ["0.993", "0.994", "0.995", "0.996", "0.997", "0.998"]),
         ([3, 3], ["1", "2", "3", "4", "5"]),
     ],
 )
-def test_ticks_are_round_and_hold_all_values(values, texts):
+def test_ticks_are_round_and_include_all_values(values, texts):
     drawn = charts.chart("x", "y", [charts.Line("train", [(0, value) for value in values])])
     assert [text for _, text in drawn.y_ticks] == texts
-    places = [float(point.split(",")[1]) for point in drawn.lines[0].path.split()]
+    places = [float(point.split(",")[1]) for point in drawn.lines[0][1].split()]
     assert all(drawn.top <= place <= drawn.bottom for place in places)
 
 
-def test_a_single_epoch_is_a_dash_as_a_line_of_one_point_is_not_seen():
+def test_a_single_epoch_is_drawn_as_a_dash():
     [line] = charts.chart("epoch", "loss", [charts.Line("train", [(1, 0.5)])], whole_x=True).lines
-    (left, height), (right, same) = (map(float, place.split(",")) for place in line.path.split())
+    (left, height), (right, same) = (map(float, place.split(",")) for place in line[1].split())
     assert (right - left, same) == (6, height)
 
 
@@ -276,7 +276,7 @@ def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
     assert [text for _, text in drawn.x_ticks] == ["1", "2"]
     assert [text for _, text in drawn.y_ticks] == ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
     zero = charts.chart("epoch", "loss", [charts.Line("train", [(1, 1.0), (2, 0.0)])], log_y=True)
-    assert zero.y_ticks[0][1] == "0.0"
+    assert zero.y_ticks[0][1] == "0"
 
 
 # In a browser
@@ -286,7 +286,7 @@ def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
 def browser(finished, tmp_path_factory):
     """A headless Chromium with the page open."""
     if not BROWSER or not DRIVER:
-        pytest.skip("no chromium and chromedriver on this machine: the page was not looked at in a browser")
+        pytest.skip("no chromium and chromedriver on this machine: the page was not tested in a browser")
     workspace, _, text = finished
     file = workspace.folder / "report.html"
     file.write_text(text, encoding="utf-8")
@@ -296,7 +296,7 @@ def browser(finished, tmp_path_factory):
 
 
 def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
-    assert asked(browser) == [browser.current_url]
+    assert requested_urls(browser) == [browser.current_url]
     assert browser.get_log("browser") == []
 
 
@@ -304,7 +304,7 @@ def column(browser, table, index):
     return [row.find_elements("tag name", "td")[index].text for row in table.find_elements("css selector", "tbody tr")]
 
 
-def test_a_table_is_sorted_by_a_click_and_the_other_way_by_another(browser):
+def test_a_click_sorts_a_table_and_another_reverses_it(browser):
     table = browser.find_element("css selector", "#board + .wide table")
     head = table.find_elements("tag name", "th")[4]
     head.click()
@@ -338,7 +338,7 @@ def test_the_page_fits_its_window(browser, width):
         Path(folder, f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
 
 
-def test_a_dark_screen_gets_a_dark_page(browser):
+def test_the_page_follows_the_preferred_colour_scheme(browser):
     def brightness():
         colour = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
         return sum(map(int, re.findall(r"\d+", colour)[:3]))

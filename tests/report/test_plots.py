@@ -1,4 +1,4 @@
-"""Pictures come out as PNGs, whatever is missing; a person looks at what they show."""
+"""Plots are drawn as PNGs, even if some of their data are missing."""
 
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,7 @@ def size(png):
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
-def test_digits_lie_side_by_side_each_below_its_caption():
+def test_digits_are_side_by_side_below_their_captions():
     digits = np.zeros((2, 3, 5, 5))
     digits[1, 2, 0, 0] = 1  # the first pixel of the last digit
     sheet, places = plots.side_by_side(digits, gap=4)
@@ -35,7 +35,7 @@ def test_digits_lie_side_by_side_each_below_its_caption():
     assert places[-1] == (2 * 9 + 4.5, 9 + 3)
 
 
-def test_sample_digits_need_not_hold_every_digit():
+def test_sample_digits_may_lack_digits():
     only_sevens = plots.sample_digits(IMAGES, np.full(50, 7))
     every_digit = plots.sample_digits(IMAGES, np.arange(50) % 10)
     assert size(only_sevens) == size(every_digit)
@@ -50,7 +50,7 @@ def test_learning_curves_are_drawn_with_and_without_validation(n_epochs):
     size(plots.learning_curves([history, without]))
 
 
-def test_an_epoch_without_mistakes_can_be_drawn_though_it_has_no_logarithm():
+def test_an_error_rate_of_zero_is_drawn():
     size(plots.learning_curves([[Record(1, accuracy=1.0, validation_accuracy=1.0)]]))
 
 
@@ -61,7 +61,7 @@ def test_confusion_matrix_shows_where_the_mistakes_are():
     assert plots.confusion_matrix(perfect) != plots.confusion_matrix(one_wrong)
 
 
-def test_fewer_images_than_places_leave_places_empty():
+def test_places_without_images_are_empty():
     labels = RNG.integers(0, 10, 5)
     predicted = RNG.dirichlet(np.ones(10), 5)
     five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], predicted[:n]) for n in (5, 4))

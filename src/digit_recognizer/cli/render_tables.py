@@ -151,8 +151,8 @@ def _show_file(file: FileGrade) -> None:
     digits = file.to_json()["digits"]
     rows = [[digit, _number(row["precision"]), _number(row["recall"])] for digit, row in digits.items()]
     print_table(["digit", "precision", "recall"], rows)
-    confusions = [f"true {answer}, predicted {label}: {n:,}" for answer, label, n in file.confusions()]
-    print_text(f"costliest confusions   {'   '.join(confusions) or 'none'}")
+    confusions = [f"true {answer}, predicted {label}: {n:,}" for answer, label, n in file.score.top_confusions()]
+    print_text(f"top confusions         {'   '.join(confusions) or 'none'}")
 
 
 def show_plan(found: UploadPlan) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from digit_recognizer.errors import InputError
 from digit_recognizer.utils.files import max_unpacked_bytes
 
-GZIP = b"\x1f\x8b"  # the first bytes of a gzip
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
 
 
 def names(path: Path) -> list[str]:
@@ -23,7 +23,7 @@ def names(path: Path) -> list[str]:
 def read(path: Path, member: str) -> bytes:
     """A member's content.
 
-    Raises InputError when it is missing, damaged, larger than MAX_BYTES or packed by more than MAX_RATIO.
+    Raises InputError when it is missing, damaged, larger than MAX_BYTES or compressed by more than MAX_RATIO.
     """
     with _opened(path) as archive:
         info = archive.getinfo(member)
@@ -34,7 +34,7 @@ def read(path: Path, member: str) -> bytes:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"{path / member}: an unknown compression method. Download Kaggle's zip again.")
         with archive.open(info) as file:
-            return file.read(info.file_size + 1)  # no further than the declared size
+            return file.read(info.file_size + 1)  # the declared size is the limit
 
 
 def gunzip(content: bytes, name: str) -> bytes:

@@ -1,7 +1,7 @@
 """Augmentation: random, as a function of (seed, epoch), and fixed views for test-time augmentation.
 
 Random changes are drawn as coefficients. Training applies them on the device (`training.augmented_model`);
-`apply_augmentation` does the same in NumPy, for pictures and tests. Digits are never flipped: a mirrored 2 is no 2.
+`apply_augmentation` does the same in NumPy for pictures and tests. Digits are never mirrored: a mirrored 2 is not a 2.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ _KNOTS = 5  # along each side of the elastic field, which is interpolated betwee
 class Augmentation:
     """The limits of the random changes of an image, drawn for each image and epoch."""
 
-    rotate: float = 0.0  # degrees, either way
-    zoom: float = 0.0  # fraction, either way, independent in height and width
+    rotate: float = 0.0  # degrees, in either direction
+    zoom: float = 0.0  # fraction, in or out, independent in height and width
     shear: float = 0.0  # columns of displacement per row
     shift: int = 0  # whole pixels, in rows and columns
     elastic: float = 0.0  # pixels: the standard deviation of a smooth field (after Simard, Steinkraus, Platt 2003)
@@ -77,8 +77,8 @@ def apply_augmentation(images: np.ndarray, coefficients: np.ndarray) -> np.ndarr
 def tta_views(images: np.ndarray, tta: str) -> Iterator[np.ndarray]:
     """The views of (n, side, side, 1) images for test-time augmentation, the unchanged images first.
 
-    "none": only these; "shift": also shifted by one pixel in eight directions; "rotate": those nine, and rotated by
-    8 degrees either way.
+    "none": only these; "shift": also shifted by one pixel in eight directions; "rotate": also rotated by
+    8 degrees in either direction.
     """
     yield images
     if tta in ("shift", "rotate"):

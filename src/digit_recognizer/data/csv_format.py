@@ -8,9 +8,8 @@ import csv
 import io
 import re
 import reprlib
-from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ TEST_COLUMNS = tuple(f"pixel{i}" for i in range(N_PIXELS))
 TRAIN_COLUMNS = ("label", *TEST_COLUMNS)
 DOWNLOAD = "download it again from https://www.kaggle.com/competitions/digit-recognizer/data"
 
-N_SHOWN = 8  # faults listed; a file with more is wrong as a whole
+_N_SHOWN = 8  # faults listed; a file with more is wrong as a whole
 _FOREIGN_STARTS = (
     (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
     (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
@@ -33,7 +32,7 @@ _FOREIGN_STARTS = (
 )
 _NUMBER = re.compile(r" *0*([0-9]{1,3})(?:\.0+)? *")
 _NO_NUMBER = 256  # above every limit
-_LONGEST_ROW = 100_000  # characters; Kaggle's have 7,000
+_LONGEST_ROW = 100_000  # bytes; Kaggle's have up to 7,000
 
 
 def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArray[np.uint8]:
@@ -43,57 +42,63 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
     leading zeros, `1.0` for 1, empty lines at the end. `1e2` is not accepted: it is a float.
 
     Returns (n, columns) uint8. Raises InputError, beginning with `name`, that lists the first faults by line
-    and column, their number, and the cure.
+    and column, and the cure.
     """
     if other := identify_other_format(data):
         kind, cure = other
         raise InputError(f"{name}: expected a CSV file, received {kind}. Cure: {cure}.")
+    lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n "))
+    faults = _header_faults(lines.readline(), columns)
+    if faults:
+        raise _format_error(name, faults)
     values = bytearray()
-    shown: list[str] = []
-    n_faults = 0
-    for row in _rows(data, columns):
+    for line, text in enumerate(lines, start=2):
+        row = parse_row(text.removesuffix(b"\n"), columns, line)
         if isinstance(row, bytes):
             values += row
         else:
-            n_faults += len(row)
-            shown += row[: N_SHOWN - len(shown)]
-    if not shown:
-        shown = _faults_of_the_whole(values, columns)
-    if n_faults > N_SHOWN:
-        shown.append(f"and {n_faults - N_SHOWN:,} more.")
-    if shown:
-        cure = f"Correct that, or {DOWNLOAD}."
-        raise InputError("\n  ".join([f"{name} is not in Kaggle's format:", *shown, cure]))
+            faults += row
+        if len(faults) > _N_SHOWN:
+            raise _format_error(name, [*faults[:_N_SHOWN], "and more."])
+    if not values and not faults:
+        faults.append("expected rows of values, received only the header")
+    if not data.endswith((b"\n", b"\r")):
+        faults.append("expected a line end, received the end of the file: it was cut short")
+    absent = set(range(10)) - set(values[:: len(columns)]) if columns == TRAIN_COLUMNS else set()
+    if absent and not faults:
+        digits = ", ".join(map(str, sorted(absent)))
+        faults.append(f"expected all ten digits among the labels, received none of {digits}")
+    if faults:
+        raise _format_error(name, faults)
     return np.frombuffer(values, np.uint8).reshape(-1, len(columns))
 
 
 def columns_of(header: bytes, name: str) -> tuple[str, ...]:
     """TEST_COLUMNS or TRAIN_COLUMNS, whichever the first line is. Raises InputError when it is neither."""
-    names = [cell.strip(" ") for cell in _cells(header.decode("utf-8-sig", "replace"), 1, name)]
-    for columns in (TEST_COLUMNS, TRAIN_COLUMNS):
-        if not _header_faults(names, columns):
+    for columns in (TRAIN_COLUMNS, TEST_COLUMNS):
+        faults = _header_faults(header, columns)
+        if not faults:
             return columns
-    faults = "\n  ".join(_header_faults(names, TEST_COLUMNS))
-    raise InputError(f"{name} is not in Kaggle's format:\n  {faults}\n  Correct that, or {DOWNLOAD}.")
+    raise _format_error(name, faults)
 
 
 def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[str]:
     """The values of a single row without its line end, or its faults; `line` is its number."""
-    if len(row) > _LONGEST_ROW:
-        return [f"line {line}: expected {len(columns)} values, received more than {_LONGEST_ROW:,} characters"]
     try:
-        cells = _cells(row.decode("utf-8", "replace"), line, "")
-    except InputError as error:
-        return [str(error)]
-    return _row(cells, columns, line) if cells else [f"line {line}: expected {len(columns)} values, received none"]
-
-
-def _cells(text: str, line: int, name: str) -> list[str]:
-    try:
-        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
+        cells = _cells(row)
     except csv.Error as error:
-        where = f"{name}, line {line}" if name else f"line {line}"
-        raise InputError(f"{where}: expected values between commas, received broken quotes ({error})") from error
+        return [f"line {line}: expected values between commas, received {error}"]
+    if len(cells) != len(columns):
+        return [f"line {line}: expected {len(columns)} values, received {len(cells)}"]
+    values = [_number(cell) for cell in cells]
+    if max(values) <= 255 and values[0] <= _limit(columns[0]):
+        return bytes(values)
+    return [
+        f"line {line}, column {column}: expected a whole number from 0 to {_limit(column)}, "
+        f"received {reprlib.repr(cell)}"
+        for column, cell, value in zip(columns, cells, values, strict=True)
+        if value > _limit(column)
+    ]
 
 
 def identify_other_format(data: bytes) -> tuple[str, str] | None:
@@ -112,55 +117,13 @@ def identify_other_format(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _rows(data: bytes, columns: tuple[str, ...]) -> Iterator[bytes | list[str]]:
-    """Each row's values, or its faults; only the faults of a wrong header."""
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline=None)
-    length = 0  # of the row that is being read
-
-    def lines() -> Iterator[str]:
-        nonlocal length
-        while line := text.readline(_LONGEST_ROW + 1):
-            length += len(line)
-            if length > _LONGEST_ROW:
-                raise csv.Error(f"more than {_LONGEST_ROW:,} characters")
-            yield line
-
-    reader = csv.reader(lines(), skipinitialspace=True, strict=True)
-    line = 0  # the last one read
-    empty_line = 0  # the first of the latest ones; only a row after them makes them a fault
+def _cells(row: bytes) -> list[str]:
+    if len(row) > _LONGEST_ROW:
+        raise csv.Error(f"more than {_LONGEST_ROW:,} bytes in a line")
     try:
-        if faults := _header_faults([name.strip(" ") for name in next(reader, [])], columns):
-            yield faults
-            return
-        line = reader.line_num
-        length = 0
-        for cells in reader:
-            length, line = 0, reader.line_num
-            if not any(cells) and len(cells) < 2:
-                empty_line = empty_line or line
-                continue
-            if empty_line:
-                yield [f"line {empty_line}: expected {len(columns)} values, received an empty line"]
-                empty_line = 0
-            yield _row(cells, columns, line)
+        return next(csv.reader([row.decode("utf-8", "replace")], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        yield [f"line {line + 1}: expected values between commas, received broken quotes or an endless line ({error})"]
-    if not data.endswith((b"\n", b"\r")):
-        yield [f"line {line}: expected a line end, received the end of the file: it was cut short"]
-
-
-def _row(cells: list[str], columns: tuple[str, ...], line: int) -> bytes | list[str]:
-    if len(cells) != len(columns):
-        return [f"line {line}: expected {len(columns)} values, received {len(cells)}"]
-    values = [_number(cell) for cell in cells]
-    if max(values) <= 255 and values[0] <= _limit(columns[0]):
-        return bytes(values)
-    return [
-        f"line {line}, column {column}: expected a whole number from 0 to {_limit(column)}, "
-        f"received {reprlib.repr(cell)}"
-        for column, cell, value in zip(columns, cells, values, strict=True)
-        if value > _limit(column)
-    ]
+        raise csv.Error(f"broken quotes ({error})") from error
 
 
 def _limit(column: str) -> int:
@@ -173,47 +136,31 @@ def _number(cell: str) -> int:
     return int(match[1]) if match else _NO_NUMBER
 
 
-def _header_faults(names: list[str], columns: tuple[str, ...]) -> list[str]:
-    """The faults of line 1: a known cause, else every unexpected name."""
-    header = tuple(names)
-    cause = ""
-    if header == columns:
+def _header_faults(header: bytes, columns: tuple[str, ...]) -> list[str]:
+    """The fault of line 1, if any: a known cause, else the first unexpected name."""
+    try:
+        names = tuple(name.strip(" ") for name in _cells(header.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n")))
+    except csv.Error as error:
+        return [f"line 1: expected names between commas, received {error}"]
+    if names == columns:
         return []
-    if header == TEST_COLUMNS:
+    if names == TEST_COLUMNS:
         cause = "expected labels, received none: this is test.csv in place of train.csv; rename the files"
-    elif header == TRAIN_COLUMNS:
+    elif names == TRAIN_COLUMNS:
         cause = "expected no labels, received some: this is train.csv in place of test.csv; rename the files"
-    elif header[1:] == columns:
-        cause = f"received an index column {_some(names[:1])} in front: write with to_csv(index=False)"
+    elif names[1:] == columns:
+        cause = f"received an index column {reprlib.repr(names[0])} in front: write with to_csv(index=False)"
     elif len(names) == 1 and (separator := re.search("[;\t]", names[0])):
         cause = f"expected commas between the columns, received {separator[0]!r}"
     elif all(re.fullmatch(r"[0-9.]*", name) for name in names):
         cause = f"expected the header, received {'numbers' if any(names) else 'an empty line'}"
-    if cause:
-        return [f"line 1: {cause}"]
-    known, named = set(columns), Counter(names)
-    groups = {
-        "columns missing": [name for name in columns if name not in named],
-        "columns not expected": [name for name in named if name not in known],
-        "columns named twice": [name for name in columns if named[name] > 1],
-    }
-    faults = [f"line 1: {what}: {_some(which)}" for what, which in groups.items() if which]
-    if not faults:
-        place, name = next((i, name) for i, name in enumerate(names) if name != columns[i])
-        faults = [f"line 1: expected {columns[place]} as column {place + 1}, received {name}: out of order"]
-    return faults
+    else:
+        pairs = enumerate(zip_longest(columns, names, fillvalue="nothing"), start=1)
+        place, (name, other) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+        cause = f"expected {name} as column {place}, received {reprlib.repr(other)}"
+    return [f"line 1: {cause}"]
 
 
-def _faults_of_the_whole(values: bytearray, columns: tuple[str, ...]) -> list[str]:
-    """Faults of the file as a whole."""
-    if not values:
-        return ["expected rows of values, received only the header"]
-    absent = set(range(10)) - set(values[:: len(columns)]) if columns == TRAIN_COLUMNS else set()
-    names = ", ".join(map(str, sorted(absent)))
-    return [f"expected all ten digits among the labels, received none of {names}"] if absent else []
-
-
-def _some(names: list[str]) -> str:
-    """The first three, and how many more: `'pixel0', 'pixel1', 'pixel2' and 781 more`."""
-    shown = ", ".join(map(reprlib.repr, names[:3]))
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+def _format_error(name: str, faults: list[str]) -> InputError:
+    cure = f"Correct that, or {DOWNLOAD}."
+    return InputError("\n  ".join([f"{name} is not in Kaggle's format:", *faults, cure]))

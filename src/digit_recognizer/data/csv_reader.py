@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from digit_recognizer.data import archives
 from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_strictly
-from digit_recognizer.errors import InputError
-from digit_recognizer.utils.files import check_size
+from digit_recognizer.utils.files import read_bytes
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -37,13 +36,7 @@ class CsvFile:
         """
         if self.member is not None:
             return archives.read(self.path, self.member)
-        try:
-            check_size(self.path)
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"{self}: not found. Check the path given as `data`.") from None
-        except OSError as error:
-            raise InputError(f"{self}: cannot be read ({error.strerror}). Check its permissions.") from error
+        content = read_bytes(self.path)
         return archives.gunzip(content, str(self)) if content.startswith(archives.GZIP) else content
 
 
@@ -89,13 +82,13 @@ def parse_rows(rows: bytes, columns: tuple[str, ...]) -> Bytes | None:
     """The values of whole rows without a header, (n, columns), by pandas; None for rows that are not plain.
 
     pandas reads True as 1, skips empty lines and, in some versions, wraps large values without an error. But anything
-    other than a value's digits and one separator takes more bytes, so the length of `rows` shows it. The exceptions
-    are 1e2, as short as 100, and a missing last line end, which would hide one byte; both are checked here.
+    except the digits of a value and one separator takes more bytes, so the length of `rows` reveals it. The exceptions
+    are 1e2, as short as 100, and a missing last line end, which would hide one byte; both are checked separately.
     """
     width = rows.count(b",", 0, rows.find(b"\n")) + 1  # of the first row; pandas refuses longer rows after it
     if width != len(columns) or not rows.endswith(b"\n") or b"e" in rows or b"E" in rows:
         return None
-    import pandas as pd  # here, as those who only name files do without
+    import pandas as pd  # here, as its import is slow and many commands do not need it
 
     try:
         with np.errstate(invalid="ignore"):  # of -1.5 and inf, whose length does not fit

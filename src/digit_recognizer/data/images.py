@@ -2,13 +2,13 @@
 
 import numpy as np
 
-SIDE = 28  # Kaggle's images; LeCun 1998 puts them on 32x32, so that stroke ends can reach C3's middle
+SIDE = 28  # Kaggle's images; LeCun 1998 pads them to 32x32 to centre stroke ends in the receptive fields of C3
 
 
 def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarray:
     """(n, 784) uint8 in 0..255, or (n, 28, 28), to (n, side, side, 1) float32 in [0, 1].
 
-    A `side` above 28 is reached by zeros all around (`fit` "pad") or by bilinear resizing ("resize").
+    A `side` above 28 is reached by zero padding (`fit` "pad") or by bilinear resizing ("resize").
     """
     images = pixels.reshape(-1, SIDE, SIDE).astype(np.float32) / 255
     if side != SIDE and fit == "resize":
@@ -24,7 +24,7 @@ def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarra
 def bilinear_weights(old: int, new: int) -> np.ndarray:
     """(new, old) float32: each of `new` pixels as a weighted mean of the two of `old` nearest its centre.
 
-    Pixel centres lie at half-integers and the edge is repeated beyond itself, as image libraries do.
+    Pixel centres are at half-integers and edges are repeated, as in image libraries.
     """
     centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     distance = np.abs(centres[:, np.newaxis] - np.arange(old))

@@ -1,10 +1,8 @@
-"""The built-in sample: scikit-learn's 1,797 digits as files in Kaggle's format, to try the commands and for tests.
+"""The built-in sample: scikit-learn's 1,797 digits as files in Kaggle's format, for a first try and for tests.
 
 Its images are coarse; scores on it do not transfer to Kaggle's data.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -18,26 +16,25 @@ from digit_recognizer.utils.files import write_atomically
 N_TRAIN = 1_200  # the other 597 are the test set
 SEED = 0
 STROKE_SIDE = 20  # as in MNIST: 20 x 20 within 28 x 28, a margin of 4
-EDGE = (0.2, 0.8)  # greys outside become black and white; without it strokes are blurred
-VERSION = 1  # raise it when the files change, so that old samples are replaced
-SEAL = "sample.json"  # written last: the version and the SHA-256 of each file
+EDGE = (0.2, 0.8)  # greys outside become black and white; otherwise strokes are blurred
+MARKER = "sample.json"  # marks a folder as the sample; written last
 
 
 def write_sample(folder: Path) -> None:
-    """Write train.csv, test.csv, sample_submission.csv and answers.csv, unless they exist unchanged.
+    """Write train.csv, test.csv, sample_submission.csv and answers.csv, unless they exist.
 
     The files are the same each time. Raises RunError when the folder cannot be written.
     """
-    if _is_whole(folder):
+    names = ("train.csv", "test.csv", "sample_submission.csv", "answers.csv", MARKER)
+    if all((folder / name).is_file() for name in names):
         return
-    files = _files()
-    for name, content in files.items():
+    for name, content in _files().items():
         write_atomically(folder / name, content)
-    write_atomically(folder / SEAL, json.dumps(_seal(files), indent=1).encode())
+    write_atomically(folder / MARKER, b"{}\n")
 
 
 def enlarge(images: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Enlarge (n, 8, 8) images of values 0 to 16 to (n, 28, 28) uint8, centred, with strokes like MNIST's."""
+    """Enlarge (n, 8, 8) images with values from 0 to 16 to (n, 28, 28) uint8, centred, with strokes as in MNIST."""
     from scipy import ndimage
 
     factor = STROKE_SIDE / 8
@@ -72,17 +69,3 @@ def _files() -> dict[str, bytes]:
 def _csv(columns: Iterable[str], values: npt.NDArray[np.integer]) -> bytes:
     lines = [",".join(columns), *(",".join(map(str, row)) for row in values.tolist())]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _seal(files: dict[str, bytes]) -> dict[str, object]:
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return {"version": VERSION, "sha256": sums}
-
-
-def _is_whole(folder: Path) -> bool:
-    names = ("train.csv", "test.csv", "sample_submission.csv", "answers.csv")
-    try:
-        seal = json.loads((folder / SEAL).read_bytes())
-        return bool(seal == _seal({name: (folder / name).read_bytes() for name in names}))
-    except (OSError, ValueError):
-        return False

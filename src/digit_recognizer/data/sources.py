@@ -7,12 +7,12 @@ from pathlib import Path
 
 from digit_recognizer.data import archives
 from digit_recognizer.data.csv_reader import CsvFile
-from digit_recognizer.data.sample import SEAL, write_sample
+from digit_recognizer.data.sample import MARKER, write_sample
 from digit_recognizer.errors import InputError
 
 TRAIN, TEST = "train.csv", "test.csv"
 ZIP = "digit-recognizer.zip"  # as Kaggle names it
-NOTEBOOK_INPUTS = (  # where Kaggle's notebooks find it: since 2026, and before
+NOTEBOOK_INPUTS = (  # where Kaggle mounts the data in notebooks: since 2026, and before
     Path("/kaggle/input/competitions/digit-recognizer"),
     Path("/kaggle/input/digit-recognizer"),
 )
@@ -29,17 +29,15 @@ class Source:
 
     def describe(self) -> str:
         """A short description of the source."""
-        if self.kind == "sample":
-            return f"the built-in sample in {self.place}"
-        return f"{self.place} ({self.kind})"
+        return f"the built-in sample in {self.place}" if self.kind == "sample" else f"{self.place} ({self.kind})"
 
 
 def find(path: Path | None, folder: Path, notebook_inputs: Sequence[Path] = NOTEBOOK_INPUTS) -> Source | None:
     """The data at `path`, or without it in `folder` or Kaggle's notebook folders; None if not found.
 
-    A folder contains train.csv and test.csv, either perhaps as .csv.gz, or Kaggle's zip. The path `sample`, unless
-    it exists, is the built-in sample, written to `folder`/sample if missing. Raises InputError for a path without the
-    files, or with only one.
+    A folder contains train.csv and test.csv, each possibly as .csv.gz, or Kaggle's zip. The path `sample`, unless it
+    exists, is the built-in sample, written to `folder`/sample if missing. Raises InputError for a path without the
+    files, or with only one of them.
     """
     if path in (Path("sample"), folder / "sample") and not path.exists():
         return sample_source(folder / "sample")
@@ -64,18 +62,11 @@ def _at(path: Path) -> Source:
     if path.is_dir():
         if source := _in_folder(path):
             return source
-        raise InputError(
-            f"{path}: expected {TRAIN} and {TEST}, or {ZIP}, in this folder, "
-            f"received {_some_names(_names(path))}. Give the folder that contains them."
-        )
+        raise InputError(f"{path}: expected a folder with {TRAIN} and {TEST}, or {ZIP}, received one without them.")
     if not path.exists():
         raise InputError(f"{path}: not found. Give the folder with {TRAIN} and {TEST}, or Kaggle's {ZIP}.")
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        cut = path.suffix == ".zip"
-        raise InputError(
-            f"{path}: expected a folder or a zip, received {'a damaged or incomplete zip' if cut else 'another file'}. "
-            + (f"Download Kaggle's {ZIP} again." if cut else f"Give the folder with {TRAIN} and {TEST}.")
-        )
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: expected a folder or a zip, received another file or a damaged zip.")
     return _in_zip(path)
 
 
@@ -85,21 +76,17 @@ def _in_folder(folder: Path, kind: str = "folder") -> Source | None:
     present = [next((name for name in (csv, f"{csv}.gz") if name in names), "") for csv in (TRAIN, TEST)]
     if any(present) and not all(present):
         raise InputError(
-            f"{folder}: expected both {TRAIN} and {TEST}, received only {''.join(present)}. Add the other file"
-            + (f", or remove this one to use {ZIP}." if ZIP in names else ".")
+            f"{folder}: expected both {TRAIN} and {TEST}, received only {''.join(present)}. Add the other file."
         )
     if all(present):
-        kind = "sample" if SEAL in names else kind
+        kind = "sample" if MARKER in names else kind
         return Source(kind, folder, *(CsvFile(folder / name) for name in present))
     return _in_zip(folder / ZIP) if ZIP in names else None
 
 
 def _in_zip(path: Path) -> Source:
-    names = archives.names(path)
-    if not {TRAIN, TEST} <= set(names):
-        raise InputError(
-            f"{path}: expected {TRAIN} and {TEST} in this zip, received {_some_names(names)}. Give Kaggle's zip."
-        )
+    if not {TRAIN, TEST} <= set(archives.names(path)):
+        raise InputError(f"{path}: expected {TRAIN} and {TEST} in this zip. Give Kaggle's zip.")
     return Source("zip", path, CsvFile(path, TRAIN), CsvFile(path, TEST))
 
 
@@ -108,9 +95,3 @@ def _names(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
-
-
-def _some_names(names: list[str]) -> str:
-    """At most five of the names, for a message."""
-    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more if names else "nothing"

@@ -1,4 +1,4 @@
-"""Any number of images in chunks: from a CSV in Kaggle's format, plain or gzipped, or an .npy file.
+"""Reads any number of images in chunks: from a CSV in Kaggle's format, plain or gzipped, or an .npy file.
 
 A CSV is read in blocks of whole lines: by pandas where all rows of a block are plain, otherwise row by row by
 `csv_format`. Memory does not grow with the file.
@@ -6,6 +6,7 @@ A CSV is read in blocks of whole lines: by pandas where all rows of a block are 
 
 import gzip
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -32,8 +33,9 @@ _END = 16_000_000  # bytes at each end of a file that its fingerprint covers
 _NPY = b"\x93NUMPY"
 _HEAD = 100_000  # maximum bytes of the first line
 _LONGEST = 32_000_000  # maximum bytes of a row
+_FIRST_LINE = re.compile(rb"([^\r\n]*)(\r\n|[\r\n]|)")  # and its end
 _SHAPES = (N_PIXELS,), (SIDE, SIDE), (SIDE, SIDE, 1)  # of an image in an npy
-_ANEW = "Write the file again."
+_CURE = "Write the file again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ def fingerprint(path: Path) -> str:
 
 
 def read(path: Path, after: int = 0) -> Iterator[Chunk]:
-    """The rows of a file from row `after` + 1 on. Raises InputError for another kind of file, or a truncated one."""
+    """The rows of a file from row `after` + 1 on. Raises InputError for other formats and truncated files."""
     with _explained(path), path.open("rb") as file:
         start = file.peek(len(_NPY))
         if start.startswith(_NPY):
@@ -82,10 +84,8 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
     """The rows of each block. `content` is the unpacked content of `file`."""
     rest = content.read(_HEAD)
     if other := identify_other_format(rest):
-        raise InputError(
-            f"{path}: expected a CSV, a gzip of one or an .npy, received {other[0]}. Unpack or write it anew."
-        )
-    head, end, rest = _cut_head(rest)
+        raise InputError(f"{path}: expected a CSV, a gzip of one or an .npy, received {other[0]}. {_CURE}")
+    _, head, end, rest = _FIRST_LINE.split(rest, maxsplit=1)
     columns = columns_of(head, str(path))
     n_rows = 0  # before `rest`
     is_last = not end
@@ -96,16 +96,16 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
         if not lines:
             if len(rest) > _LONGEST:
                 raise InputError(
-                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without one. {_ANEW}"
+                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without one. {_CURE}"
                 )
             continue
-        n_here = lines.count(b"\n") + (not lines.endswith(b"\n"))
+        n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
         skipped = max(0, after - n_rows)
-        if skipped < n_here:
+        if skipped < n_lines:
             yield from _parse_lines(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped, file.tell())
-        n_rows += n_here
+        n_rows += n_lines
     if not n_rows:
-        raise InputError(f"{path}: expected images, received only the header. {_ANEW}")
+        raise InputError(f"{path}: expected images, received only the header. {_CURE}")
 
 
 def _parse_lines(lines: bytes, columns: tuple[str, ...], before: int, n_bytes: int) -> Iterator[Chunk]:
@@ -131,16 +131,6 @@ def _parse_lines(lines: bytes, columns: tuple[str, ...], before: int, n_bytes: i
         yield Chunk(np.array(ids, int), pixels, bad, n_bytes)
 
 
-def _cut_head(start: bytes) -> tuple[bytes, bytes, bytes]:
-    """The first line, its end, and what follows."""
-    ends = [place for place in (start.find(b"\n"), start.find(b"\r")) if place >= 0]
-    if not ends:
-        return start, b"", b""
-    place = min(ends)
-    width = 2 if start[place : place + 2] == b"\r\n" else 1
-    return start[:place], start[place : place + width], start[place + width :]
-
-
 def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
     """The complete lines with Unix line ends, and the rest, which includes empty lines that may end the file."""
     ended = text if is_last else text[: text.rfind(b"\n") + 1] or text[: text.rfind(b"\r", 0, len(text) - 1) + 1]
@@ -155,23 +145,18 @@ def _whole_lines(text: bytes, is_last: bool) -> tuple[bytes, bytes]:
 
 def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
     try:
-        version = npy_format.read_magic(file)
-        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-        shape, by_columns, dtype = read_header(file)
+        npy_format.read_magic(file)
+        shape, by_columns, dtype = npy_format.read_array_header_1_0(file)
         n_missing = shape[0] * N_PIXELS - (os.fstat(file.fileno()).st_size - file.tell())
     except (ValueError, LookupError, TypeError, SyntaxError, TokenError, struct.error) as error:
         raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
     if dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns:
-        kind = f"{dtype} of shape {shape}{', column by column' if by_columns else ''}"
-        cure = 'Write numpy.save(path, numpy.ascontiguousarray(images, dtype="uint8")), with values from 0 to 255'
         raise InputError(
-            f"{path}: expected uint8 of shape (n, 784), (n, 28, 28) or (n, 28, 28, 1), received {kind}. {cure}."
+            f"{path}: expected uint8 of shape (n, 784), (n, 28, 28) or (n, 28, 28, 1) in C order, received {dtype} of "
+            f"shape {shape}. Write numpy.save(path, numpy.ascontiguousarray(images, dtype='uint8'))."
         )
-    if n_missing:
-        much = f"{abs(n_missing):,} bytes too {'few' if n_missing > 0 else 'many'}"
-        raise InputError(f"{path}: expected {shape[0]:,} images, received {much}. {_ANEW}")
-    if not shape[0]:
-        raise InputError(f"{path}: expected images, received none. {_ANEW}")
+    if n_missing or not shape[0]:
+        raise InputError(f"{path}: a damaged or empty npy, whose size does not match its shape {shape}. {_CURE}")
     file.seek(after * N_PIXELS, 1)
     for first in range(after, shape[0], ROWS):
         n = min(ROWS, shape[0] - first)

@@ -1,12 +1,11 @@
 """Writing, reading and checking submission.csv as bytes.
 
-`parse` accepts every form that Kaggle scores; `check_upload` only the one that `render` writes.
+`parse` accepts every format that Kaggle scores; `check_upload` only the one that `render` writes.
 """
 
 import csv
 import io
 import re
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from digit_recognizer.errors import InputError
 
 COLUMNS = ["ImageId", "Label"]
 HEADER = b"ImageId,Label\n"
-MAX_BYTES = 100_000_000  # of a file to be parsed; Kaggle's 28,000 rows have 212,000
+MAX_BYTES = 100_000_000  # of a file that is parsed; Kaggle's 28,000 rows have 212,000
 _DIGITS = {str(digit): digit for digit in range(10)}
 _COUNT = re.compile("0|[1-9][0-9]{0,8}")  # nine digits fit numpy's integers
 _BOM = b"\xef\xbb\xbf"
@@ -39,8 +38,7 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     """Read a submission: (n,) labels 0..9 in the order of ImageId, whatever the order of the rows.
 
     CRLF, a BOM, quotes, empty lines and a missing last line end are accepted. `n_rows` is the expected number of
-    rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and cure, and with
-    Kaggle's answer to such a file.
+    rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and cure.
     """
     rows = _rows(data, name)
     _check_header(rows[0][1], name)
@@ -48,15 +46,15 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     labels: list[int] = []
 
     def where(line: int) -> str:
-        is_cut = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
-        return f"{name}, line {line}{', which has no line end' if is_cut else ''}"
+        is_truncated = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
+        return f"{name}, line {line}{', which has no line end' if is_truncated else ''}"
 
     for line, row in rows[1:]:
         if len(row) != 2:
             raise InputError(f"{where(line)}: expected 2 values, ImageId,Label, received {len(row)}. Write it again.")
         label = _DIGITS.get(row[1])
         if label is None:
-            _refuse_label(row[1], where(line))
+            raise InputError(f"{where(line)}: expected a label 0..9, received {_show(row[1])}. Correct it.")
         if not _COUNT.fullmatch(row[0]):
             raise InputError(
                 f"{where(line)}: expected a whole ImageId from 1 on, received {_show(row[0])}. Correct it."
@@ -80,21 +78,11 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
     labels = parse(data, name, n_rows)
     if data != render(labels):
         raise InputError(
-            f"{name}: {_deviation(data)}. Kaggle may accept it, but only the plain form is uploaded: the "
+            f"{name}: Kaggle may accept it, but only the plain format is uploaded: no byte-order mark, the "
             "header ImageId,Label, then 1,7 and so on in order of ImageId, unquoted, each line ended by LF."
         )
     if (labels == labels[0]).all():
         raise InputError(f"{name}: every label is {labels[0]}. Submit the predictions of a trained model.")
-
-
-def strip_kaggle_answer(message: str) -> str:
-    """An error message of `parse` without Kaggle's answer, for a file that is not uploaded."""
-    return re.sub(r" Kaggle would answer: .*(was not expected|could not be found|'ImageId' column)\.", "", message)
-
-
-def missing_ids_answer(n_missing: int) -> str:
-    """Kaggle's error message for a file with too few rows."""
-    return f"Unable to find {n_missing} required key values in the 'ImageId' column."
 
 
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
@@ -119,64 +107,30 @@ def _check_header(header: list[str], name: str) -> None:
         raise InputError(
             f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it again."
         )
-    missing = [column for column in COLUMNS if column not in header]
-    extra = [column for column in header if column not in COLUMNS]
-    if missing:
-        answer = f" Kaggle would answer: Required column '{missing[0]}' could not be found."
-    elif extra:
-        answer = f" Kaggle would answer: Column {_show(extra[0])} was not expected."
-    else:
-        answer = ""
     cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the two columns."
     received = ",".join(_show(column)[1:-1] for column in header[:5])[:100]
-    raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}.{answer} {cure}")
+    raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {cure}")
 
 
 def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) -> None:
     """Raise InputError unless each of 1..n occurs once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
     missing = np.setdiff1d(np.arange(1, n + 1), unique)
-    answer = f" Kaggle would answer: {missing_ids_answer(len(missing))}" if len(missing) else ""
     if unique[0] == 0:
-        raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.{answer}")
+        raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.")
     if counts.max() > 1:
         again = np.delete(np.arange(len(ids)), first)[0]
         n_repeated = int((counts > 1).sum())
         raise InputError(
             f"{name}, line {lines[again]}: ImageId {ids[again]} again; expected each of 1 to {n} once, "
-            f"received {n_repeated:,} more than once. Predict every test image once.{answer}"
+            f"received {n_repeated:,} more than once. Predict every test image once."
         )
     if len(missing) or len(ids) != n:
         fault = f"the first missing one is {missing[0]}" if len(missing) else f"the last one is {unique[-1]}"
         raise InputError(
             f"{name}: expected {n:,} rows with ImageId 1 to {n}, received {len(ids):,}; {fault}. "
-            f"Predict every test image once.{answer}"
+            f"Predict every test image once."
         )
-
-
-def _refuse_label(text: str, where: str) -> NoReturn:
-    try:
-        number = float(text)
-    except ValueError:
-        raise InputError(f"{where}: expected a label 0..9, received {_show(text)}. Correct it.") from None
-    cure = " Correct it."
-    if number in range(10):
-        cure = f" Write it as {int(number)}, by astype(int): Kaggle may take such a number and score it 0.00000."
-    raise InputError(f"{where}: expected one digit 0..9 as label, received {_show(text)}.{cure}")
-
-
-def _deviation(data: bytes) -> str:
-    """How a file that `parse` accepts differs from what `render` writes."""
-    lines = data.split(b"\n")
-    found = {
-        "it begins with a byte order mark": data.startswith(_BOM),
-        "its lines end in CR": b"\r" in data,
-        "values are quoted": b'"' in data,
-        "there are empty lines": b"" in lines[:-1],
-        "the last line has no line end": lines[-1] != b"",
-    }
-    named = [deviation for deviation, there in found.items() if there]
-    return " and ".join(named) if named else "the rows are not in the order of ImageId"
 
 
 def _show(text: str) -> str:

@@ -26,15 +26,15 @@ def calibration(log_p: np.ndarray, labels: np.ndarray) -> Calibration:
     confidence = np.exp(log_p.max(axis=1).astype(np.float64))
     correct = log_p.argmax(axis=1) == labels
     bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    bins = [(confidence[here].mean(), correct[here].mean(), int(here.sum())) for here in _where(bin_of)]
-    ece = sum(n * abs(sure - true) for sure, true, n in bins) / len(labels)
+    masks = [bin_of == number for number in np.unique(bin_of)]
+    bins = tuple((float(confidence[mask].mean()), float(correct[mask].mean()), int(mask.sum())) for mask in masks)
+    ece = sum(n * abs(sure - accuracy) for sure, accuracy, n in bins) / len(labels)
     t = temperature(log_p, labels)
-    rows = tuple((float(sure), float(true), n) for sure, true, n in bins)
-    return Calibration(rows, float(ece), t, log_loss(log_p, labels), log_loss(log_p / t, labels))
+    return Calibration(bins, ece, t, log_loss(log_p, labels), log_loss(log_p / t, labels))
 
 
 def label_errors(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rows whose (n,) labels are likely wrong, the likeliest first, from (n, 10) out-of-fold log-probabilities.
+    """Rows whose (n,) labels are likely wrong, the most likely first, from (n, 10) out-of-fold log-probabilities.
 
     Confident learning (Northcutt, Jiang, Chuang 2021): a row is a candidate when the probability of another digit is
     at least the mean probability of that digit over the rows labelled with it.
@@ -49,17 +49,13 @@ def label_errors(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def disagreement(log_ps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows on which the networks' labels differ, most votes against the majority first, and those votes.
+    """Rows on which the predictions of networks differ, the most dissenting votes first, and the dissent of all n rows.
 
     Takes (n, 10) log-probabilities for each network.
     """
-    said = np.stack([log_p.argmax(axis=1) for log_p in log_ps], axis=1)
-    parties = np.stack([(said == digit).sum(axis=1) for digit in range(10)], axis=1)
-    dissent = len(log_ps) - parties.max(axis=1)
+    predicted = np.stack([log_p.argmax(axis=1) for log_p in log_ps], axis=1)
+    votes = np.stack([(predicted == digit).sum(axis=1) for digit in range(10)], axis=1)
+    dissent = len(log_ps) - votes.max(axis=1)
     confidence = np.mean(log_ps, axis=0).max(axis=1)
     order = np.lexsort((confidence, -dissent))
     return order[: int((dissent > 0).sum())], dissent
-
-
-def _where(place: np.ndarray) -> list[np.ndarray]:
-    return [here for value in range(N_BINS) if (here := place == value).any()]

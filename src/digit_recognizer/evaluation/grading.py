@@ -10,10 +10,8 @@ import numpy as np
 from digit_recognizer.data import submission
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.metrics import Score, score
-from digit_recognizer.evaluation.significance import describe_significance, mcnemar
+from digit_recognizer.evaluation.significance import McNemar, describe_significance, mcnemar
 from digit_recognizer.utils.files import check_target, read_bytes, write_atomically
-
-_N_CONFUSIONS = 5  # the costliest
 
 
 @dataclass(frozen=True)
@@ -36,33 +34,27 @@ class FileGrade:
                 for digit, (precision, recall) in enumerate(digits)
             },
             "costliest": [
-                {"answer": answer, "label": label, "images": images} for answer, label, images in self.confusions()
+                {"answer": answer, "label": label, "images": images}
+                for answer, label, images in self.score.top_confusions()
             ],
         }
 
-    def confusions(self) -> list[tuple[int, int, int]]:
-        """The costliest as (answer, label, images)."""
-        return self.score.costliest(_N_CONFUSIONS)
-
 
 @dataclass(frozen=True)
-class GradeComparison:
-    """Two files by the exact McNemar test."""
+class GradeComparison(McNemar):
+    """Two files compared by the exact McNemar test."""
 
-    only_first: int  # rows that only the first has right
-    only_second: int
-    p_value: float
     verdict: str
 
 
 @dataclass(frozen=True)
 class Grades:
-    """The scores of submission files, and of two of them the comparison."""
+    """The scores of submission files, and the comparison if there are two."""
 
     answers: Path
     files: tuple[FileGrade, ...]
     comparison: GradeComparison | None = None
-    errors: Path | None = None  # the file of the first one's wrong rows
+    errors: Path | None = None  # the file with the wrong rows of the first submission
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"answers": str(self.answers), "files": [file.to_json() for file in self.files]}
@@ -76,16 +68,14 @@ class Grades:
 def grade_files(files: Sequence[Path], answers_file: Path, errors: Path | None = None) -> Grades:
     """Grade submission files, and compare two; the wrong rows of the first are written to `errors`.
 
-    Raises InputError with Kaggle's reason for a file that Kaggle would refuse.
+    Raises InputError for a file that Kaggle would refuse.
     """
     if errors is not None:
         if errors.resolve() in [file.resolve() for file in (*files, answers_file)]:
-            raise InputError(
-                f"`errors` {errors}: that file is read here and would be overwritten. Choose another name."
-            )
+            raise InputError(f"`errors` {errors}: is an input and would be overwritten. Choose another name.")
         check_target(errors)
     answers = read_answers(answers_file)
-    labels = [_read_labels(file, answers_file, len(answers)) for file in files]
+    labels = [submission.parse(read_bytes(file, submission.MAX_BYTES), str(file), len(answers)) for file in files]
     grades = tuple(FileGrade(file, score(own, answers)) for file, own in zip(files, labels, strict=True))
     if errors is not None:
         rows = np.flatnonzero(labels[0] != answers)
@@ -94,38 +84,19 @@ def grade_files(files: Sequence[Path], answers_file: Path, errors: Path | None =
     return Grades(answers_file, grades, _compare(files, labels, answers) if len(files) == 2 else None, errors)
 
 
-def _read_labels(file: Path, answers_file: Path, n_rows: int) -> np.ndarray:
-    """The labels of a submission. Raises InputError, which differs for a complete file of another test set."""
-    data = read_bytes(file, submission.MAX_BYTES)
-    try:
-        return submission.parse(data, str(file), n_rows)
-    except InputError:
-        n = len(submission.parse(data, str(file)))  # raises for any other fault
-        if n == n_rows:
-            raise
-        answer = f" Kaggle would answer: {submission.missing_ids_answer(n_rows - n)}" if n < n_rows else ""
-        raise InputError(
-            f"{file}: {n:,} rows, but {answers_file} has {n_rows:,}. Give the answers to these images.{answer}"
-        ) from None
-
-
 def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     """The labels 0..9, (n,) uint8, of a submission-like CSV or of a labelled Kaggle CSV (label, pixel0, ...).
 
-    Raises InputError when it is neither, or has other than `n_rows` rows.
+    Raises InputError for other files, and unless there are `n_rows` rows, if given.
     """
     data = read_bytes(file, submission.MAX_BYTES)
     if b"pixel" not in data[:200]:
-        try:
-            return submission.parse(data, str(file), n_rows)
-        except InputError as error:
-            raise InputError(submission.strip_kaggle_answer(str(error))) from None
+        return submission.parse(data, str(file), n_rows)
     if b"label" not in data[:200]:
         raise InputError(
-            f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels. "
-            "Kaggle keeps the answers to test.csv; score rows whose labels you have."
+            f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels."
         )
-    from digit_recognizer.data import csv_reader  # imports pandas, which most answers do without
+    from digit_recognizer.data import csv_reader  # imports pandas, which most answers do not need
 
     labels = csv_reader.read_train(csv_reader.CsvFile(file)).labels
     if n_rows is not None and len(labels) != n_rows:
@@ -145,9 +116,7 @@ def _compare(files: Sequence[Path], labels: Sequence[np.ndarray], answers: np.nd
         more = f"{abs(lead):,} more of {len(answers):,} rows right"
         verdict = f"{winner} has {more}: {describe_significance(found.p_value)}."
     counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
-    return GradeComparison(
-        found.only_first, found.only_second, found.p_value, f"{verdict} {counts} (exact McNemar test)."
-    )
+    return GradeComparison(**asdict(found), verdict=f"{verdict} {counts} (exact McNemar test).")
 
 
 def _number(value: float) -> float | None:

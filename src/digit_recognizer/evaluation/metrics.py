@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 N_DIGITS = 10
-Z95 = NormalDist().inv_cdf(0.975)  # standard errors to either side that hold 95 % of a normal distribution
+Z95 = NormalDist().inv_cdf(0.975)  # half the width of the central 95 % of a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """How well probabilities fit the labels of `n` rows; the log-loss is in nats."""
+    """Accuracy and log-loss, nats, of probabilities on `n` labelled rows."""
 
     n: int
     accuracy: float
@@ -21,7 +21,7 @@ class Metrics:
 
     @property
     def error(self) -> float:
-        """The part of the rows that is wrong."""
+        """The error rate."""
         return 1 - self.accuracy
 
     def to_json(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Validation(Metrics):
 
 @dataclass(frozen=True)
 class Score:
-    """How many labels are right; the rest follows from `confusion`, (10, 10) int, [answer, label]."""
+    """The accuracy of labels, and their confusion matrix, (10, 10) int, [answer, label]."""
 
     correct: int
     n: int
@@ -56,16 +56,16 @@ class Score:
 
     @property
     def precision(self) -> np.ndarray:
-        """(10,) part right of what was labelled so; nan for a digit that was never given as label."""
+        """(10,) precision of each digit; nan for one that is never predicted."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> np.ndarray:
-        """(10,) part found of what is so; nan for a digit that never is the answer."""
+        """(10,) recall of each digit; nan for one that is not among the answers."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
-    def costliest(self, most: int) -> list[tuple[int, int, int]]:
-        """Up to `most` confusions as (answer, label, images), the costliest first."""
+    def top_confusions(self, most: int = 5) -> list[tuple[int, int, int]]:
+        """Up to `most` confusions as (answer, label, images), the most frequent first."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[:most]
         cells = [divmod(int(cell), N_DIGITS) for cell in order]
@@ -95,9 +95,7 @@ def validation(n: int, correct: int, log_loss: float) -> Validation:
 def score(labels: np.ndarray, answers: np.ndarray) -> Score:
     """Score (n,) labels 0..9 against (n,) answers 0..9. Raises ValueError when they differ in length or are empty."""
     if labels.shape != answers.shape or not len(answers):
-        raise ValueError(
-            f"expected labels and answers of one length above 0, received {len(labels)} and {len(answers)}"
-        )
+        raise ValueError(f"expected labels for {len(answers)} answers, at least one, received {len(labels)}")
     cells = np.bincount(answers.astype(np.int64) * N_DIGITS + labels, minlength=N_DIGITS**2)
     confusion = cells.reshape(N_DIGITS, N_DIGITS)
     correct = int(confusion.trace())
@@ -105,7 +103,7 @@ def score(labels: np.ndarray, answers: np.ndarray) -> Score:
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of Wilson 1927 for a proportion; scipy.stats has it, but imports for half a second."""
+    """The 95 % score interval of Wilson 1927 of a proportion; scipy.stats, which has it, takes 0.5 s to import."""
     p, z = correct / n, Z95
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))

@@ -1,10 +1,12 @@
-"""Numbers to coordinates: what the template draws as SVG. Knows no markup and no colours."""
+"""Converts numbers to the coordinates that the template draws as SVG, without markup and colours."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT = 420, 260  # user units; the page scales them
+from matplotlib.ticker import MaxNLocator
+
+WIDTH, HEIGHT = 420, 260  # of the SVG, which the page scales
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 38  # margins
 N_TICKS = 5
 
@@ -13,7 +15,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """Points joined; `kind` is the class by which the style sheet colours it."""
+    """A line through points; the style sheet colours it by its class `kind`."""
 
     kind: str
     points: Sequence[Point]
@@ -21,24 +23,15 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A line or a set of dots in the page's coordinates."""
-
-    kind: str
-    path: str  # "x,y x,y ..."
-    dots: tuple[tuple[float, float, str], ...]  # x, y, title
-    title: str
-
-
-@dataclass(frozen=True)
 class Chart:
-    """All that the template needs: coordinates and texts."""
+    """A chart in the coordinates of the page."""
 
     x_label: str
     y_label: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Drawn, ...]
+    lines: tuple[tuple[str, str, str], ...]  # kind, "x,y x,y ...", title
+    dots: tuple[tuple[float, float, str], ...]  # x, y, title
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -55,12 +48,12 @@ def chart(
     whole_x: bool = False,
     log_y: bool = False,
 ) -> Chart:
-    """A chart of lines, and of dots with titles, on axes that fit them all.
+    """A chart of lines, and of dots with titles, with axes that include all of them.
 
     `whole_x` is for counts such as epochs; `log_y` takes effect where all values are above 0.
     """
     everything = [point for line in lines for point in line.points] + [(x, y) for x, y, _ in dots]
-    x_axis = _linear([x for x, _ in everything], 1.0 if whole_x else 0.0)
+    x_axis = _linear([x for x, _ in everything], whole_x)
     heights = [y for _, y in everything]
     y_axis = _logarithmic(heights) if log_y and min(heights) > 0 else _linear(heights)
 
@@ -69,38 +62,32 @@ def chart(
         down = HEIGHT - BOTTOM - y_axis.part(y) * (HEIGHT - TOP - BOTTOM)
         return round(across, 1), round(down, 1)
 
-    drawn = [Drawn(line.kind, _path(place, line.points), (), line.title) for line in lines]
-    if dots:
-        drawn.append(Drawn("dots", "", tuple((*place(x, y), title) for x, y, title in dots), ""))
     return Chart(
         x_label,
         y_label,
         tuple((place(tick, heights[0])[0], text) for tick, text in x_axis.ticks),
         tuple((place(everything[0][0], tick)[1], text) for tick, text in y_axis.ticks),
-        tuple(drawn),
+        tuple((line.kind, _path(place, line.points), line.title) for line in lines),
+        tuple((*place(x, y), title) for x, y, title in dots),
     )
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """`part` gives the place of a value: 0 at the low end, 1 at the high end; ticks as (value, text)."""
+    """`part` maps values to 0 at the low end and 1 at the high end; ticks are (value, text)."""
 
     part: Callable[[float], float]
     ticks: list[tuple[float, str]]
 
 
-def _linear(values: Sequence[float], least_step: float = 0.0) -> _Axis:
+def _linear(values: Sequence[float], whole: bool = False) -> _Axis:
     """Round limits around the values, and evenly spaced ticks."""
     low, high = min(values), max(values)
     if high - low < 1e-12:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-    rough = max((high - low) / N_TICKS, least_step)
-    size = 10 ** floor(log10(rough))
-    step = next(size * nice for nice in (1, 2, 5, 10) if size * nice >= rough * (1 - 1e-9))
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    digits = max(0, -floor(log10(step) + 1e-9))
-    ticks = [(n * step, f"{n * step:.{digits}f}") for n in range(first, last + 1)]
-    return _Axis(lambda value: (value - first * step) / ((last - first) * step), ticks)
+    ticks = MaxNLocator(N_TICKS, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
+    first, last = ticks[0], ticks[-1]
+    return _Axis(lambda value: (value - first) / (last - first), [(float(tick), f"{tick:g}") for tick in ticks])
 
 
 def _logarithmic(values: Sequence[float]) -> _Axis:
@@ -115,6 +102,6 @@ def _logarithmic(values: Sequence[float]) -> _Axis:
 
 def _path(place: Callable[[float, float], Point], points: Sequence[Point]) -> str:
     places = [place(x, y) for x, y in points]
-    if len(places) == 1:  # of which no line would be drawn
+    if len(places) == 1:  # a polyline of one point is invisible
         places = [(x + aside, y) for x, y in places for aside in (-3, 3)]
     return " ".join(f"{x},{y}" for x, y in places)

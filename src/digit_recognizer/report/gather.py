@@ -19,14 +19,14 @@ from digit_recognizer.tracking.run_record import RunRecord
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils.environment import versions
 
-N_COMPARED = 5  # runs: the best, when none is named
+N_COMPARED = 5  # the best runs, when none is named
 TrainTable = Callable[[RunRecord], LabelledTable]
 
 
 def gather(
     workspace: Workspace, words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Any] = ()
 ) -> Record:
-    """All that the page shows: of the named runs, or else of the whole ledger, its best run and the `studies`.
+    """The content of the page: of the named runs, or else of the whole ledger, its best run and the `studies`.
 
     Raises InputError for unknown runs or data, and when there is no finished run.
     """
@@ -42,7 +42,7 @@ def gather(
         shown = named or best[:1]
         networks = {run.id: ledger.networks(run.id) for run in shown}
         parts = {run.id: [ledger.run(name) for name in run.blend_weights] for run in shown if run.is_blend}
-    read = cache(read_train)  # for each pair of runs
+    read = cache(read_train)  # used for each pair of runs
 
     def train_table(run: RunRecord) -> LabelledTable:
         return train_table_of([run], data, read)
@@ -62,7 +62,7 @@ def gather(
 
 
 def _compared(named: list[RunRecord], best: list[RunRecord]) -> list[RunRecord]:
-    """The named runs; with a single one, or none, also the best, the worst of them first."""
+    """The named runs; with fewer than two, the best runs are added in front, in ascending order."""
     if len(named) > 1:
         return named
     return [*(run for run in best[::-1] if run not in named), *named]
@@ -71,7 +71,7 @@ def _compared(named: list[RunRecord], best: list[RunRecord]) -> list[RunRecord]:
 def _comparisons(runs: Sequence[RunRecord], train_table: TrainTable) -> list[Record]:
     """Each pair of runs with held-out rows by McNemar's test, p corrected for the number of pairs.
 
-    A pair that cannot be compared has a reason.
+    A pair that cannot be compared has a `reason`.
     """
     found: list[Record] = []
     for first, second in combinations([run for run in runs if run.n], 2):

@@ -1,10 +1,10 @@
-"""The runs of the ledger as rows of the leaderboard, and all that the ledger knows of one run."""
+"""The runs of the ledger as rows of the leaderboard, and all records of a single run."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from digit_recognizer.errors import InputError
@@ -55,7 +55,7 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """All that the ledger knows of a run."""
+    """All records of a run in the ledger."""
 
     run: RunRecord
     status: str
@@ -130,7 +130,7 @@ def leaderboard_row(run: RunRecord) -> LeaderboardRow:
 
 
 def run_details(word: str, workspace: Workspace, note: str | None = None) -> RunDetails:
-    """All that the ledger knows of a run; with `note`, that becomes its note first.
+    """All records of a run in the ledger; `note`, if given, replaces its note first.
 
     Raises InputError when there is no run, or more than one, for `word`.
     """
@@ -151,10 +151,9 @@ def run_details(word: str, workspace: Workspace, note: str | None = None) -> Run
 
 
 def to_csv(rows: Sequence[LeaderboardRow]) -> str:
-    """The leaderboard as CSV, several models in one cell."""
+    """The leaderboard as CSV, with the models of a run in one cell."""
     text = io.StringIO()
-    columns = list(rows[0].to_json()) if rows else ["run"]
-    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table = csv.DictWriter(text, [column.name for column in fields(LeaderboardRow)], lineterminator="\n")
     table.writeheader()
     for row in rows:
         flat = {**row.to_json(), "models": " + ".join(row.models)}
@@ -163,14 +162,14 @@ def to_csv(rows: Sequence[LeaderboardRow]) -> str:
 
 
 def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
-    """The models, and the settings that differ from those of the named recipe; of a blend its runs."""
+    """The models, and the settings that differ from those of the named recipe, or the runs of a blend."""
     if run.is_blend:
         parts = [f"{weight:.2f} {short_name(name)}" for name, weight in run.blend_weights.items()]
         return ("blend",), f"{run.recipe_fields['weights']} blend of " + " + ".join(parts)
     try:
         recipe = run.recipe
     except InputError:
-        return (str(run.recipe_fields.get("model", "")),), "a recipe that this version refuses"
+        return (str(run.recipe_fields.get("model", "")),), "a recipe that this version does not accept"
     models = tuple(dict.fromkeys(own.model for own in network_recipes(recipe)))
     name = run.recipe_name if run.recipe_name in RECIPES else DEFAULT
     words = describe_changes(recipe, RECIPES[name])
@@ -179,17 +178,17 @@ def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
 
 def _rank(row: LeaderboardRow, sort: str) -> tuple[bool, bool, float]:
     value, sign = {
-        "accuracy": (row.low, -1),  # the lower end: few rows may be lucky ones
+        "accuracy": (row.low, -1),  # the lower end, as accuracies on few rows are uncertain
         "loss": (row.loss, 1),
         "public": (row.public_score, -1),
         "weights": (row.weights, 1),
         "seconds": (row.seconds, 1),
         "newest": (row.id, -1),
     }[sort]
-    on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # other rows: no better and no worse
+    on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # not comparable with other data
     return (on_sample, value is None, 0.0 if value is None else sign * value)  # unknown values come last
 
 
 def _neutralise(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, marked as a text."""
+    """Marks text that a spreadsheet would evaluate as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

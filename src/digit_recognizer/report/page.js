@@ -1,5 +1,5 @@
 "use strict";
-// Tables of class "sorts": a click on a head sorts by its column, another click the other way round.
+// Tables of class "sorts": a click on a column head sorts by the column, another click reverses the order.
 for (const table of document.querySelectorAll("table.sorts")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
@@ -13,7 +13,7 @@ for (const table of document.querySelectorAll("table.sorts")) {
         const [x, y] = [value(a), value(b)];
         const [m, n] = [number(x), number(y)];
         if (Number.isNaN(m) && Number.isNaN(n)) return (down ? -1 : 1) * x.localeCompare(y);
-        if (Number.isNaN(m) || Number.isNaN(n)) return Number.isNaN(m) ? 1 : -1; // what is not known comes last
+        if (Number.isNaN(m) || Number.isNaN(n)) return Number.isNaN(m) ? 1 : -1; // unknown values come last
         return down ? n - m : m - n;
       });
       table.tBodies[0].append(...rows);
@@ -23,7 +23,7 @@ for (const table of document.querySelectorAll("table.sorts")) {
     head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
   });
 }
-// Galleries: a button for each digit, shown above it, keeps the images of that digit.
+// Galleries: the button of a digit shows only the images of that digit.
 for (const choice of document.querySelectorAll("fieldset[data-gallery]")) {
   const images = document.getElementById(choice.dataset.gallery).children;
   choice.hidden = false;

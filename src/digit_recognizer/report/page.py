@@ -1,4 +1,4 @@
-"""The report as one HTML page, with style, script and pictures inside and a policy that forbids all else."""
+"""The report as one HTML page, with embedded style, script and pictures, and a policy that forbids all else."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 def write_report(
     path: Path, workspace: Workspace, words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Any] = ()
 ) -> list[str]:
-    """Write the report of the named runs, or of the whole ledger with its `studies`; the warnings of missing parts.
+    """Write the report of the named runs, or of the whole ledger with its `studies`. Returns warnings of missing parts.
 
     Raises InputError as `gather`, and for a path that cannot be written; RunError on failure.
     """
@@ -26,12 +26,14 @@ def write_report(
     check_target(path, ".html")
     write_atomically(path, render(record))
     return [
-        f"a part of run {part['name']} is left out. {missing}" for part in record["runs"] for missing in part["missing"]
+        f"part of run {part['name']} is missing from the report. {missing}"
+        for part in record["runs"]
+        for missing in part["missing"]
     ]
 
 
 def render(record: dict[str, Any]) -> bytes:
-    """The page of what `gather` returns, UTF-8. Every text is escaped."""
+    """The page, UTF-8, of the record that `gather` returns. All texts are escaped."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,4 +1,4 @@
-"""Records to PNG bytes. Matplotlib without pyplot: no window, no global state, no backend to choose."""
+"""Plots as PNG bytes, by Matplotlib without pyplot, as that has global state."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -16,15 +16,15 @@ from digit_recognizer.utils.files import write_atomically
 
 Histories = Sequence[Sequence[Any]]  # the epochs of each network
 
-COLUMNS = 8  # digits beside each other
+COLUMNS = 8  # digits in a row
 _BESIDE = 4  # pixels between them
 
 
 def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
-    """Write the pictures of a run to its folder.
+    """Write the plots of a run to its folder.
 
-    Sample digits, learning curves where networks were trained, and confusion matrix and most challenging digits where
-    rows were held out. `log_p` is (n, 10), of the held-out `rows` (n,) of train.csv.
+    Sample digits; learning curves if networks were trained; confusion matrix and most challenging digits if rows were
+    held out. `log_p` is (n, 10), of the held-out `rows` (n,) of train.csv.
     """
 
     def pick(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.
 
 
 def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
-    """Eight images of each digit, a row a digit, from (n, side, side, 1) images and (n,) labels."""
+    """Eight images of each digit, one digit per row, from (n, side, side, 1) images and (n,) labels."""
     side = images.shape[1]
     digits = np.zeros((10, COLUMNS, side, side))
     for digit in range(10):
@@ -56,7 +56,7 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def learning_curves(histories: Histories) -> bytes:
-    """Log-loss and error rate over the epochs, for each network records with epoch, loss, accuracy, validation_*."""
+    """Log-loss and error rate by epoch, from a history of records for each network."""
     curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
     for history in histories:
         if history[0].validation_loss is not None:
@@ -69,10 +69,10 @@ def learning_curves(histories: Histories) -> bytes:
         lowest = np.inf
         for name, points in curves:
             values = [point[position] for point in points]
-            marker = "." if len(histories) == 1 or len(points) == 1 else ""  # one point makes no line
+            marker = "." if len(histories) == 1 or len(points) == 1 else ""  # a line of one point is invisible
             axis.plot([point[0] for point in points], values, marker=marker, color=colours[name], label=name)
             lowest = min(lowest, *values, np.inf)
-        axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # no mistake has no logarithm
+        axis.set(title=title, xlabel="epoch", yscale="log" if lowest > 0 else "linear")  # zero has no logarithm
         axis.xaxis.get_major_locator().set_params(integer=True)
         if lowest > 0:
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -80,7 +80,7 @@ def learning_curves(histories: Histories) -> bytes:
         axis.yaxis.set_major_formatter("{x:g}")
         axis.grid(alpha=0.3, which="both")
         lines, names = axis.get_legend_handles_labels()
-        once = dict(zip(names, lines, strict=True))  # of many networks' lines, one of each colour
+        once = dict(zip(names, lines, strict=True))  # one entry per colour
         axis.legend(once.values(), once.keys())
     return _png(figure)
 
@@ -112,7 +112,7 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
 
 
 def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
-    """The 40 images whose true label got the least probability: true label, prediction and its confidence."""
+    """The 40 images with the lowest probability of the true label, with prediction and confidence."""
     given = probabilities[np.arange(len(labels)), labels]
     worst = np.argsort(given, kind="stable")[: 5 * COLUMNS]
     side = images.shape[1]
@@ -132,9 +132,9 @@ def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np
 def _draw_digits(
     figure: Figure, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
 ) -> None:
-    """Draw (rows, columns, side, side) images as one, as axes for each take a second more.
+    """Draw (rows, columns, side, side) images as a single one, which is a second faster than with axes for each.
 
-    Above each, `gap` pixels hold its caption, a text and its colour.
+    `captions`, texts and their colours, are drawn in the `gap` pixels above the images.
     """
     sheet, places = side_by_side(digits, gap)
     axis = figure.subplots()

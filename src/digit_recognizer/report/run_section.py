@@ -1,6 +1,6 @@
 """The report's section of one run, as plain records.
 
-Parts whose files are missing, data, predictions or a history, are left out and named.
+Parts are left out, and named, when their files are missing: data, predictions or a history.
 """
 
 from base64 import b64encode
@@ -27,7 +27,7 @@ from digit_recognizer.tracking.history import read_history
 from digit_recognizer.tracking.run_dir import Predictions, read_predictions, run_predictions
 from digit_recognizer.tracking.run_record import NetworkRecord, RunRecord
 
-N_GALLERY = 48  # images: of each kind
+N_GALLERY = 48  # images in each gallery
 N_AUGMENTED = 7  # examples of each digit
 
 Record = dict[str, Any]
@@ -40,10 +40,10 @@ def run_section(
     data: Path | None,
     train_table_of_run: Callable[[RunRecord], LabelledTable],
 ) -> Record:
-    """The section of a run with its `networks`; `parts` are the runs that a blend is made of."""
+    """The section of a run with its `networks`; `parts` are the runs of a blend."""
     record: Record = dict.fromkeys(("score", "disagreement", "balance", "augmented", "curves"))
     record |= {"run": run, "name": run.short_name, "members": networks, "missing": []}
-    record["notes"] = ["A blend is not trained itself: its runs have the curves."] if run.is_blend else []
+    record["notes"] = ["A blend is not trained, so only its runs have learning curves."] if run.is_blend else []
     try:
         record["curves"] = _curves(run.folder)
     except InputError as error:
@@ -60,7 +60,7 @@ def run_section(
     members = _member_predictions(run, parts, len(test_table.pixels))
     record["disagreement"] = _disagreement(members, test_table, predictions.test_log_p)
     if not len(rows):
-        record["notes"].append("This run held no rows out, so it has no validation.")
+        record["notes"].append("This run held out no rows, so it has no validation.")
         return record
     labels = train_table.labels[rows]
     record |= _validation(log_p, labels)
@@ -74,10 +74,10 @@ def run_section(
 
 
 def _test_table(run: RunRecord, data: Path | None) -> Table:
-    """The test.csv of the run. Raises InputError when it is not there any more."""
+    """The test.csv of the run. Raises InputError when it is missing or has changed."""
     table = read_test(data_source_of(run, data).test)
     if table.fingerprint != run.test_hash:
-        raise InputError("test.csv is not the one that the run predicted. Name its place with `data`.")
+        raise InputError("test.csv is not the one that the run predicted. Give the original as `data`.")
     return table
 
 
@@ -152,7 +152,7 @@ def _curves(folder: Path) -> Record | None:
 
 
 def _augmented(run: RunRecord, table: LabelledTable) -> list[Record]:
-    """For each augmentation of the run's networks: an image of each digit, as it is and augmented."""
+    """An image of each digit, original and augmented, for each augmentation of the run's networks."""
     if run.is_blend:
         return []
     try:
@@ -196,7 +196,7 @@ def _member_predictions(run: RunRecord, parts: Sequence[RunRecord], n_test: int)
     for file in sorted(run.folder.glob("members/*/probabilities.npz")):
         with suppress(InputError):
             found[file.parent.name] = read_predictions(file.parent)
-    shapes = ((0, 10), (n_test, 10))  # the first of networks that do not predict test.csv
+    shapes = ((0, 10), (n_test, 10))  # networks of some folds do not predict test.csv
     return {
         name: own
         for name, own in found.items()
@@ -233,7 +233,7 @@ def _digit(
     """An image of train.csv and the predictions of networks that held it out."""
     row = rows[place]
     predicted = int(log_p[place].argmax())
-    votes = {name: own.log_p[at] for name, own in members.items() if (at := _index(own.rows, row)) is not None}
+    votes = {name: own.log_p[own.rows == row][0] for name, own in members.items() if row in own.rows}
     return {
         "image": _png(table.pixels[row]),
         "row": int(row) + 1,
@@ -243,11 +243,6 @@ def _digit(
         "given": float(np.exp(log_p[place, table.labels[row]])),
         "votes": _votes(votes),
     }
-
-
-def _index(rows: np.ndarray, row: int) -> int | None:
-    at = int(np.searchsorted(rows, row))
-    return at if at < len(rows) and rows[at] == row else None
 
 
 def _votes(log_ps: Mapping[str, np.ndarray]) -> list[Record]:
