@@ -1,4 +1,4 @@
-"""Runtimes: the same probabilities by two libraries, and by the files that they run."""
+"""Runtimes and exported files predict the same probabilities."""
 
 import sys
 
@@ -37,7 +37,7 @@ def test_each_runtime_predicts_with_the_networks_of_a_run(runtime):
     )
 
 
-def test_auto_is_onnx_runtime_where_it_is_installed_and_there_is_much_to_do(monkeypatch):
+def test_auto_is_onnx_runtime_for_large_inputs_where_it_is_installed(monkeypatch):
     assert engines.choose_runtime("auto", 1_000) == "keras"
     assert engines.choose_runtime("auto", 10**9) == "onnxruntime"
     assert engines.choose_runtime("onnxruntime", 1_000) == "onnxruntime"
@@ -47,27 +47,27 @@ def test_auto_is_onnx_runtime_where_it_is_installed_and_there_is_much_to_do(monk
         engines.predictor_of_networks(NETWORKS, "onnxruntime")
 
 
-def test_other_backends_keep_to_keras(monkeypatch):
+def test_other_backends_predict_with_keras(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert engines.choose_runtime("auto", 10**9) == "keras"
-    with pytest.raises(InputError, match="onnx is made by TensorFlow alone; KERAS_BACKEND is jax"):
+    with pytest.raises(InputError, match="onnx export needs the TensorFlow backend; KERAS_BACKEND is jax"):
         formats.require_onnx()
     formats.require_onnx(made=True)
 
 
-def test_an_onnx_file_tells_what_goes_in_and_out(contents):
+def test_an_onnx_file_names_its_input_and_output(contents):
     import onnx
 
     graph = onnx.load_from_string(contents["onnx"]).graph
-    (given,), (gives,) = graph.input, graph.output
+    (pixels,), (output,) = graph.input, graph.output
     shapes = [
-        [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in (given, gives)
+        [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in (pixels, output)
     ]
-    assert (given.name, gives.name) == ("pixels", "probabilities")
+    assert (pixels.name, output.name) == ("pixels", "probabilities")
     assert shapes == [["n", 28, 28], ["n", 10]]
 
 
-def test_a_file_is_run_without_its_run(contents, tmp_path):
+def test_a_file_predicts_as_its_networks(contents, tmp_path):
     found = engines.predictor_of_file(tmp_path / "a.onnx", contents["onnx"])(PIXELS)
     np.testing.assert_allclose(found, engines.keras_predictor(NETWORKS)(PIXELS), atol=1e-6)
 
@@ -79,14 +79,14 @@ def test_damaged_files_are_refused(contents, tmp_path, content):
         engines.predictor_of_file(tmp_path / "a.onnx", damaged)
 
 
-def test_a_network_for_something_else_is_refused(tmp_path):
+def test_an_onnx_file_with_other_outputs_is_refused(tmp_path):
     model = keras.Sequential([keras.layers.Input((28, 28), dtype="uint8", name="pixels"), keras.layers.Flatten()])
     content = formats.serialize(keras.Model(model.inputs, model.outputs), "onnx")
     with pytest.raises(InputError, match=r"ten probabilities for an image, received shape \(1, 784\)"):
         engines.predictor_of_file(tmp_path / "a.onnx", content)
 
 
-def test_a_broken_library_is_not_taken_for_a_damaged_file(contents, tmp_path, monkeypatch):
+def test_a_broken_library_is_not_reported_as_a_damaged_file(contents, tmp_path, monkeypatch):
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('its library is gone')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
@@ -94,15 +94,10 @@ def test_a_broken_library_is_not_taken_for_a_damaged_file(contents, tmp_path, mo
         engines.predictor_of_file(tmp_path / "a.onnx", contents["onnx"])
 
 
-def test_an_error_of_a_converter_is_reported_with_what_works(monkeypatch):
+def test_a_converter_error_suggests_keras(monkeypatch):
     def export(*_, **__):
         raise ValueError("no such operation\nand more")
 
     monkeypatch.setattr(keras.Model, "export", export)
-    with pytest.raises(RunError, match=r"onnx cannot be made: ValueError: no such operation. .*`runtime` keras"):
+    with pytest.raises(RunError, match=r"onnx export failed: ValueError: no such operation. .*`runtime` keras"):
         engines.predictor_of_networks([random_network()], "onnxruntime")
-
-
-def test_files_that_may_hold_code_are_not_read(tmp_path):
-    with pytest.raises(InputError, match=r"a.keras: no such file is read, as it may hold code. .* as onnx"):
-        engines.check_file(tmp_path / "a.keras")

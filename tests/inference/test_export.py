@@ -1,4 +1,4 @@
-"""`digits export`: one file for all networks of a run, written once its predictions are checked."""
+"""`digits export` writes all networks of a run to one file, after checking its predictions."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def trained(finished, workspace, tiny_lenet5):
-    """A copy of it to work in."""
+    """A copy of that workspace."""
     shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
     return workspace
 
@@ -49,7 +49,7 @@ def test_a_file_is_written_and_checked_on_the_rows_of_test_csv(trained, run, for
     assert 0 < result.largest_difference < 1e-5
 
 
-def test_a_file_labels_what_its_run_labelled(trained, tmp_path, capsys):
+def test_a_file_predicts_the_labels_of_its_run(trained, tmp_path, capsys):
     file = trained.folder / "a.onnx"
     with pytest.raises(SystemExit) as leave:
         cli.main(["export", "one", "--to", "onnx", "-o", str(file)])
@@ -94,7 +94,7 @@ def test_wrong_arguments_are_refused_and_nothing_is_written(trained, changed, me
     assert sorted(trained.folder.rglob("*")) == before
 
 
-def test_other_data_than_the_runs_is_refused(trained):
+def test_data_that_differs_from_the_runs_is_refused(trained):
     other = Path(shutil.copytree(trained.data / "sample", trained.folder / "other"))
     (other / "sample.json").unlink()
     for name in ("test.csv", "train.csv"):
@@ -119,7 +119,7 @@ def test_a_file_with_other_labels_is_not_written(trained, monkeypatch, wrong):
     assert not (trained.folder / "a.onnx").exists()
 
 
-def test_the_command_prints_what_it_wrote_and_predict_never_writes_over_it(trained, capfd):
+def test_export_prints_the_hash_of_the_file_and_predict_does_not_overwrite_it(trained, capfd):
     file = trained.folder / "a.onnx"
     with pytest.raises(SystemExit) as leave:
         cli.main(["export", "one", "--to", "onnx", "-o", str(file), "--json"])

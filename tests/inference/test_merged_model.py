@@ -1,4 +1,4 @@
-"""All networks of a run as one model: images brought to size, changed, averaged, as the networks see them here."""
+"""All networks of a run as one model, which resizes, augments and averages as the networks do one by one."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_it_predicts_as_the_networks_do_one_by_one(settings):
     np.testing.assert_allclose(np.sum(received, axis=1), 1, rtol=1e-5)
 
 
-def test_the_weight_of_a_network_counts():
+def test_network_weights_change_the_average():
     mostly_first, mostly_second = (
         [random_network(weight=weight), random_network("lenet-28", weight=1 - weight)] for weight in (0.9, 0.1)
     )

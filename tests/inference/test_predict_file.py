@@ -1,4 +1,4 @@
-"""`digits predict`: any number of images labelled by a run, resumed after a kill, with bad rows written aside."""
+"""`digits predict`: labels for any number of images, resumed after a kill, with bad rows written to a file."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def trained(finished, workspace, tiny_lenet5):
-    """A copy of it to work in."""
+    """A copy of that workspace."""
     shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
     return workspace
 
@@ -48,7 +48,7 @@ def test(trained):
 
 @pytest.fixture
 def out(trained):
-    """The file that is written."""
+    """The output file."""
     return trained.folder / "out.csv"
 
 
@@ -78,7 +78,7 @@ def test_test_csv_gets_the_labels_of_the_submission(trained, test, out, small_bl
 
 
 @pytest.mark.parametrize("runtime", ["keras", "onnxruntime"])
-def test_probabilities_stand_beside_the_labels(trained, test, out, runtime):
+def test_probabilities_are_written_beside_the_labels(trained, test, out, runtime):
     result = predict_file(PredictConfig(test, "several", out, probabilities=True, runtime=runtime), trained)
     assert result.engine == runtime
     header, *lines = rows_of(out)
@@ -90,17 +90,17 @@ def test_probabilities_stand_beside_the_labels(trained, test, out, runtime):
 
 
 def partial_files(config, workspace):
-    """The files in which output and rejects grow."""
+    """The partial files of output and rejects."""
     return [*predicting._files(config, predicting._predictor(config, workspace)).values()]
 
 
-@pytest.mark.parametrize("torn", [b"", b"1", b"12,"])
+@pytest.mark.parametrize("incomplete", [b"", b"1", b"12,"])
 @pytest.mark.parametrize("kept", [0, 1, 200, 597])
-def test_a_killed_one_is_resumed_after_its_last_row(trained, test, out, small_blocks, torn, kept):
+def test_a_killed_command_is_resumed_after_its_last_complete_row(trained, test, out, small_blocks, incomplete, kept):
     config = PredictConfig(test, "one", out)
     [partial] = partial_files(config, trained)
     complete = submission_of(trained, "one")
-    partial.write_bytes(b"".join(complete.splitlines(keepends=True)[: kept + 1]) + torn)
+    partial.write_bytes(b"".join(complete.splitlines(keepends=True)[: kept + 1]) + incomplete)
     out.with_name("out.csv.0123456789ab.partial").touch()  # of another input
     result = predict_file(config, trained)
     assert out.read_bytes() == complete
@@ -108,7 +108,7 @@ def test_a_killed_one_is_resumed_after_its_last_row(trained, test, out, small_bl
     assert not list(trained.folder.glob("*.partial"))
 
 
-def test_what_one_runtime_began_another_does_not_resume(trained, test, out, small_blocks):
+def test_another_runtime_starts_over(trained, test, out, small_blocks):
     [partial] = partial_files(PredictConfig(test, "one", out, runtime="keras"), trained)
     partial.write_bytes(b"".join(submission_of(trained, "one").splitlines(keepends=True)[:201]))
     assert predict_file(PredictConfig(test, "one", out, runtime="onnxruntime"), trained).began_after_row == 0
@@ -124,7 +124,7 @@ def with_bad_rows(test, bad):
     return [5, 300, 597]
 
 
-def test_a_bad_row_stops_with_its_number_or_is_written_aside(trained, test, out, small_blocks):
+def test_a_bad_row_is_an_error_or_is_written_to_the_rejects(trained, test, out, small_blocks):
     bad, rejects = trained.folder / "bad.csv", trained.folder / "rejects.csv"
     numbers = with_bad_rows(test, bad)
     with pytest.raises(InputError, match=r"bad.csv: line 6: expected 784 values, received 1. .*`rejects`"):
@@ -140,12 +140,12 @@ def test_a_bad_row_stops_with_its_number_or_is_written_aside(trained, test, out,
     before = rejects.read_bytes()
     partial_output, partial_rejects = partial_files(config, trained)
     partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n2")
-    partial_rejects.write_bytes(before[:-3])  # torn, and with a row too many
+    partial_rejects.write_bytes(before[:-3])  # incomplete, and with a row too many
     result = predict_file(config, trained)
     assert (result.rows, result.bad, result.began_after_row) == (594, 3, 250)
     assert rejects.read_bytes() == before
     assert rows_of(out) == [line for row, line in enumerate(good) if row not in numbers]
-    partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n")  # and of the bad rows nothing is left
+    partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n")  # without the rejects
     assert predict_file(config, trained).began_after_row == 0
     assert rejects.read_bytes() == before
 
@@ -162,6 +162,7 @@ def test_a_bad_row_stops_with_its_number_or_is_written_aside(trained, test, out,
         ({"output": Path("data")}, "expected a file"),
         ({"run": "nosuch"}, "nosuch"),
         ({"run": Path("gone.onnx")}, "gone.onnx: cannot be read"),
+        ({"run": Path("gone.keras")}, "gone.keras: expected a run or an .onnx file.*may hold code"),
         ({"run": "gone.tflite"}, "there is no run 'gone.tflite'"),
         ({"rejects": Path("out.csv")}, "the same file as `output`"),
     ],
@@ -175,7 +176,7 @@ def test_wrong_arguments_are_refused_and_nothing_is_written(trained, test, out, 
     assert sorted(trained.folder.rglob("*")) == before
 
 
-def test_lost_weights_and_a_full_disk_are_reported(trained, test, out, monkeypatch):
+def test_missing_weights_and_a_full_disk_are_reported(trained, test, out, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -192,7 +193,7 @@ def test_lost_weights_and_a_full_disk_are_reported(trained, test, out, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
-def test_a_killed_command_typed_again_ends_with_the_same_bytes(tmp_path):
+def test_a_killed_and_repeated_command_writes_the_same_bytes(tmp_path):
     assert digits(tmp_path, "run", "--data", "sample", "--recipe", "quick", "--epochs", "1") == 0
     assert digits(tmp_path, "export", "last", "--to", "onnx", "-o", "a.onnx") == 0  # starts soonest
     header, *lines = (tmp_path / "data/sample/test.csv").read_bytes().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Pixels to probabilities, by the networks of a run or by a file that was exported from them."""
+"""Predictors, from pixels to probabilities, of the networks of a run or of a file exported from them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +26,19 @@ def choose_runtime(name: str, n_bytes: int) -> str:
     """The runtime that `auto` means for an input of `n_bytes`: ONNX Runtime where it is installed and faster."""
     if name != "auto":
         return name
-    return "keras" if n_bytes < _WORTH_CONVERTING or formats.missing_for_onnx() else "onnxruntime"
+    if n_bytes < _WORTH_CONVERTING:
+        return "keras"
+    try:
+        formats.require_onnx()
+    except InputError:
+        return "keras"
+    return "onnxruntime"
 
 
 def predictor_of_networks(networks: Sequence[TrainedNetwork], name: str) -> Predictor:
     """The averaged networks, computed by one of RUNTIMES.
 
-    Raises InputError when weights are another network's, or a package is not installed.
+    Raises InputError when weights do not fit the model, or a package is not installed.
     """
     if name == "keras":
         return keras_predictor(networks)
@@ -41,14 +47,14 @@ def predictor_of_networks(networks: Sequence[TrainedNetwork], name: str) -> Pred
 
 
 def keras_predictor(networks: Sequence[TrainedNetwork]) -> Predictor:
-    """The averaged networks, computed by Keras. Raises InputError when weights are another network's."""
+    """The averaged networks, computed by Keras. Raises InputError when weights do not fit the model."""
     start_backend()
-    models = [network.build() for network in networks]
+    models, recipes = [network.build() for network in networks], [network.recipe for network in networks]
 
     def predict(pixels: np.ndarray) -> np.ndarray:
         log_ps = [
-            log_probabilities(model, _images(pixels, network), network.recipe.tta)
-            for network, model in zip(networks, models, strict=True)
+            log_probabilities(model, to_images(pixels, MODELS[recipe.model].side, recipe.fit), recipe.tta)
+            for recipe, model in zip(recipes, models, strict=True)
         ]
         return np.exp(average_log_p(log_ps, [network.weight for network in networks]).astype(np.float64))
 
@@ -58,7 +64,7 @@ def keras_predictor(networks: Sequence[TrainedNetwork]) -> Predictor:
 def export_networks(networks: Sequence[TrainedNetwork], format: str) -> bytes:
     """The content of a file with the averaged networks as one model.
 
-    Raises InputError when weights are another network's, RunError when the library that makes it fails.
+    Raises InputError when weights do not fit the model, RunError when the library that makes it fails.
     """
     start_backend()
     from digit_recognizer.inference.merged_model import merge_networks
@@ -67,22 +73,15 @@ def export_networks(networks: Sequence[TrainedNetwork], format: str) -> bytes:
     return formats.serialize(model, format)
 
 
-def check_file(path: Path) -> None:
-    """Raises InputError when a file is not an ONNX file by its name, or ONNX Runtime is not installed."""
-    if path.suffix != formats.SUFFIXES["onnx"]:
-        raise InputError(f"{path}: no such file is read, as it may hold code. Name the run, or export it as onnx.")
-    formats.require_onnx(made=True)
-
-
 def predictor_of_file(path: Path, content: bytes) -> Predictor:
     """The network of an ONNX file that `export_run` wrote, whose `content` was read from `path`.
 
     Raises InputError when it is no such file, or damaged; RunError when ONNX Runtime cannot be loaded.
     """
-    check_file(path)
     try:
         predict = predictor_of_content(content, "onnx")
-        shape = predict(np.zeros((1, SIDE**2), np.uint8)).shape
+        if (shape := predict(np.zeros((1, SIDE**2), np.uint8)).shape) != (1, 10):
+            raise ValueError(f"expected ten probabilities for an image, received shape {shape}")
     except RunError:  # the library is broken, not the file
         raise
     except Exception as error:  # the classes of ONNX Runtime
@@ -90,10 +89,6 @@ def predictor_of_file(path: Path, content: bytes) -> Predictor:
         raise InputError(
             f"{path}: not a network by `digits export`, or damaged ({reason}). Export it again."
         ) from error
-    if shape != (1, 10):
-        raise InputError(
-            f"{path}: expected a network with ten probabilities for an image, received shape {shape}. Export it again."
-        )
     return predict
 
 
@@ -131,7 +126,3 @@ def _by_onnxruntime(content: bytes) -> Predictor:
         return np.concatenate([*pool.map(run, batches)]) if batches else np.empty((0, 10), np.float32)
 
     return predict
-
-
-def _images(pixels: np.ndarray, network: TrainedNetwork) -> np.ndarray:
-    return to_images(pixels, MODELS[network.recipe.model].side, network.recipe.fit)

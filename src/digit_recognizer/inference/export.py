@@ -18,12 +18,12 @@ from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import check_target, write_atomically
 
-_N_CHECKED = 1_000  # rows of test.csv, its first
+_N_CHECKED = 1_000  # first rows of test.csv
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A file that was written, and how its predictions compare with the run's."""
+    """The exported file, and how its predictions compare with the run's."""
 
     run: str
     format: str
@@ -73,11 +73,11 @@ def export_run(word: str, workspace: Workspace, format: str, output: Path, data:
 
 
 def _test_pixels(run: RunRecord, source: sources.Source) -> np.ndarray:
-    """The images that the run predicted, (n, 784). Raises InputError when others are there now."""
+    """The images that the run predicted, (n, 784). Raises InputError when the file has changed since."""
     table = read_test(source.test)
     if table.fingerprint != run.test_hash:
         raise InputError(
             f"{source.test}: expected the test.csv of run {run.name}, fingerprint {run.test_hash}, received "
-            f"{table.fingerprint}. Name its place with `data`."
+            f"{table.fingerprint}. Pass its path as `data`."
         )
     return table.pixels

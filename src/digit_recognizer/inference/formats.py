@@ -15,46 +15,33 @@ _TO_RUN_ONNX = ("onnxruntime",)
 _TO_MAKE_ONNX = ("onnx", "tf2onnx")  # besides TensorFlow
 
 
-def missing_for_onnx(made: bool = False) -> str:
-    """What is missing to make and run an ONNX file, or only to run one that is `made`, and the cure; else empty."""
-    needed = _TO_RUN_ONNX if made else _TO_RUN_ONNX + _TO_MAKE_ONNX
-    absent = [name for name in needed if find_spec(name) is None]
-    if absent:
-        return f"onnx needs {', '.join(absent)}: pip install {' '.join(absent)}"
-    if not made and backend() != "tensorflow":
-        return f"onnx is made by TensorFlow alone; KERAS_BACKEND is {backend()}. Unset it."
-    return ""
-
-
 def require_onnx(made: bool = False) -> None:
     """Raise InputError when a package is missing to make and run an ONNX file, or only to run one that is `made`."""
-    if missing := missing_for_onnx(made):
-        raise InputError(missing)
+    needed = _TO_RUN_ONNX if made else _TO_RUN_ONNX + _TO_MAKE_ONNX
+    if absent := [name for name in needed if find_spec(name) is None]:
+        raise InputError(f"onnx needs {', '.join(absent)}: pip install {' '.join(absent)}")
+    if not made and backend() != "tensorflow":
+        raise InputError(f"onnx export needs the TensorFlow backend; KERAS_BACKEND is {backend()}. Unset it.")
 
 
 def serialize(model: Any, format: str) -> bytes:
     """The content of a file of `model`, which maps `pixels` to `probabilities`.
 
-    Raises RunError when the library that makes it fails.
+    Raises RunError when the conversion to ONNX fails.
     """
-    try:
-        return _serialize(model, format)
-    except RunError:
-        raise
-    except Exception as error:  # whatever a library raises that does not fit the others
-        reason = str(error).strip().partition("\n")[0]
-        cure = "" if format == "keras" else " The format and the `runtime` keras need no other package."
-        raise RunError(f"{format} cannot be made: {type(error).__name__}: {reason}.{cure}") from error
-
-
-def _serialize(model: Any, format: str) -> bytes:
     with TemporaryDirectory() as folder, hide_native_output(f"Writing {format}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own, about one another
         path = Path(folder, f"model{SUFFIXES[format]}")
         if format == "keras":
             model.save(path)
             return path.read_bytes()
-        model.export(str(path), format="onnx", verbose=False, input_signature=model.inputs)
+        try:
+            model.export(str(path), format="onnx", verbose=False, input_signature=model.inputs)
+        except Exception as error:  # of any class, as when versions of TensorFlow and tf2onnx do not match
+            reason = str(error).strip().partition("\n")[0]
+            raise RunError(
+                f"onnx export failed: {type(error).__name__}: {reason}. Use the format and the `runtime` keras instead."
+            ) from error
         return _with_names(path)
 
 

@@ -1,4 +1,4 @@
-"""The networks of a finished run, and their weights in its predictions. Loads no Keras."""
+"""The networks of a finished run, and their weights in its predictions. Keras is not loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,15 @@ from digit_recognizer.utils.arrays import read_arrays
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A trained network and how it takes part in the predictions of its run."""
+    """A trained network and its weight in the predictions of its run."""
 
-    recipe: Recipe  # with its resizing and test-time augmentation
+    recipe: Recipe
     folder: Path
     weights: dict[str, np.ndarray]
     weight: float  # in the average of log-probabilities; those of all networks add up to 1
 
     def build(self) -> Any:
-        """The Keras model. Raises InputError when the weights are another network's."""
+        """The Keras model. Raises InputError when the weights do not fit it."""
         return build_with_weights(self.recipe.model, self.weights, self.folder)
 
 
@@ -44,7 +44,7 @@ def load_networks(ledger: Ledger, run: RunRecord, weight: float = 1.0) -> list[T
     recipe, rows = run.recipe, ledger.networks(run.id)
     predicting = [row for row in rows if row.fold is None or not recipe.full]
     if not predicting:
-        raise InputError(f"run {run.name} has no networks. Name one that trained some.")
+        raise InputError(f"run {run.name} has no networks. Name a run that trained some.")
     found = []
     for row in predicting:
         folder = network_folder(run.folder, row.name, len(rows))

@@ -14,14 +14,14 @@ from digit_recognizer.inference.load import TrainedNetwork
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.models.standard_layers import to_standard_layers
 
-_AS_IT_IS = 1, 1  # one of the nine places of an image in itself with a margin of 1
+_NO_SHIFT = 1, 1  # the offset of the image itself within a margin of 1
 
 
 def merge_networks(networks: Sequence[TrainedNetwork], widened: bool = False) -> Any:
     """The model from `pixels`, (n, 28, 28) uint8, ink 255, to `probabilities`, (n, 10) float32.
 
-    It computes the same as `engines.keras_predictor`: resizing, test-time augmentation and the average are inside.
-    `widened` is as for `to_standard_layers`. Raises InputError when weights are another network's.
+    It computes the same as `engines.keras_predictor`: it includes resizing, test-time augmentation and the average.
+    `widened` is as for `to_standard_layers`. Raises InputError when weights do not fit the model.
     """
     pixels = Input((SIDE, SIDE), dtype="uint8", name="pixels")
 
@@ -48,8 +48,8 @@ def _image(pixels: Any, side: int, fit: str) -> Any:
         layers.Rescaling(1 / 255)(pixels)
     )  # in this order, as in `to_standard_layers`
     if side != SIDE and fit == "resize":
-        dots = np.eye(SIDE**2, dtype=np.uint8)
-        return _linear(image, to_images(dots, side, fit) * 255)
+        basis = np.eye(SIDE**2, dtype=np.uint8)
+        return _linear(image, to_images(basis, side, fit) * 255)
     before = (side - SIDE) // 2
     return layers.ZeroPadding2D([(before, side - SIDE - before)] * 2)(image) if side != SIDE else image
 
@@ -59,18 +59,18 @@ def _views(image: Any, side: int, tta: str) -> list[Any]:
     found = [image]
     if tta in ("shift", "rotate"):
         margin = layers.ZeroPadding2D(1)(image)
-        places = [place for place in product((0, 1, 2), repeat=2) if place != _AS_IT_IS]
-        found += [layers.Cropping2D([(row, 2 - row), (column, 2 - column)])(margin) for row, column in places]
+        offsets = [offset for offset in product((0, 1, 2), repeat=2) if offset != _NO_SHIFT]
+        found += [layers.Cropping2D([(row, 2 - row), (column, 2 - column)])(margin) for row, column in offsets]
     if tta == "rotate":
-        dots = np.eye(side**2, dtype=np.float32).reshape(-1, side, side, 1)
-        found += [_linear(image, turned) for turned in list(tta_views(dots, tta))[len(found) :]]
+        basis = np.eye(side**2, dtype=np.float32).reshape(-1, side, side, 1)
+        found += [_linear(image, rotated) for rotated in list(tta_views(basis, tta))[len(found) :]]
     return found
 
 
 def _linear(image: Any, basis_images: np.ndarray) -> Any:
-    """A linear map of an image, given by its images (n, side, side, 1) of each of the n pixels alone."""
+    """Apply a linear map, given by what it makes of each of the n pixels, (n, side, side, 1)."""
     n, side = len(basis_images), basis_images.shape[1]
     product = layers.Dense(side**2, use_bias=False, trainable=False)
-    moved = product(layers.Reshape((n,))(image))
+    mapped = product(layers.Reshape((n,))(image))
     product.set_weights([basis_images.reshape(n, side**2)])
-    return layers.Reshape((side, side, 1))(moved)
+    return layers.Reshape((side, side, 1))(mapped)

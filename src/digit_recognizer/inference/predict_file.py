@@ -1,26 +1,24 @@
-"""Labels for any number of images, by the networks of a run or an exported file.
+"""Labels for any number of images, predicted by the networks of a run or by an exported file.
 
-Reading, inference and writing overlap, some thousand rows each. The output grows in OUT.<key>.partial, whose key
-depends on input, run and options; it gets its name when it is complete, and a killed command goes on where it ends.
+The next rows are read during inference. The output grows in OUT.<key>.partial, whose key depends on input, run and
+options, and is renamed when complete. After a kill, the same command continues behind the last complete row.
 """
 
 import csv
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from digit_recognizer.data import stream
-from digit_recognizer.data.stream import BadRow, Chunk
+from digit_recognizer.data.stream import Chunk
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines, formats
 from digit_recognizer.inference.load import load_networks
@@ -29,39 +27,35 @@ from digit_recognizer.utils import locks, partial_files
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import check_target, read_bytes
 from digit_recognizer.utils.reporter import SILENT, Reporter
-from digit_recognizer.utils.signals import TerminationSignal
 
-_AHEAD = 2  # chunks that are read before they are needed
-_DECIMALS = 6  # of a probability
 _REJECTS_HEADER = b"row,fault,content\n"
-_MOST_KEPT = 100_000  # bytes of a bad row; the longest that may be good
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """What is labelled, by which networks, and where the labels go."""
+    """The input, the networks, and the output."""
 
-    source: Path  # a CSV, plain or packed by gzip, or an .npy of uint8
+    source: Path  # a CSV, plain or gzipped, or an .npy of uint8
     run: str  # as `Ledger.run` takes it, or an exported .onnx file
     output: Path
     probabilities: bool = False  # whether to write ten probabilities beside each label
-    rejects: Path | None = None  # where rows that contain no image are written; without it the first one is an error
+    rejects: Path | None = None  # a file for rows that contain no image; without it the first one is an error
     runtime: str = "auto"  # or one of `engines.RUNTIMES`
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """What was labelled, and how fast."""
+    """The number of predicted rows, and the speed."""
 
     run: str
     engine: str
     output: str
     skip_bad: str | None  # the file of rejected rows
-    began_after_row: int  # 0 unless it went on where an earlier process was killed
+    began_after_row: int  # 0 unless the command continued a killed one
     rows: int
     bad: int  # rejected rows
     rows_per_second: float
-    busy: dict[str, float]  # seconds of reading, inference and writing, which overlap
+    busy: dict[str, float]  # seconds of reading, inference and writing; reading overlaps the others
     limit: str  # the longest of them
     seconds: float
 
@@ -89,25 +83,8 @@ class _Progress:
     busy: dict[str, float]
 
 
-@dataclass
-class _Times:
-    """Seconds that each part was busy."""
-
-    reading: float = 0.0
-    inference: float = 0.0
-    writing: float = 0.0
-
-    @contextmanager
-    def of(self, part: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            setattr(self, part, getattr(self, part) + time.perf_counter() - start)
-
-
 def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter = SILENT) -> PredictResult:
-    """Label all rows of the input.
+    """Predict the labels of all rows of the input.
 
     Raises InputError for a wrong input, output or run, and for the first bad row unless rejected rows have a file;
     RunError when writing fails.
@@ -120,13 +97,8 @@ def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter
     with locks.alone(f"predict-{name}", f"another process is writing {config.output}."):
         after, n_bad = partial_files.truncate_to_whole_rows(files)
         if after:
-            reporter.info(f"Going on after row {after:,}.")
-        try:
-            found = _label(config, files, after, predictor.start, reporter)
-        except (KeyboardInterrupt, TerminationSignal):
-            if files[config.output.resolve()].exists():
-                reporter.info("The same command goes on where this one stopped.")
-            raise
+            reporter.info(f"Continuing after row {after:,}.")
+        found = _label(config, files, after, predictor.start, reporter)
         partial_files.finish(files)
     return PredictResult(
         run=predictor.name,
@@ -144,27 +116,29 @@ def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter
 
 
 def _check_paths(config: PredictConfig) -> None:
-    for path in (config.output, config.rejects):
-        if path:
-            check_target(path)
     paths = {"`source`": config.source, "`output`": config.output, "`rejects`": config.rejects}
-    paths |= {"`run`": Path(config.run)} if _is_of_file(config) else {}
+    paths |= {"`run`": Path(config.run)} if _is_file(config.run) else {}
     named: dict[Path, str] = {}
     for option, path in paths.items():
         if path and (other := named.setdefault(path.resolve(), option)) != option:
             raise InputError(f"{option} {path}: the same file as {other}. Name another.")
+    for path in (config.output, config.rejects):
+        if path:
+            check_target(path)
 
 
-def _is_of_file(config: PredictConfig) -> bool:
+def _is_file(run: str) -> bool:
     """Whether `run` names a file. A run with such a name is named by its id."""
-    return Path(config.run).suffix in formats.SUFFIXES.values()
+    return Path(run).suffix in formats.SUFFIXES.values()
 
 
 def _predictor(config: PredictConfig, workspace: Workspace) -> _Predictor:
     """The run, or the file, that `config` names."""
-    if _is_of_file(config):
+    if _is_file(config.run):
         file = Path(config.run)
-        engines.check_file(file)
+        if file.suffix == formats.SUFFIXES["keras"]:
+            raise InputError(f"{file}: expected a run or an .onnx file. Keras files may hold code; export as onnx.")
+        formats.require_onnx(made=True)
         content = read_bytes(file)
         if config.runtime == "keras":
             raise InputError(f"{file} is run by onnxruntime; leave `runtime` out.")
@@ -190,105 +164,73 @@ def _label(
     config: PredictConfig,
     files: partial_files.PartialFiles,
     after: int,
-    start: Callable[[], engines.Predictor],
+    start_predictor: Callable[[], engines.Predictor],
     reporter: Reporter,
 ) -> _Progress:
     """Write the rows after row `after`. The predictor starts once the first chunk is read."""
-    times, n_rows, n_bad = _Times(), 0, 0
-    predict, begin = None, time.perf_counter()
-    headers = [_header(config.probabilities), _REJECTS_HEADER][: len(files)]
-    with partial_files.open_partial(files, headers) as opened, ThreadPoolExecutor(1) as writer:
-        pending = None
-        chunks = closing(_read_ahead(stream.read(config.source, after), times))
-        with reporter.rows(config.source.stat().st_size) as on_rows, chunks as read:
-            for chunk in read:
-                if chunk.bad and config.rejects is None:
-                    raise InputError(
-                        f"{config.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or have such rows "
-                        "written to a file with `rejects`."
-                    )
-                if predict is None:
-                    predict, begin = start(), time.perf_counter()
-                with times.of("inference"):
-                    probabilities = predict(chunk.pixels)
-                if pending:
-                    pending.result()
-                pending = writer.submit(_write, opened, chunk, probabilities, config.probabilities, times)
-                n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
-                on_rows(chunk.n_bytes, n_rows)
-            if pending:
-                pending.result()
-    return _Progress(n_rows, n_bad, n_rows / (time.perf_counter() - begin), asdict(times))
+    columns = ["ImageId", "Label", *(f"p{digit}" for digit in range(10) if config.probabilities)]
+    headers = [f"{','.join(columns)}\n".encode(), _REJECTS_HEADER][: len(files)]
+    busy = dict.fromkeys(("reading", "inference", "writing"), 0.0)
+    n_rows, n_bad, predict, begin = 0, 0, None, time.perf_counter()
+    with (
+        partial_files.open_partial(files, headers) as opened,
+        reporter.rows(config.source.stat().st_size) as on_rows,
+        closing(_read_ahead(stream.read(config.source, after), busy)) as chunks,
+    ):
+        for chunk in chunks:
+            if chunk.bad and config.rejects is None:
+                raise InputError(
+                    f"{config.source}: {'; '.join(chunk.bad[0].faults[:3])}. Correct that row, or have such rows "
+                    "written to a file with `rejects`."
+                )
+            if predict is None:
+                predict, begin = start_predictor(), time.perf_counter()
+            with _timed(busy, "inference"):
+                probabilities = predict(chunk.pixels)
+            with _timed(busy, "writing"):
+                _write(opened, chunk, probabilities, config.probabilities)
+            n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
+            on_rows(chunk.n_bytes, n_rows)
+    return _Progress(n_rows, n_bad, n_rows / (time.perf_counter() - begin), busy)
 
 
-def _read_ahead(source: Iterator[Chunk], times: _Times) -> Generator[Chunk, None, None]:
-    """The same chunks, read in a thread while those before are used."""
-    queue: Queue[Any] = Queue(_AHEAD)
-    stopped = Event()
+def _read_ahead(source: Iterator[Chunk], busy: dict[str, float]) -> Generator[Chunk, None, None]:
+    """The same chunks; a thread reads the next one while one is used."""
 
-    def put(item: Any) -> None:
-        while not stopped.is_set():
-            with suppress(Full):
-                return queue.put(item, timeout=0.1)
+    def read() -> Chunk | None:
+        with _timed(busy, "reading"):
+            return next(source, None)
 
-    def read() -> None:
-        try:
-            while not stopped.is_set():
-                with times.of("reading"):
-                    chunk = next(source, None)
-                put(chunk)
-                if chunk is None:
-                    return
-        except BaseException as error:  # raised where it is used
-            put(error)
-
-    thread = Thread(target=read)
-    thread.start()
-    try:
-        while (item := queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read)
+        while chunk := reading.result():
+            reading = reader.submit(read)
+            yield chunk
 
 
-def _header(probabilities: bool) -> bytes:
-    return b"ImageId,Label" + (b"".join(b",p%d" % digit for digit in range(10)) if probabilities else b"") + b"\n"
+@contextmanager
+def _timed(busy: dict[str, float], part: str) -> Iterator[None]:
+    """Add the seconds of the block to a part."""
+    start = time.perf_counter()
+    yield
+    busy[part] += time.perf_counter() - start
 
 
-def _write(files: Sequence[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool, times: _Times) -> None:
+def _write(files: Sequence[BinaryIO], chunk: Chunk, probabilities: np.ndarray, all_ten: bool) -> None:
     """Append a chunk's rejected rows, then its labels: a resumed command repeats what comes after the last label."""
-    with times.of("writing"):
-        output, *rejects = files
-        for file in rejects:
-            file.write(b"".join(map(_reject_line, chunk.bad)))
-            file.flush()
-        output.write(_lines(chunk.ids, probabilities, all_ten))
-        output.flush()
-
-
-def _reject_line(bad: BadRow) -> bytes:
-    """A line of CSV, without line ends in its cells."""
-    text = StringIO()
-    cells = [bad.row, "; ".join(bad.faults), bad.content[:_MOST_KEPT].decode("utf-8", "backslashreplace")]
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    output, *rejects = files
+    for file in rejects:
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [bad.row, "; ".join(bad.faults), bad.content.decode("utf-8", "backslashreplace")] for bad in chunk.bad
+        )
+        file.write(text.getvalue().encode())
+        file.flush()
+    output.write(_lines(chunk.ids, probabilities, all_ten))
+    output.flush()
 
 
 def _lines(ids: np.ndarray, probabilities: np.ndarray, all_ten: bool) -> bytes:
-    labels = probabilities.argmax(axis=1).tolist()
-    if not all_ten:
-        return "".join(map("%d,%d\n".__mod__, zip(ids.tolist(), labels, strict=True))).encode()
-    rows = _decimals(probabilities.astype(np.float64))
-    return b"".join(b"%d,%d%s\n" % row for row in zip(ids.tolist(), labels, rows, strict=True))
-
-
-def _decimals(values: np.ndarray) -> list[bytes]:
-    """Each row of (n, m) values in [0, 1] as `,0.123456` for each value."""
-    places = 10 ** np.arange(_DECIMALS, -1, -1)
-    digits = np.rint(values * 10**_DECIMALS).astype(np.int64)[..., np.newaxis] // places % 10 + ord("0")
-    text = np.empty((*values.shape, _DECIMALS + 3), np.uint8)
-    text[..., 0], text[..., 1], text[..., 2], text[..., 3:] = ord(","), digits[..., 0], ord("."), digits[..., 1:]
-    return [row.tobytes() for row in text.reshape(len(values), -1)]
+    columns = [ids, probabilities.argmax(axis=1), *(probabilities.T if all_ten else ())]
+    line = "%d,%d" + ",%.6f" * (len(columns) - 2) + "\n"
+    return "".join(line % row for row in zip(*(column.tolist() for column in columns), strict=True)).encode()

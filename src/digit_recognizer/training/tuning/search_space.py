@@ -65,7 +65,7 @@ def load(path: Path) -> SearchSpace:
         raise InputError(f"{path}: objective: expected {' or '.join(OBJECTIVES)}, received {objective!r}.")
     recipe = from_settings({"folds": _FOLDS, **settings}, path)
     if not recipe.folds:
-        raise InputError(f"{path}: folds: expected 2 or more, received 0. A sweep is judged by cross-validation.")
+        raise InputError(f"{path}: folds: expected 2 or more, received 0. The objective of a sweep is cross-validated.")
     if not isinstance(table, dict) or not table:
         received = "nothing" if table is None or table == {} else repr(table)
         raise InputError(
