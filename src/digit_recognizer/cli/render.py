@@ -1,5 +1,6 @@
 """What the commands that train print: the data, the result of a run, a blend, a sweep, a plan of networks."""
 
+from digit_recognizer.cli.app import current_workspace
 from digit_recognizer.data.inspection import Inspection
 from digit_recognizer.evaluation.metrics import Metrics
 from digit_recognizer.tracking.run_record import RunResult
@@ -42,8 +43,7 @@ def show_result(result: RunResult) -> None:
         summed = ", summed over processes" if seconds["train"] > seconds["total"] else ""
         trained = f"trained in {seconds['train']:.1f} s{summed}"
         print_text(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in total.")
-    newest = result.submission.parents[1] / "submission.csv"
-    print_text(f"Wrote {result.submission}, also as {newest}")
+    print_text(f"Wrote {result.submission}, also as {current_workspace().newest_submission}")
     if result.check:
         print_text(result.check.verdict, style="bold")
 
