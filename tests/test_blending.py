@@ -98,7 +98,7 @@ def test_the_probabilities_of_another_run_are_refused(three, workspace):
     with pytest.raises(InputError, match=rf"{names[1]}.*does not match the submission"):
         blend_runs(names, workspace)
     np.savez(second, held_out_rows=np.arange(3), held_out_log_p=np.zeros((3, 10)), test_log_p=np.zeros(7))
-    with pytest.raises(InputError, match="not what run"):
+    with pytest.raises(InputError, match="does not match the submission"):
         blend_runs(names, workspace)
 
 
