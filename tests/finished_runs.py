@@ -1,4 +1,4 @@
-"""Finished runs on the sample, with made-up predictions in place of a training."""
+"""Finished runs on the sample, with random predictions instead of a training."""
 
 from dataclasses import asdict
 
@@ -17,7 +17,7 @@ from digit_recognizer.tracking.run_session import finish_run, open_run
 
 
 def write_data(workspace, folder=None):
-    """The sample's files under Kaggle's names, so that they do not count as the sample; its test answers."""
+    """Write the sample's files under Kaggle's names, so that they are not taken for the sample; return its answers."""
     sample, folder = workspace.folder / "elsewhere", folder or workspace.data
     write_sample(sample)
     folder.mkdir(exist_ok=True)
@@ -28,7 +28,7 @@ def write_data(workspace, folder=None):
 
 
 def made_up_log_p(labels, strength, rng):
-    """Log-probabilities that are right the more often the larger `strength`."""
+    """Return random log-probabilities whose accuracy increases with `strength`."""
     logits = rng.normal(size=(len(labels), 10))
     logits[np.arange(len(labels)), labels] += strength
     return average_log_p([logits])
@@ -37,7 +37,7 @@ def made_up_log_p(labels, strength, rng):
 def make_finished_run(
     workspace, name, answers, strength=3.0, seed=0, rows=None, recipe=RECIPES["lenet5"], recipe_name="lenet5"
 ):
-    """Insert a finished run of one network on the data of the workspace; its name."""
+    """Insert a finished run of one network on the data of the workspace and return its name."""
     rng = np.random.default_rng(seed)
     source = sources.find(None, workspace.data)
     data = read_dataset(source)
@@ -69,5 +69,5 @@ def make_finished_run(
             validation=validate(log_p, data.train.labels[rows]),
             seconds={"train": 2.0, "total": 3.0},
         )
-        finish_run(run, result, is_out_of_fold=len(rows) == len(data.train.labels))
+        finish_run(run, result, len(rows) == len(data.train.labels), workspace.newest_submission)
     return run.name

@@ -1,4 +1,4 @@
-"""`digits` as a process of its own, and the files it leaves: for tests that stop processes."""
+"""`digits` as a separate process, and the files it writes, for tests that stop processes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def digits(folder, *words):
 
 @contextmanager
 def started(folder, *words, **variables):
-    """A command that runs in a folder, its workspace, with more environment variables; waited for at the end."""
+    """Start a command in a folder, its workspace, with more environment variables; wait for it at the end."""
     environment = ENVIRONMENT | variables
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen([*COMMAND, *words], cwd=folder, env=environment, stdout=printed, stderr=printed)
@@ -35,13 +35,13 @@ def started(folder, *words, **variables):
 
 
 def children_of(pid):
-    """The processes that compute for a process."""
+    """Return the worker processes of a process."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(path.read_text().rpartition(")")[2].split()[1])
             command = (path.parent / "cmdline").read_text()
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         if parent == pid and "LokyProcess" in command:
             found.append(int(path.parent.name))
@@ -49,27 +49,27 @@ def children_of(pid):
 
 
 def epochs_kept(folder):
-    """The checkpoints in the folders of a run's networks: (network, epoch) of each."""
+    """Return (network, epoch) of each checkpoint of a run."""
     paths = [path.relative_to(folder) for path in folder.rglob("checkpoint-*.npz")]
     return {(path.parent.name, int(path.stem.rpartition("-")[2])) for path in paths}
 
 
 def went_on(before, after):
-    """Whether no network has an earlier epoch `after` than `before`."""
+    """Return whether no network has an earlier epoch `after` than `before`."""
     oldest = dict(sorted(before, reverse=True))
     return all(epoch >= oldest.get(network, 1) for network, epoch in after)
 
 
 def until(condition):
-    """Wait for a condition. Raises AssertionError when it takes too long."""
+    """Wait for a condition. Raises AssertionError after PATIENCE seconds."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.02)
 
 
 def fingerprints(folder):
-    """The SHA-256 of the submission of a folder's only run, and of the weights of its networks, by their names."""
+    """Return the SHA-256 of the submission and the weights of a folder's only run, by their file names."""
     [run] = folder.glob("submissions/*/")
     files = [run / "submission.csv", *run.glob("members/*/weights.npz")]
     return {str(file.relative_to(run)): sha256(file.read_bytes()).hexdigest() for file in files}

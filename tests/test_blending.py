@@ -65,7 +65,7 @@ def test_equal_weights_need_no_held_out_rows_but_then_there_is_no_estimate(three
     result = blend_runs([names[0], full], workspace, "equal")
     assert list(result.runs.values()) == [0.5, 0.5]
     assert "validation" not in result.to_json()
-    with pytest.raises(InputError, match="full held out none"):
+    with pytest.raises(InputError, match="share no held-out rows"):
         blend_runs([names[0], full], workspace)
 
 
@@ -95,10 +95,10 @@ def test_the_probabilities_of_another_run_are_refused(three, workspace):
     _, names = three
     first, second = (workspace.submissions / name / "probabilities.npz" for name in names[:2])
     second.write_bytes(first.read_bytes())
-    with pytest.raises(InputError, match=rf"{names[1]}.*not what run {names[1]} wrote"):
+    with pytest.raises(InputError, match=rf"{names[1]}.*does not match the submission"):
         blend_runs(names, workspace)
     np.savez(second, held_out_rows=np.arange(3), held_out_log_p=np.zeros((3, 10)), test_log_p=np.zeros(7))
-    with pytest.raises(InputError, match="not what run"):
+    with pytest.raises(InputError, match="does not match the submission"):
         blend_runs(names, workspace)
 
 

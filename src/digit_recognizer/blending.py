@@ -72,7 +72,8 @@ def blend_runs(
                     "total": time.perf_counter() - start,
                 },
             )
-            finish_run(run, result, is_out_of_fold=all(part.estimate == "out-of-fold" for part in runs))
+            is_out_of_fold = all(part.estimate == "out-of-fold" for part in runs)
+            finish_run(run, result, is_out_of_fold, workspace.newest_submission)
     return result
 
 

@@ -1,13 +1,13 @@
-"""The errors that a user sees. Their text is printed unchanged: what is wrong, where, and the cure."""
+"""Errors for the user. The message states the cause, the location and the remedy."""
 
 
 class InputError(Exception):
-    """The user's file, option or value is wrong; exit code 2."""
+    """A file, option or value of the user is invalid; exit code 2."""
 
 
 class RunError(Exception):
-    """Something failed while running: a disk, a network, Kaggle, a diverging training; exit code 1."""
+    """A failure at run time, such as a full disk, a lost connection or a diverging training; exit code 1."""
 
 
 class DivergedError(RunError):
-    """The loss or the weights are NaN or infinite; nothing of that network is kept."""
+    """The loss or the weights are NaN or infinite; the network is not saved."""

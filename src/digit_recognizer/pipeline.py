@@ -92,9 +92,9 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
                 score=None if answers is None else validate(predictions.test_log_p, answers),
                 check=verify(plan.original, predictions, plan.header) if plan.original else None,
             )
-            if config.answers:
-                record_score(ledger, result, config.answers)
-            finish_run(active, result, is_out_of_fold=plan.recipe.folds > 0)
+            if config.answers and result.score:
+                record_score(ledger, result.submission, config.answers, result.score)
+            finish_run(active, result, plan.recipe.folds > 0, workspace.newest_submission)
         reporter.on_result(result)
         if result.check and result.check.expected and not result.check.same_bits:
             raise RunError(f"run {result.run} does not reproduce {result.check.of}.")

@@ -184,7 +184,7 @@ def test_a_ledger_that_is_missing_or_empty_is_a_problem(workspace, found):
         assert not found("ledger").ok  # what only reads makes no new one
         with workspace.open_ledger(reporter):
             pass
-        assert "nor what was uploaded; Kaggle's list does." in reporter.warnings[-1]
+        assert "these runs and their uploads." in reporter.warnings[-1]
         assert leaderboard(workspace) == []
         assert found("runs").found == "run folders that the ledger does not know: 1"  # from then on
 

@@ -186,7 +186,7 @@ def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
     (workspace.submissions / names[1] / "history.csv").unlink()
     shutil.rmtree(workspace.data)
     [part] = gather(workspace, ["poor"])["runs"]
-    assert f"{workspace.data}: not found any more" in part["missing"][0]
+    assert f"{workspace.data}: not found" in part["missing"][0]
     page.render(gather(workspace, ["good", "poor"]))
 
 

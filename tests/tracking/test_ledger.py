@@ -1,4 +1,4 @@
-"""The ledger: what is written is found again, by several processes, across versions, and never half."""
+"""The ledger: reading, writing by several processes, and transactions."""
 
 import multiprocessing
 import sqlite3
@@ -28,7 +28,7 @@ def path(tmp_path):
     return tmp_path / "submissions" / "ledger.sqlite"
 
 
-def test_a_run_is_entered_when_it_starts_and_closed_when_it_ends(path):
+def test_a_run_is_inserted_when_it_starts_and_closed_when_it_ends(path):
     with open_ledger(path) as ledger:
         number = ledger.start_run(name="20261121-093005-mine", **RUN)
     with open_ledger(path) as ledger:
@@ -54,14 +54,14 @@ def test_a_run_is_found_by_name_id_or_unique_part(path):
             ledger.run("0")
 
 
-def test_the_short_name_of_a_run_is_enough_though_another_name_holds_it(path):
+def test_an_exact_short_name_has_priority_over_parts_of_names(path):
     with open_ledger(path) as ledger:
         number = ledger.start_run(name="20261121-093005-mem", **RUN)
         ledger.start_run(name="20261121-093006-mem2", **RUN)
         assert ledger.run("mem").id == number
 
 
-def test_an_entry_is_kept_once_whoever_writes_it(path):
+def test_an_entry_has_one_row(path):
     entry = {"hash": "f" * 64, "file": "a.csv", "description": "", "public_score": None, "error": ""}
     with open_ledger(path) as ledger:
         sending = ledger.begin_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
@@ -84,10 +84,10 @@ def test_networks_belong_to_their_run_and_keep_their_order(path):
             ledger.add_network(number, name=f"lenet5-seed0-fold{fold}", fold=fold, seconds=1.5, **network)
         assert [row.fold for row in ledger.networks(number)] == [1, 2]
         with pytest.raises(RunError, match="FOREIGN KEY"), open_ledger(path) as other:
-            other.add_network(number + 1, name="nobody's", seconds=1.0, **network)
+            other.add_network(number + 1, name="other", seconds=1.0, **network)
 
 
-def test_each_state_of_a_submission_is_kept_once(path):
+def test_each_state_of_a_submission_is_stored_once(path):
     with open_ledger(path) as ledger:
         number = ledger.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         for status in ("PENDING", "PENDING", "COMPLETE"):
@@ -97,7 +97,7 @@ def test_each_state_of_a_submission_is_kept_once(path):
         assert ledger.submissions("0" * 64) == []
 
 
-def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
+def test_a_run_has_the_public_and_the_offline_score_of_its_file(path):
     with open_ledger(path) as ledger:
         number = ledger.start_run(name="mine", **RUN)
         ledger.finish_run(number, "done", submission_hash="f" * 64)
@@ -109,7 +109,7 @@ def test_a_run_shows_the_score_of_its_file_on_the_board_and_offline(path):
     assert (run.public_score, run.test_correct, run.test_n) == (0.995, 8, 10)
 
 
-def test_a_failing_transaction_leaves_nothing(path):
+def test_a_failed_transaction_writes_nothing(path):
     with open_ledger(path) as ledger:
         number = ledger.begin_submission(hash="f" * 64, file="a.csv", description="", status="CREATING")
         with pytest.raises(sqlite3.Error):
@@ -120,7 +120,7 @@ def test_a_failing_transaction_leaves_nothing(path):
         assert [row.status for row in ledger.submission_states(number)] == ["CREATING"]
 
 
-def test_a_row_that_another_program_edited_is_read_as_it_is(path):
+def test_a_row_edited_by_another_program_is_accepted(path):
     with open_ledger(path) as ledger:
         number = ledger.start_run(name="mine", **RUN)
     with sqlite3.connect(path) as other:
@@ -130,7 +130,7 @@ def test_a_row_that_another_program_edited_is_read_as_it_is(path):
         assert ledger.run("mine").seed == 9
 
 
-def test_names_that_no_text_can_hold_are_kept_in_pythons_notation(path):
+def test_surrogates_in_file_names_are_escaped(path):
     with open_ledger(path) as ledger:
         ledger.start_run(name="mine", **RUN | {"data": "data\udcff"})
         assert ledger.run("mine").data == "data\\udcff"
@@ -142,7 +142,7 @@ def write_runs(path, start):
             ledger.start_run(name=f"run-{number}", **RUN)
 
 
-def test_several_processes_may_begin_and_write_one_ledger_together(path):
+def test_several_processes_can_create_and_write_one_ledger(path):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=write_runs, args=(path, 100 * start)) for start in range(4)]
     for process in processes:
@@ -154,7 +154,7 @@ def test_several_processes_may_begin_and_write_one_ledger_together(path):
         assert len(ledger.runs()) == 80
 
 
-def test_what_is_no_ledger_is_told_with_a_cure(path):
+def test_a_file_that_is_not_a_ledger_is_refused(path):
     path.parent.mkdir()
     path.write_bytes(b"this is no database, " * 100)
     with pytest.raises(RunError, match="move it away"), open_ledger(path):

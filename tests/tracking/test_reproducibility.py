@@ -1,4 +1,4 @@
-"""A rerun compared with its original, on made-up log-probabilities and on a run of the built-in sample."""
+"""A rerun compared with its original, on random log-probabilities and on a run of the built-in sample."""
 
 import json
 from dataclasses import replace
@@ -23,24 +23,24 @@ RECIPE = change(RECIPES["quick"], {"epochs": 1})
 
 
 def log_p_of(labels, seed=0):
-    """(n, 10) log-probabilities that are sure of these labels."""
+    """Return (n, 10) log-probabilities with a high confidence in these labels."""
     noise = np.random.default_rng(seed).random((len(labels), 10))
     return average_log_p([noise + 9 * np.eye(10)[labels]])
 
 
 def others(labels, n):
-    """The same labels but for the first `n`."""
+    """Return the labels with the first `n` changed."""
     return np.where(np.arange(len(labels)) < n, (labels + 1) % 10, labels)
 
 
 def header(device="cpu"):
-    """The header of a run that begins now."""
+    """Return the header of a run that starts now."""
     return RunHeader("run", "quick", {}, "data", "folder", "1-a", "1-b", device=device)
 
 
 @pytest.fixture(autouse=True)
 def _a_clean_tree(monkeypatch):
-    """The code of these tests does not change meanwhile."""
+    """Replace the commit, so that edits during the tests do not change it."""
     monkeypatch.setattr(environment, "code", lambda: "0123456789ab")
 
 
@@ -63,7 +63,7 @@ def outcome(first, device="cpu", **changed):
     return found.same_bits, found.different, found.expected
 
 
-def test_the_same_bits_are_told_from_the_same_labels(first):
+def test_the_same_bits_are_distinguished_from_the_same_labels(first):
     own = first.predictions
     assert outcome(first) == (True, 0, True)
     assert outcome(first, test_log_p=np.nextafter(own.test_log_p, 0)) == (False, 0, True)
@@ -91,11 +91,11 @@ def test_the_same_bits_are_expected_where_nothing_changed_and_a_cpu_computes(fir
     assert outcome(first) == (True, 0, False)
 
 
-def test_files_that_were_changed_and_a_run_that_was_resumed_elsewhere_are_told(first, monkeypatch):
+def test_uncommitted_changes_and_changes_at_resumes_are_reported(first, monkeypatch):
     monkeypatch.setattr(environment, "code", lambda: "0123456789ab+")
     run = replace(first.run, code="0123456789ab+")
     [difference] = reproducibility.environment_diff(run, header())
-    assert "files were changed" in difference
+    assert "uncommitted changes" in difference
     run = replace(first.run, settings={"resumed with": "threads 9 -> 2"})
     monkeypatch.setattr(environment, "code", lambda: "0123456789ab")
     assert reproducibility.environment_diff(run, header()) == []
@@ -128,7 +128,7 @@ def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
     run_dir.write_predictions(folder, replace(found, test_log_p=np.nextafter(found.test_log_p, -100)))
     assert "does not reproduce" in repeat("1")
     (folder / "probabilities.npz").unlink()
-    assert "Without --verify the run is repeated all the same" in repeat("2")
+    assert "Without --verify the run is repeated without this check" in repeat("2")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
         (["--verify", "--from-run", "x"], "no ledger there"),
     ],
 )
-def test_what_cannot_be_verified_is_refused(workspace, capsys, words, message):
+def test_verify_is_refused_without_a_run_to_repeat(workspace, capsys, words, message):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["run", *words])
     assert message in " ".join(capsys.readouterr().err.split())

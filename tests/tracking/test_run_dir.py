@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.errors import InputError
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import open_ledger
 from digit_recognizer.tracking.run_dir import Predictions
@@ -18,38 +18,32 @@ def no(name):
     return False
 
 
-def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
+def test_runs_of_the_same_second_get_different_folders(tmp_path):
     names = [run_dir.make_run_folder(tmp_path, "mine", NOW, is_taken=no).name for _ in range(3)]
     assert names == ["20261121-093005-mine", "20261121-093005-mine-2", "20261121-093005-mine-3"]
 
 
-def test_a_name_that_the_ledger_has_is_not_given_again_though_its_folder_is_gone(tmp_path):
+def test_a_name_in_the_ledger_is_not_reused_if_its_folder_is_missing(tmp_path):
     taken = ["20261121-093005-mine", "20261121-093005-mine-2"].__contains__
     assert run_dir.make_run_folder(tmp_path, "mine", NOW, taken).name == "20261121-093005-mine-3"
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         assert not ledger.has_run("20261121-093005-mine")
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_a_cure(tmp_path):
-    (tmp_path / "submissions").write_text("a file in its place")
-    with pytest.raises(RunError, match=r"has the name of the folder"):
-        run_dir.make_run_folder(tmp_path / "submissions", "mine", NOW, is_taken=no)
-
-
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "a\\b", ".hidden", "ends.", "x" * 61, "a b", "né", "[red]"])
-def test_a_name_that_is_no_folder_name_everywhere_is_refused(name):
+def test_a_name_that_is_not_a_portable_folder_name_is_refused(name):
     with pytest.raises(InputError, match="`name`"):
         run_dir.check_name(name)
 
 
 @pytest.mark.parametrize("name", ["last", "7", "20261121"])
-def test_a_name_that_means_another_run_is_refused_or_changed(name):
+def test_a_name_that_selects_another_run_is_refused_or_changed(name):
     with pytest.raises(InputError, match="means the newest run, or the run with that id"):
         run_dir.check_name(name)
     assert run_dir.name_from(name) == f"run-{name}"
 
 
-def test_predictions_are_read_back_and_damage_is_told(tmp_path):
+def test_predictions_are_read_back_and_damaged_files_are_refused(tmp_path):
     written = Predictions(np.arange(3), np.zeros((3, 10), np.float32), np.ones((4, 10), np.float32))
     run_dir.write_predictions(tmp_path, written)
     read = run_dir.read_predictions(tmp_path)

@@ -1,4 +1,4 @@
-"""The ledger's tables across versions of the program."""
+"""The migrations of the ledger."""
 
 import sqlite3
 
@@ -22,7 +22,7 @@ def connection(path):
     connection.close()
 
 
-def test_an_old_ledger_is_brought_up_to_date_and_keeps_its_rows(connection, path, monkeypatch):
+def test_a_migrated_ledger_keeps_its_rows(connection, path, monkeypatch):
     schema.migrate(connection, path)
     connection.execute("INSERT INTO scores (hash, file, answers_hash, n, correct, at) VALUES ('a', 'b', 'c', 9, 8, '')")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, MORE))
@@ -33,7 +33,7 @@ def test_an_old_ledger_is_brought_up_to_date_and_keeps_its_rows(connection, path
         schema.migrate(connection, path)
 
 
-def test_a_migration_that_fails_leaves_the_ledger_as_it_was(connection, path, monkeypatch):
+def test_a_failed_migration_leaves_the_ledger_unchanged(connection, path, monkeypatch):
     schema.migrate(connection, path)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, MORE + "ALTER TABLE absent RENAME TO x;\n"))
     with pytest.raises(sqlite3.OperationalError, match="no such table: absent"):

@@ -1,4 +1,4 @@
-"""What is printed: literal text, tables, and a bar only on a terminal."""
+"""Printed text, tables and progress bars."""
 
 import io
 import re
@@ -33,14 +33,14 @@ def screen(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["[red]no markup[/red]", "a [/] stray bracket", ":smile:"])
-def test_text_is_shown_as_it_stands(screen, text):
+def test_text_is_printed_literally(screen, text):
     out = screen(False)
     terminal.print_text(text)
     terminal.print_table(["what"], [[text]])
     assert out.getvalue().count(text) == 2
 
 
-def test_columns_of_numbers_stand_to_the_right(screen):
+def test_columns_of_numbers_are_right_aligned(screen):
     out = screen(False)
     terminal.print_table(["name", "n"], [["a", "1"], ["long", "1,000"]])
     assert [line.rstrip() for line in out.getvalue().splitlines()] == ["name      n", "a         1", "long  1,000"]
@@ -53,19 +53,19 @@ def test_a_status_is_printed_literally(screen):
     assert r"Sending a\[/x]\x1b]0;owned\x07.csv" in out.getvalue()
 
 
-def test_a_narrow_terminal_loses_columns_and_no_letters(screen):
+def test_a_narrow_terminal_drops_spare_columns_and_no_characters(screen):
     columns, row = (
-        ["#", "name", "weights", "judged by", "other"],
+        ["#", "name", "weights", "validated on", "other"],
         ["1", "long-name" * 4, "61,706", "holdout", "word " * 20],
     )
     out = screen(True)
-    terminal.print_table(columns, [row], spare=("judged by", "weights"))
+    terminal.print_table(columns, [row], spare=("validated on", "weights"))
     assert "long-name" * 4 in out.getvalue()
     assert "61,706" in out.getvalue()
-    assert "Columns that do not fit this terminal: judged by." in out.getvalue()
+    assert "Columns that do not fit this terminal: validated on." in out.getvalue()
     assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in out.getvalue().splitlines()) <= 80
     out = screen(False)
-    terminal.print_table(columns, [row, [*row[:-1], "\x1b" * 99]], spare=("judged by", "weights"))
+    terminal.print_table(columns, [row, [*row[:-1], "\x1b" * 99]], spare=("validated on", "weights"))
     assert [line[-4:] for line in out.getvalue().splitlines()] == ["ther", "word", r"\x1b"]
 
 
@@ -81,7 +81,7 @@ def test_epochs_are_plain_lines_without_a_terminal(screen):
     )
 
 
-def test_many_networks_get_a_line_each(screen):
+def test_each_of_several_networks_has_a_line(screen):
     out = screen(False)
     with terminal.ConsoleReporter().training({"lenet5-seed0": 2, "lenet5-seed1": 2}) as lines:
         for name in ("lenet5-seed0", "lenet5-seed1"):
@@ -93,7 +93,7 @@ def test_many_networks_get_a_line_each(screen):
     )
 
 
-def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(screen):
+def test_the_bar_on_a_terminal_is_erased_at_the_end(screen):
     out = screen(True)
     with terminal.ConsoleReporter().training({"one": 2}) as epochs:
         epochs.on_batch("one", 1, 2)

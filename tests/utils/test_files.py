@@ -14,18 +14,18 @@ KILLED_WHILE_WRITING = """
 import os, sys
 from pathlib import Path
 from digit_recognizer.utils.files import write_atomically
-os.fsync = lambda descriptor: os._exit(9)  # the bytes are in the temporary file, the name is not yet theirs
+os.fsync = lambda descriptor: os._exit(9)  # the temporary file is written but not renamed
 write_atomically(Path(sys.argv[1]), b"new")
 """
 
 
-def test_the_bytes_arrive_and_missing_folders_are_made(tmp_path):
+def test_bytes_are_written_and_missing_folders_are_created(tmp_path):
     path = tmp_path / "a" / "b" / "file.bin"
     write_atomically(path, b"\0\r\n\xff")
     assert path.read_bytes() == b"\0\r\n\xff"
 
 
-def test_a_folder_that_offers_no_sync_is_no_error_and_one_that_fails_is_told_as_it_is(tmp_path, monkeypatch):
+def test_a_failed_flush_of_the_folder_is_an_error_unless_it_is_unsupported(tmp_path, monkeypatch):
     path = tmp_path / "file.bin"
     sync = os.fsync
     for number in (errno.EINVAL, errno.EIO):
@@ -36,12 +36,12 @@ def test_a_folder_that_offers_no_sync_is_no_error_and_one_that_fails_is_told_as_
             sync(descriptor)
 
         monkeypatch.setattr(os, "fsync", failing)
-        with pytest.raises(RunError, match="is written, but its folder") if number == errno.EIO else nullcontext():
+        with pytest.raises(RunError, match="cannot be written") if number == errno.EIO else nullcontext():
             write_atomically(path, str(number).encode())
         assert path.read_bytes() == str(number).encode()
 
 
-def test_an_old_file_is_replaced_and_nothing_else_stays_behind(tmp_path):
+def test_an_old_file_is_replaced_and_no_temporary_file_is_left(tmp_path):
     path = tmp_path / "file.bin"
     write_atomically(path, b"a long old content")
     write_atomically(path, b"new")
@@ -90,7 +90,7 @@ def test_a_folder_that_another_process_removes_is_no_error(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_too_large_or_no_file_is_refused_before_it_is_read(tmp_path):
+def test_large_files_and_folders_are_refused_before_reading(tmp_path):
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(10**12)
     with pytest.raises(InputError, match="expected at most 1,000,000,000 bytes, received 1,000,000,000,000"):
@@ -101,7 +101,7 @@ def test_what_is_too_large_or_no_file_is_refused_before_it_is_read(tmp_path):
         read_bytes(tmp_path / "nowhere")
 
 
-def test_a_folder_that_cannot_be_is_a_run_error_that_names_the_file(tmp_path):
+def test_an_impossible_folder_is_a_run_error_with_the_file(tmp_path):
     (tmp_path / "taken").write_bytes(b"a file, no folder")
     with pytest.raises(RunError, match=r"file\.bin: cannot be written"):
         write_atomically(tmp_path / "taken" / "file.bin", b"new")
@@ -115,8 +115,8 @@ def test_a_failed_write_leaves_no_temporary_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["name"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
-def test_the_file_is_as_readable_as_any_other(tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="Windows has different permissions")
+def test_a_file_has_the_default_permissions(tmp_path):
     (tmp_path / "other").touch()
     write_atomically(tmp_path / "file.bin", b"new")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}

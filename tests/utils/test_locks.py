@@ -13,7 +13,7 @@ from digit_recognizer.errors import RunError
 from digit_recognizer.utils import locks
 
 
-def test_who_holds_the_lock_is_alive_and_nobody_else_gets_it(tmp_path):
+def test_a_held_lock_is_alive_and_cannot_be_acquired_again(tmp_path):
     path = tmp_path / "sign"
     assert not locks.is_alive(path)
     with locks.alive(path, "taken"):
@@ -24,7 +24,7 @@ def test_who_holds_the_lock_is_alive_and_nobody_else_gets_it(tmp_path):
     assert not path.exists()
 
 
-def test_who_looks_for_a_moment_keeps_nobody_from_the_lock(tmp_path):
+def test_a_lock_is_acquired_while_another_process_checks_it(tmp_path):
     path, begun = tmp_path / "sign", threading.Event()
 
     def look():
@@ -39,7 +39,7 @@ def test_who_looks_for_a_moment_keeps_nobody_from_the_lock(tmp_path):
         looker.join()
 
 
-def test_where_files_cannot_be_locked_nobody_is_said_to_hold_the_lock(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_a_run_error(tmp_path, monkeypatch):
     def unsupported(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -50,14 +50,14 @@ def test_where_files_cannot_be_locked_nobody_is_said_to_hold_the_lock(tmp_path, 
         locks.is_alive(path)
 
 
-def test_the_sign_of_a_dead_process_is_removed(tmp_path):
+def test_the_lock_file_of_a_killed_process_is_removed(tmp_path):
     path = tmp_path / "sign"
     path.touch()
     assert not locks.is_alive(path)
     assert not path.exists()
 
 
-def test_the_lock_of_a_removed_file_is_no_lock_on_one_of_the_same_name(tmp_path, monkeypatch):
+def test_a_lock_is_acquired_again_if_its_file_was_removed(tmp_path, monkeypatch):
     path, flock, removed = tmp_path / "sign", fcntl.flock, []
 
     def after_removal(*arguments):

@@ -1,4 +1,4 @@
-"""Files that grow beside their names: cut to whole lines, named when whole, forgotten when nothing was written."""
+"""Partial files: truncation to complete lines, renaming, and removal when empty."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write(files, *contents):
         path.write_bytes(content)
 
 
-def test_another_key_grows_elsewhere(files):
+def test_another_key_has_other_temporary_names(files):
     others = partial_files.partial_files([*files], "another key")
     assert others.keys() == files.keys()
     assert not set(others.values()) & set(files.values())
@@ -35,13 +35,13 @@ def test_another_key_grows_elsewhere(files):
         (b"1,7\n4,1\n", b"2,x\n3,y", (4, 1), (b"1,7\n4,1\n", b"2,x\n")),
     ],
 )
-def test_what_is_torn_or_comes_after_the_last_row_is_cut(files, output, aside, found, left):
+def test_incomplete_and_later_lines_are_removed(files, output, aside, found, left):
     write(files, HEADERS[0] + output, HEADERS[1] + aside)
     assert partial_files.truncate_to_whole_rows(files) == found
     assert [path.read_bytes() for path in files.values()] == [a + b for a, b in zip(HEADERS, left, strict=True)]
 
 
-def test_without_a_row_or_a_file_all_begins_anew(files):
+def test_writing_restarts_without_a_complete_row_or_a_file(files):
     write(files, HEADERS[0] + b"1", HEADERS[1] + b"1,x\n")
     assert partial_files.truncate_to_whole_rows(files) == (0, 0)
     assert not any(path.exists() for path in files.values())
@@ -51,7 +51,7 @@ def test_without_a_row_or_a_file_all_begins_anew(files):
     assert not output.exists()
 
 
-def test_headers_are_written_once_and_whole_files_get_their_names(files, tmp_path):
+def test_headers_are_written_once_and_complete_files_are_renamed(files, tmp_path):
     for row in (b"1,7\n", b"2,1\n"):
         with partial_files.open_partial(files, HEADERS) as (output, _):
             output.write(row)
@@ -64,13 +64,13 @@ def test_headers_are_written_once_and_whole_files_get_their_names(files, tmp_pat
 
 
 @pytest.mark.parametrize("written", [b"", b"1,7\n"])
-def test_what_raises_leaves_no_headers_alone_but_all_that_was_written(files, written):
+def test_after_an_error_files_without_rows_are_removed(files, written):
     with pytest.raises(ZeroDivisionError), partial_files.open_partial(files, HEADERS) as (output, _):
         1 / (output.write(written) * 0)
     assert [path.exists() for path in files.values()] == [bool(written)] * 2
 
 
-def test_a_full_disk_is_told_with_the_outputs_name(files):
+def test_a_full_disk_is_a_run_error_with_the_output(files):
     with (
         pytest.raises(RunError, match=r"out.csv: cannot be written \(No space left.*the same command then continues"),
         partial_files.open_partial(files, HEADERS),

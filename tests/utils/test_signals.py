@@ -18,7 +18,7 @@ ALL = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def _usual_handlers():
-    """What a shell's background job ignores is heard here."""
+    """What a shell's background job ignores is received here."""
     before = {number: signal.signal(number, usual) for number, usual in signals._USUAL.items()}
     yield
     for number, handler in before.items():
@@ -31,7 +31,7 @@ def forgotten(number):
 
 
 @ALL
-def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
+def test_a_swallowed_signal_is_raised_by_the_next_check(number, expected):
     reached = []
 
     def job():
@@ -51,7 +51,7 @@ def test_a_forgotten_signal_is_raised_by_the_next_check(number, expected):
 
 
 @ALL
-def test_a_forgotten_signal_is_raised_at_the_end_without_any_check(number, expected):
+def test_a_swallowed_signal_is_raised_at_the_end(number, expected):
     with pytest.raises(expected), handle_signals(), handle_signals():
         forgotten(number)
 
@@ -68,14 +68,14 @@ def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected)
     assert isinstance(caught.value.__cause__, SystemError)
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_raised_unchanged():
     with pytest.raises(ValueError, match="mine"), handle_signals():
         raise ValueError("mine")
 
 
-def test_a_handler_of_others_stays_in_place_and_so_does_another_threads():
-    heard = []
-    before = {number: signal.signal(number, lambda *_: heard.append("theirs")) for number in signals._USUAL}
+def test_other_handlers_and_threads_are_not_affected():
+    received = []
+    before = {number: signal.signal(number, lambda *_: received.append("theirs")) for number in signals._USUAL}
     try:
         with handle_signals():
             signal.raise_signal(signal.SIGINT)
@@ -85,14 +85,14 @@ def test_a_handler_of_others_stays_in_place_and_so_does_another_threads():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert heard == ["theirs", "theirs", "theirs"]
+    assert received == ["theirs", "theirs", "theirs"]
 
     def elsewhere():
         with handle_signals():
             raise_if_signalled()
-        heard.append("elsewhere")
+        received.append("elsewhere")
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
-    assert heard[3:] == ["elsewhere"]
+    assert received[3:] == ["elsewhere"]

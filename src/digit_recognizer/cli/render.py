@@ -3,6 +3,7 @@
 from digit_recognizer.data.inspection import Inspection
 from digit_recognizer.evaluation.metrics import Metrics
 from digit_recognizer.tracking.run_record import RunResult
+from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.estimate import RunEstimate
 from digit_recognizer.training.tuning.sweep import SweepResult, describe_params
 from digit_recognizer.utils.console import print_table, print_text
@@ -42,8 +43,8 @@ def show_result(result: RunResult) -> None:
         summed = ", summed over processes" if seconds["train"] > seconds["total"] else ""
         trained = f"trained in {seconds['train']:.1f} s{summed}"
         print_text(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in total.")
-    newest = result.submission.parents[1] / "submission.csv"
-    print_text(f"Wrote {result.submission}, also as {newest}")
+    workspace = Workspace(result.submission.parents[2])
+    print_text(f"Wrote {result.submission}, also as {workspace.newest_submission}")
     if result.check:
         print_text(result.check.verdict, style="bold")
 

@@ -1,4 +1,4 @@
-"""Two runs on the same held-out rows, or two submissions without answers."""
+"""Comparison of two runs on the same held-out rows, and of two submissions without answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,19 +26,19 @@ from digit_recognizer.utils.files import read_bytes
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Two runs on the `n` rows that both held out, by the exact McNemar test."""
+    """Two runs compared on the `n` rows that both held out, by the exact McNemar test."""
 
     first: str
     second: str
     n: int
-    only_first: int  # rows that only the first has right
+    only_first: int  # rows that only the first run predicts correctly
     only_second: int
     difference: float  # accuracy of the second minus that of the first
     interval: tuple[float, float]  # 95 %, of the difference
     p_value: float
     public_standard_error: float  # of the expected difference of public scores
     verdict: str
-    board: str  # what that means on the public leaderboard; empty for the sample
+    board: str  # the expected difference on the public leaderboard; empty for the sample
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "interval": list(self.interval)}
@@ -46,7 +46,7 @@ class RunComparison:
 
 @dataclass(frozen=True)
 class FileComparison:
-    """Two submissions for the same test.csv: where they differ, and by how much their scores can."""
+    """The rows in which two submissions for the same test.csv differ, and the largest difference of their scores."""
 
     first: str
     second: str
@@ -66,14 +66,13 @@ def compare_words(
 ) -> RunComparison | FileComparison:
     """Compare two runs, named as `Ledger.run` takes them, or two submission files.
 
-    Raises InputError for unknown runs, for a run and a file, and as `compare_runs` and `compare_files`.
+    Raises InputError for unknown runs, for a run and a file, and for the reasons of `compare_runs` and `compare_files`.
     """
     files = [Path(word).is_file() for word in (first, second)]
     if all(files):
         return compare_files(Path(first), Path(second))
     if any(files):
-        file, other = (first, second) if files[0] else (second, first)
-        raise InputError(f"compare two runs or two files; {file} is a file, {other} is none.")
+        raise InputError(f"expected two runs or two files, received {first} and {second}.")
     with workspace.existing_ledger() as ledger:
         return compare_runs(ledger.run(first), ledger.run(second), data)
 
@@ -83,9 +82,9 @@ def compare_runs(
 ) -> RunComparison:
     """Compare two runs on the rows that both held out.
 
-    `data` is the place of their train.csv, by default where the first found it; `train` is that file, if it is read
-    already. Raises InputError when a run is not finished, when both were trained on different files, or when they share
-    no held-out rows.
+    `data` is the location of their train.csv, by default that of the first run; `train` is its table, if it is already
+    read. Raises InputError if a run is not finished, if they were trained on different files, or if they share no
+    held-out rows.
     """
     check_same_train([first, second])
     table = train or train_table_of([first], data)
@@ -110,7 +109,7 @@ def compare_runs(
 
 
 def compare_files(first: Path, second: Path) -> FileComparison:
-    """Compare two submission files. Raises InputError for a file that is none, or another number of rows."""
+    """Compare two submission files. Raises InputError for an invalid file or different numbers of rows."""
     labels = [submission.parse(read_bytes(file, submission.MAX_BYTES), str(file)) for file in (first, second)]
     n = len(labels[0])
     if len(labels[1]) != n:
@@ -129,9 +128,9 @@ def compare_files(first: Path, second: Path) -> FileComparison:
 
 
 def common_held_out_rows(runs: Sequence[RunRecord]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The rows of train.csv that all runs held out, (n,) int, and each run's log-probabilities of these, (n, 10).
+    """Return the rows of train.csv that all runs held out, (n,) int, and each run's log-probabilities of them, (n, 10).
 
-    Raises InputError when there are none, or a run's predictions cannot be read.
+    Raises InputError if there are no such rows or the predictions of a run cannot be read.
     """
     for run in runs:
         check_finished(run)
@@ -140,14 +139,12 @@ def common_held_out_rows(runs: Sequence[RunRecord]) -> tuple[np.ndarray, list[np
     for part in parts[1:]:
         rows = np.intersect1d(rows, part.rows)
     if not len(rows):
-        none = [run.name for run, part in zip(runs, parts, strict=True) if not len(part.rows)]
-        why = f"{' and '.join(none)} held out none" if none else "each held out others"
-        raise InputError(f"the runs share no held-out rows: {why}. Repeat them with `folds` 5.")
+        raise InputError("the runs share no held-out rows. Repeat them with `folds` 5.")
     return rows, [part.log_p[np.searchsorted(part.rows, rows)] for part in parts]
 
 
 def check_finished(run: RunRecord) -> None:
-    """Raise InputError for a run that is not finished and so has no predictions."""
+    """Raise InputError for a run that is not finished."""
     if run.status != "done":
         raise InputError(f"run {run.name} is {status(run)}; only a finished run can be used.")
 
@@ -161,9 +158,9 @@ def check_same_train(runs: Sequence[RunRecord]) -> None:
 def train_table_of(
     runs: Sequence[RunRecord], data: Path | None, read: Callable[[CsvFile], LabelledTable] = read_train
 ) -> LabelledTable:
-    """The train.csv of these runs, at `data` or where the first found it.
+    """Read the train.csv of these runs, at `data` or the location that the first run used.
 
-    Raises InputError when they were trained on different ones, or it is not there any more.
+    Raises InputError if the runs were trained on different files or the file is missing.
     """
     check_same_train(runs)
     source = data_source_of(runs[0], data)
@@ -171,27 +168,24 @@ def train_table_of(
     if table.fingerprint != runs[0].train_hash:
         raise InputError(
             f"{source.place}: expected the train.csv of the runs, {runs[0].train_hash} (size and CRC), received "
-            f"{table.fingerprint}. Name its place with `data`."
+            f"{table.fingerprint}. Set its location with `data`."
         )
     return table
 
 
 def data_source_of(run: RunRecord, data: Path | None) -> sources.Source:
-    """The data at `data`, or where the run found it. Raises InputError when it is not there any more."""
+    """Return the data at `data`, or at the location that the run used. Raises InputError if it is missing."""
     place = data or run.data_place
     folder = run.submissions.parent / "data"
     source = sources.find(place, folder) if place.exists() or data or run.source == "sample" else None
     if source is None:
-        raise InputError(f"{place}: not found any more. Name the place of the runs' data with `data`.")
+        raise InputError(f"{place}: not found. Set the location of the runs' data with `data`.")
     return source
 
 
 def verdict(name: str, gain: int, n: int, p_value: float) -> str:
-    """One sentence, such as "NAME has 12 more images of 42,000 right: not significant, p = 0.21"."""
-    if gain == 0:
-        return f"no difference: both have the same number of {n:,} images right"
-    what = f"{abs(gain):,} {'more' if gain > 0 else 'fewer'} image{'s' if abs(gain) > 1 else ''} of {n:,} right"
-    return f"{name} has {what}: {describe_significance(p_value)}"
+    """Return a summary such as "NAME: +12 of 42,000 images correct, not significant, p = 0.21"."""
+    return f"{name}: {gain:+,} of {n:,} images correct, {describe_significance(p_value)}"
 
 
 def _board(expected: float, standard_error: float) -> str:

@@ -1,4 +1,4 @@
-"""history.csv: the epochs of a network's training."""
+"""history.csv, the metrics of each epoch of a training."""
 
 import csv
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
 def read_history(path: Path) -> tuple[Epoch, ...]:
     """Read what `write_history` wrote.
 
-    Raises InputError when the file is missing or is no history. It has no checksum: any plausible number is accepted.
+    Raises InputError if the file is missing or not a history. It has no checksum, so any plausible number is accepted.
     """
     try:
         header, *rows = csv.reader(StringIO(read_bytes(path).decode()), strict=True)
@@ -51,7 +51,7 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
 
 
 def _epoch(number: int, row: list[str]) -> Epoch:
-    """Raises ValueError for a row that cannot be that of the epoch `number`."""
+    """Return the epoch of a row. Raises ValueError if it cannot be that of epoch `number`."""
     cells = {name: float(cell) if cell else None for name, cell in zip(_COLUMNS, row, strict=True)}
     empty = [name for name, value in cells.items() if value is None]
     if (

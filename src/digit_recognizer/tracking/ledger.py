@@ -1,6 +1,6 @@
 """The ledger, submissions/ledger.sqlite: every run, network, submission and score, written as it happens.
 
-Columns in, records of `run_record` out: a row is decoded here and nowhere else.
+Rows are written by columns and read as records of `run_record`.
 """
 
 import json
@@ -26,13 +26,13 @@ from digit_recognizer.tracking.schema import NO_CHECKSUM, migrate, transaction
 
 Record = TypeVar("Record")
 
-_PATIENCE = 30  # seconds to wait for another process that writes
+_TIMEOUT = 30  # seconds to wait for another process that writes
 
 
 class Ledger:
-    """An open ledger. Each method is one transaction; several processes may write, one after another.
+    """An open ledger. Each method is one transaction, so several processes can write.
 
-    Keyword arguments of the methods that write are columns; dicts are stored as JSON.
+    The keyword arguments of methods that write are columns; dicts are stored as JSON.
     """
 
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
@@ -40,7 +40,7 @@ class Ledger:
         self.file, self.submissions_folder = file, file.parent
 
     def start_run(self, **values: Any) -> int:
-        """Insert a run that begins now and return its id."""
+        """Insert a run that starts now and return its id."""
         return self._insert("runs", {"status": "running", "started": now(), **values})
 
     def update_run(self, run_id: int, **values: Any) -> None:
@@ -58,7 +58,7 @@ class Ledger:
     def begin_submission(self, **values: Any) -> int:
         """Insert a submission in its first state and return its id.
 
-        Takes the row of one of the same file, if any, whose upload was stopped before an entry was created.
+        The row of an earlier upload of the same file that was stopped before it created an entry is reused.
         """
         with self._transaction():
             stopped = self._connection.execute(
@@ -70,15 +70,15 @@ class Ledger:
             return int(stopped["id"])
 
     def update_submission(self, number: int, **values: Any) -> None:
-        """Set columns of a submission; a new status is kept beside the old ones."""
+        """Set columns of a submission; a new status is added to its states."""
         with self._transaction():
             self._set_submission(number, values)
 
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
-        """Set what Kaggle lists of an entry and return the id of its row.
+        """Set the columns of an entry of Kaggle's list and return the id of its row.
 
-        Its row is that of the same `ref`, else `number`, else the newest unclear one of the same file,
-        else new. Only a new row takes the `file`: Kaggle does not know its path.
+        Its row is the one with the same `ref`, else row `number`, else the newest unclear row of the same file, else a
+        new row. Only a new row gets the `file`, as Kaggle's list has no paths.
         """
         with self._transaction():
             unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR_STATES}"
@@ -95,12 +95,10 @@ class Ledger:
         return number
 
     def add_score(self, **values: Any) -> None:
-        """Insert an offline score, unless the newest of the file is the same."""
+        """Insert an offline score, unless it equals the newest one of the file."""
         with self._transaction():
-            newest = self.scores(values["hash"])[-1:]
-            if not any(
-                all(getattr(row, key) == values[key] for key in ("answers_hash", "n", "correct")) for row in newest
-            ):
+            known = [(row.answers_hash, row.n, row.correct) for row in self.scores(values["hash"])]
+            if known[-1:] != [(values["answers_hash"], values["n"], values["correct"])]:
                 self._insert("scores", {"at": now(), **values})
 
     def runs(self) -> list[RunRecord]:
@@ -122,12 +120,12 @@ class Ledger:
         return [self._run(row) for row in rows]
 
     def run(self, word: str) -> RunRecord:
-        """The run of that name, id, or part of a name that no other has; `last` is the newest.
+        """Return the run with this name, id or unique part of a name; `last` is the newest run.
 
-        Digits alone are an id. Raises InputError when there is none or more than one.
+        Digits alone are an id. Raises InputError if no run or several runs match.
         """
         runs = self.runs()
-        part = "" if word.isdecimal() else word  # an id is not looked for within a name, which begins with a time
+        part = "" if word.isdecimal() else word  # digits match the time at the start of names
         exact = [run for run in runs if word in (run.name, str(run.id))]
         named = [run for run in runs if run.name.endswith(f"-{word}") and run.name[: -len(word)].count("-") == 2]
         found = exact or (runs[:1] if word == "last" else named or [run for run in runs if part and part in run.name])
@@ -141,7 +139,7 @@ class Ledger:
         raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the id of one.")
 
     def has_run(self, name: str) -> bool:
-        """Whether a run has this very name, whether its folder exists or not."""
+        """Whether a run has exactly this name; its folder may be missing."""
         return self._connection.execute("SELECT 1 FROM runs WHERE name = ?", [name]).fetchone() is not None
 
     def networks(self, run_id: int) -> list[NetworkRecord]:
@@ -163,7 +161,7 @@ class Ledger:
         return self._records(ScoreRecord, "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
     def _run(self, row: dict[str, Any]) -> RunRecord:
-        """Raises sqlite3.DatabaseError for a cell that is not the JSON of an object."""
+        """Return the record of a row. Raises sqlite3.DatabaseError for a cell that is not a JSON object."""
         for column, name in (("recipe", "recipe_fields"), ("versions", "versions"), ("settings", "settings")):
             try:
                 row[name] = json.loads(row[column])
@@ -191,8 +189,7 @@ class Ledger:
         return [_record(kind, row) for row in self._rows(query, *values)]
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        with _of_text():
-            return [dict(row) for row in self._connection.execute(query, values)]
+        return [dict(row) for row in self._connection.execute(query, values)]
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         values = {**values, "crc": NO_CHECKSUM}
@@ -218,40 +215,26 @@ class Ledger:
 
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
-    """The ledger at `path`, made if need be and brought up to date.
+    """Open the ledger at `path`, which is created or migrated if necessary.
 
-    Raises RunError when it cannot be opened, is damaged, was written by a newer version, or is locked for long.
+    Raises RunError if it cannot be opened, is damaged, was written by a newer version, or stays locked.
     """
     try:
-        with suppress(OSError):  # sqlite3 says what is wrong with the folder
+        with suppress(OSError):  # sqlite3 then raises an error
             path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
-            for setting in ("synchronous = FULL", "foreign_keys = ON"):
-                connection.execute(f"PRAGMA {setting}")
-            with _of_text():
-                migrate(connection, path)
-                _check_structure(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            migrate(connection, path)
+            _check_structure(connection)
             yield Ledger(connection, path)
     except sqlite3.Error as error:
-        is_damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        cure = (
-            "Put a copy of it back, or move it away: a new one is begun, and the run folders are untouched, but of "
-            "what was sent only Kaggle's list then knows."
-            if is_damaged
-            else "Check the free space, and that you may write there; copy what is read-only."
-        )
-        raise RunError(f"{path}: the ledger cannot be used ({error}). {cure}") from error
-
-
-@contextmanager
-def _of_text() -> Iterator[None]:
-    """Raise sqlite3.DatabaseError for a name in the file that is no text."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise sqlite3.DatabaseError(str(error)) from error
+        raise RunError(
+            f"{path}: the ledger cannot be used ({error}). Check the free space and the permissions. If it is damaged, "
+            "restore a copy, or move it away to start a new one, which does not know the earlier runs and uploads."
+        ) from error
 
 
 def _check_structure(connection: sqlite3.Connection) -> None:
@@ -262,13 +245,13 @@ def _check_structure(connection: sqlite3.Connection) -> None:
 
 
 def now() -> str:
-    """The time, UTC, to the second: 2026-11-21T05:30:00Z."""
+    """The current time in UTC, such as 2026-11-21T05:30:00Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Readers and a writer side by side. SQLite does not wait for this, so that several first openers must."""
-    end = time.monotonic() + _PATIENCE
+    """Use write-ahead logging, so that readers do not block a writer. SQLite's timeout does not cover this switch."""
+    end = time.monotonic() + _TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -280,12 +263,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
-    """The record of a row, which may have more columns."""
+    """Return the record of a row; other columns are ignored."""
     return kind(**{part.name: row[part.name] for part in fields(kind)})  # type: ignore[arg-type]
 
 
 def _plain(values: Mapping[str, Any]) -> list[Any]:
-    """Dicts as JSON, and texts without what names of files may hold but SQLite may not."""
+    """Encode dicts as JSON, and escape the surrogates of file names, which SQLite cannot store."""
     return [
         json.dumps(value)
         if isinstance(value, dict)

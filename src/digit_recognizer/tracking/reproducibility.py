@@ -1,6 +1,6 @@
-"""What differs between two environments, and whether a rerun reproduces its original.
+"""Differences between environments, and the comparison of a rerun with its original.
 
-The same bits are expected where code, versions, CPU, threads and settings are the same and no GPU computes.
+The same bits are expected if code, versions, CPU, threads and settings are equal and no GPU is used.
 """
 
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ class Original:
 
 
 def read_original(run: RunRecord) -> Original:
-    """The run with its predictions.
+    """Return the run with its predictions.
 
-    Raises InputError when it is not finished, or its predictions are missing, damaged or another run's.
+    Raises InputError if it is not finished, or its predictions are missing, damaged or those of another run.
     """
     try:
         check_finished(run)
         return Original(run, run_predictions(run))
     except InputError as error:
-        raise InputError(f"`verify`: {error} Without `verify` the run is repeated all the same.") from error
+        raise InputError(f"`verify`: {error} Without `verify` the run is repeated without this check.") from error
 
 
 def verify(original: Original, rerun: Predictions, header: RunHeader) -> Reproduction:
-    """Compare the predictions of a rerun, made as its `header` says, with the original's."""
+    """Compare the predictions of a rerun, in the environment of its `header`, with those of the original."""
     run, first = original.run, original.predictions
     changes = environment_diff(run, header) + changes_at_resumes(run)
     pairs = ((first.rows, rerun.rows), (first.log_p, rerun.log_p), (first.test_log_p, rerun.test_log_p))
@@ -63,7 +63,7 @@ def verify(original: Original, rerun: Predictions, header: RunHeader) -> Reprodu
 
 
 def environment_diff(run: RunRecord, header: RunHeader) -> list[str]:
-    """What decides the bits of a training and differs from when a run began, such as "keras 3.14 -> 3.15"."""
+    """Return the changes since a run began that can change its bits, such as "keras 3.14 -> 3.15"."""
     now = header.environment
     names = (*_VERSIONS, environment.backend())
     then_and_now = {
@@ -80,7 +80,7 @@ def environment_diff(run: RunRecord, header: RunHeader) -> list[str]:
         if then != value
     ]
     if str(now.code).endswith("+") and run.code == now.code:
-        changes.append(f"code {now.code}, in which files were changed, perhaps since")
+        changes.append(f"code {now.code}, with uncommitted changes that may differ")
     return changes
 
 
@@ -89,5 +89,5 @@ def _describe(value: object) -> str:
 
 
 def _is_nondeterministic(device: str | None, cpu: str) -> bool:
-    """Whether the same training may give other bits there: on a GPU, or on one of several kinds of CPU."""
+    """Whether a repeated training may give different bits: on a GPU, or on workers with different CPUs."""
     return "gpu" in (device or "") or " and " in cpu

@@ -1,7 +1,7 @@
 """The run folder, `submissions/<run>/`, and its files.
 
-A network's weights.npz, probabilities.npz and history.csv lie in the run folder when it is the run's only network, else
-in members/<name>/.
+The files of a network, weights.npz, probabilities.npz and history.csv, are in the run folder if it is the only network
+of the run, else in members/<name>/.
 """
 
 import json
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.data import submission
-from digit_recognizer.errors import InputError, RunError
+from digit_recognizer.errors import InputError
 from digit_recognizer.tracking.run_record import RunRecord, checked_folder_name
 from digit_recognizer.utils.arrays import read_arrays, write_arrays
 from digit_recognizer.utils.files import write_atomically
 
-CHECKPOINTS = "checkpoint-*.npz"  # of a network in training, by the number of its last epoch
+CHECKPOINTS = "checkpoint-*.npz"  # the number is that of the last epoch
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -36,7 +36,7 @@ class Predictions:
 
 
 def check_name(name: str) -> str:
-    """`name` if it can name a run and its folder on any system; raises InputError otherwise."""
+    """Return `name` if it is valid for a run and its folder on any system. Raises InputError otherwise."""
     if _means_another(name):
         raise InputError(f"`name` {name}: means the newest run, or the run with that id. Choose a name of letters.")
     if not _NAME.fullmatch(name) or name.endswith("."):
@@ -47,55 +47,34 @@ def check_name(name: str) -> str:
 
 
 def name_from(text: str) -> str:
-    """A name made of any text, such as the name of a recipe's file."""
+    """Return a valid name made from any text, such as the name of a recipe file."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60].rstrip(".")
     return f"run-{name}"[:60] if _means_another(name) else name or "run"
 
 
 def make_run_folder(submissions: Path, name: str, now: datetime, is_taken: Callable[[str], bool]) -> Path:
-    """Make an empty folder for a run, named by time and `name`; a number is added when it exists already, or is taken.
-
-    Raises RunError when it cannot be made.
-    """
+    """Create an empty run folder, named by time and `name`; a number is added if it exists or the name is taken."""
     stem = f"{now:%Y%m%d-%H%M%S}-{name}"
     number = 1
-    try:
-        submissions.mkdir(parents=True, exist_ok=True)
-        while True:
-            folder = submissions / (stem if number == 1 else f"{stem}-{number}")
-            number += 1
-            with suppress(FileExistsError):
-                if not is_taken(folder.name):
-                    folder.mkdir()
-                    return folder
-    except FileExistsError:
-        raise RunError(f"{submissions}: a file has the name of the folder. Move it away, or work elsewhere.") from None
-    except OSError as error:
-        raise RunError(
-            f"{submissions}: no folder can be made there ({error.strerror}). Work where you may write, and try again."
-        ) from error
-
-
-def remake_folder(run: RunRecord) -> Path:
-    """The folder of a run that goes on, made anew if it was removed for being empty. Raises RunError on failure."""
-    folder = run.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: not a folder, and none can be made there ({error.strerror}).") from error
-    return folder
+    while True:
+        folder = submissions / (stem if number == 1 else f"{stem}-{number}")
+        number += 1
+        with suppress(FileExistsError):
+            if not is_taken(folder.name):
+                folder.mkdir()
+                return folder
 
 
 def last_checkpoint_epoch(folder: Path) -> int:
-    """The last epoch of the network in training with a checkpoint, 0 without; `folder` is the run's or network's."""
+    """Return the last epoch with a checkpoint in a run or network folder, 0 without any."""
     numbers = [path.stem.rpartition("-")[2] for path in folder.rglob(CHECKPOINTS)]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def network_folder(folder: Path, name: str, n_networks: int) -> Path:
-    """Where the files of one of a run's `n_networks` networks lie; `folder` is the run's.
+    """Return the folder of one of the `n_networks` networks of the run in `folder`.
 
-    Raises InputError for a name that would lead elsewhere.
+    Raises InputError for a name that leads outside the run folder.
     """
     return folder if n_networks == 1 else folder / "members" / checked_folder_name(name)
 
@@ -116,7 +95,7 @@ def read_predictions(folder: Path) -> Predictions:
 def run_predictions(run: RunRecord) -> Predictions:
     """The predictions of a finished run.
 
-    Raises InputError when they cannot be read, or give other labels than the run's submission.
+    Raises InputError if they cannot be read or do not give the labels of the run's submission.
     """
     found = read_predictions(run.folder)
     try:
@@ -125,14 +104,13 @@ def run_predictions(run: RunRecord) -> Predictions:
         hash = ""
     if run.submission_hash not in (None, hash):
         raise InputError(
-            f"{run.folder / 'probabilities.npz'}: not what run {run.name} wrote; it belongs to another run. Repeat "
-            "that run."
+            f"{run.folder / 'probabilities.npz'}: does not match the submission of run {run.name}. Repeat that run."
         )
     return found
 
 
 def write_submission(folder: Path, labels: np.ndarray) -> tuple[Path, str]:
-    """Write (n,) labels as submission.csv; its path and SHA-256. Raises RunError on failure."""
+    """Write (n,) labels as submission.csv and return its path and SHA-256. Raises RunError on failure."""
     content = submission.render(labels)
     path = folder / "submission.csv"
     write_atomically(path, content)
@@ -140,10 +118,10 @@ def write_submission(folder: Path, labels: np.ndarray) -> tuple[Path, str]:
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
-    """Write recipe.json, or result.json, with which a run is complete. Raises RunError on failure."""
+    """Write recipe.json or result.json, the last file of a run. Raises RunError on failure."""
     write_atomically(folder / f"{name}.json", (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _means_another(name: str) -> bool:
-    """Whether the name already means a run: the newest, or that of an id."""
+    """Whether `Ledger.run` takes the name for the newest run or an id."""
     return name == "last" or name.isdecimal()

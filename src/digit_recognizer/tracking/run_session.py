@@ -1,4 +1,4 @@
-"""An open run: its row in the ledger and its folder begin before the training and are closed whatever happens."""
+"""An open run: its ledger row and its folder are created before the training, and it is closed on any exception."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from digit_recognizer.errors import DivergedError, RunError
 from digit_recognizer.evaluation.grading import Grades
+from digit_recognizer.evaluation.metrics import Score, Validation
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Ledger
 from digit_recognizer.tracking.run_record import RunHeader, RunRecord, RunResult
@@ -17,12 +18,12 @@ from digit_recognizer.utils.files import read_bytes, remove_stale_temporary_file
 from digit_recognizer.utils.locks import alive, is_alive
 
 _LOCK = ".training"  # in a run folder, held by the process that trains
-_RESUMED = "resumed with"  # among a run's settings: what had changed when it was resumed
+_RESUMED = "resumed with"  # key of a run's settings: the changes of the environment at which it was resumed
 
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A run that this process trains."""
+    """A run that is being trained by this process."""
 
     ledger: Ledger
     id: int
@@ -39,7 +40,7 @@ class PrunedError(Exception):
 
 @contextmanager
 def open_run(ledger: Ledger, name: str, header: RunHeader) -> Iterator[ActiveRun]:
-    """Make a run folder and insert the run into the ledger.
+    """Create a run folder and insert the run into the ledger.
 
     An exception in the block closes the run as failed, diverged, interrupted or pruned, and removes an empty folder.
     """
@@ -55,14 +56,15 @@ def open_run(ledger: Ledger, name: str, header: RunHeader) -> Iterator[ActiveRun
 def resume_run(ledger: Ledger, run: RunRecord, changes: Sequence[str] = ()) -> Iterator[ActiveRun]:
     """Open a run that is not finished.
 
-    Its row keeps the environment in which it began, and notes the `changes` since. Raises RunError while another
-    process trains it, or when that has finished it.
+    Its row keeps the environment in which it began, and notes the `changes` since. Raises RunError if another process
+    is training the run or has finished it.
     """
-    folder = run_dir.remake_folder(run)
+    folder = run.folder
+    folder.mkdir(parents=True, exist_ok=True)  # an empty one was removed
     with _locked(folder):
         if ledger.run(run.name).status == "done":
-            raise RunError(f"run {run.name} was finished by another process meanwhile.")
-        remove_stale_temporary_files(folder, older_than=0, below=True)  # their writers are dead
+            raise RunError(f"run {run.name} was finished by another process.")
+        remove_stale_temporary_files(folder, older_than=0, below=True)  # the lock shows that their writers ended
         settings = dict(run.settings)
         known = settings.get(_RESUMED, "")
         if added := [change for change in changes if f", {change}," not in f", {known},"]:
@@ -72,14 +74,11 @@ def resume_run(ledger: Ledger, run: RunRecord, changes: Sequence[str] = ()) -> I
             yield ActiveRun(ledger, run.id, folder)
 
 
-def finish_run(run: ActiveRun, result: RunResult, is_out_of_fold: bool, publish: bool = True) -> None:
-    """Close a run as done: its result goes to result.json and the ledger.
-
-    With `publish` its submission becomes `submissions/submission.csv`.
-    """
+def finish_run(run: ActiveRun, result: RunResult, is_out_of_fold: bool, copy: Path | None = None) -> None:
+    """Close a run as done: write its result to result.json and the ledger, and its submission to `copy`, if given."""
     run_dir.write_record(run.folder, "result", result.to_json())
-    if publish:
-        write_atomically(run.ledger.submissions_folder / "submission.csv", read_bytes(result.submission))
+    if copy:
+        write_atomically(copy, read_bytes(result.submission))
     found = result.validation
     run.ledger.finish_run(
         run.id,
@@ -95,44 +94,34 @@ def finish_run(run: ActiveRun, result: RunResult, is_out_of_fold: bool, publish:
 
 
 def status(run: RunRecord) -> str:
-    """The status of a run; that of a process that was killed is interrupted."""
+    """The status of a run; a running one whose process was killed is interrupted."""
     is_dead = run.status == "running" and not is_alive(run.folder / _LOCK)
     return "interrupted" if is_dead else run.status
 
 
 def changes_at_resumes(run: RunRecord) -> list[str]:
-    """What had changed when a run was resumed, such as "resumed with threads 4 -> 2"."""
+    """The changes of the environment at which a run was resumed, such as "resumed with threads 4 -> 2"."""
     changes = run.settings.get(_RESUMED)
     return [f"{_RESUMED} {changes}"] if changes else []
 
 
-def record_score(ledger: Ledger, result: RunResult, answers: Path) -> None:
-    """Insert the score of a run's submission on an answers file."""
-    if result.score:
-        ledger.add_score(
-            hash=result.submission_sha256,
-            file=str(result.submission),
-            answers_hash=sha256(read_bytes(answers)).hexdigest(),
-            n=result.score.n,
-            correct=result.score.correct,
-        )
+def record_score(ledger: Ledger, file: Path, answers: Path, score: Score | Validation) -> None:
+    """Insert the score of a submission file on an answers file."""
+    hash, answers_hash = (sha256(read_bytes(path)).hexdigest() for path in (file, answers))
+    ledger.add_score(hash=hash, file=str(file), answers_hash=answers_hash, n=score.n, correct=score.correct)
 
 
 def record_grades(workspace: Workspace, grades: Grades) -> None:
-    """Insert scores of submission files into the ledger of a workspace, if it has one."""
-    if not workspace.ledger_file.exists():
-        return
-    answers_hash = sha256(read_bytes(grades.answers)).hexdigest()
-    with workspace.existing_ledger() as ledger:
-        for grade in grades.files:
-            hash = sha256(read_bytes(grade.file)).hexdigest()
-            n, correct = grade.score.n, grade.score.correct
-            ledger.add_score(hash=hash, file=str(grade.file), answers_hash=answers_hash, n=n, correct=correct)
+    """Insert the scores of submission files into the ledger of a workspace, if it has one."""
+    if workspace.ledger_file.exists():
+        with workspace.existing_ledger() as ledger:
+            for grade in grades.files:
+                record_score(ledger, grade.file, grades.answers, grade.score)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, which is removed if empty when the block raises."""
+    """Hold the lock of a run folder. If the block raises, an empty folder is removed."""
     try:
         with alive(folder / _LOCK, f"run {folder.name} is being trained by another process. Wait for it."):
             yield

@@ -1,4 +1,4 @@
-"""The tables of the ledger, and how a ledger of an earlier version gets them."""
+"""The tables of the ledger, and the migrations of earlier versions."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from digit_recognizer.errors import RunError
 
 NO_CHECKSUM = -1  # in the columns `crc`, which earlier versions check
 
-# Each is run once, in order, on every ledger that has not seen it; never change one, add the next.
+# Each migration runs once on each ledger, in this order. Never change one; append a new one.
 MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -112,16 +112,18 @@ MIGRATIONS = (
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the ledger at `path` up to date. Raises RunError when a newer version wrote it."""
+    """Run the missing migrations on the ledger at `path`. Raises RunError if a newer version wrote it."""
 
     def version() -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
     if version() > len(MIGRATIONS):
-        raise RunError(f"{path}: written by a newer version of this program (form {version()}). Install that one.")
+        raise RunError(
+            f"{path}: written by a newer version of this program (schema {version()}). Install that version."
+        )
     while version() < len(MIGRATIONS):
         with transaction(connection):
-            number = version()  # again, now that no other process can be at it
+            number = version()  # again: another process may have migrated it before this transaction
             for statement in "".join(MIGRATIONS[number : number + 1]).split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {min(number + 1, len(MIGRATIONS))}")
@@ -129,7 +131,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that the body writes, or nothing when it raises."""
+    """Commit what the body writes, or roll back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""The folder one works in: where data is looked for and runs are kept."""
+"""The working folder, with the data and the runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +22,12 @@ class Workspace:
 
     @property
     def data(self) -> Path:
-        """Where Kaggle's files are looked for."""
+        """The default folder of Kaggle's files."""
         return self.folder / "data"
 
     @property
     def submissions(self) -> Path:
-        """Where the run folders lie."""
+        """The folder of the run folders and the ledger."""
         return self.folder / "submissions"
 
     @property
@@ -36,16 +36,16 @@ class Workspace:
 
     @property
     def sweeps(self) -> Path:
-        """Where the journals of sweeps lie."""
+        """The folder of the journals of sweeps."""
         return self.submissions / "sweeps"
 
     @property
     def newest_submission(self) -> Path:
-        """The submission of the run that finished last."""
+        """A copy of the submission of the run that finished last."""
         return self.submissions / "submission.csv"
 
     def relative(self, path: Path) -> str:
-        """`path` relative to this folder if within it; otherwise absolute, unless this is the current folder."""
+        """Return `path` relative to this folder if within it, else absolute unless this is the current folder."""
         if path.is_relative_to(self.folder):
             return str(path.relative_to(self.folder))
         return str(path if self.folder == Path() else path.resolve())
@@ -55,20 +55,20 @@ class Workspace:
         return {path.name for path in self.submissions.glob("*/") if short_name(path.name) != path.name}
 
     def missing_ledger(self) -> str:
-        """A warning when there are run folders and no ledger, or an empty one; otherwise an empty string."""
+        """Return a warning if there are run folders but no ledger, or an empty one; else an empty string."""
         file = self.ledger_file
         is_new = not file.exists() or file.stat().st_size == 0
         folders = self.run_folder_names() if is_new else ()
         if not folders:
             return ""
         return (
-            f"{file} is missing or empty, but there are {len(folders)} run folders. A new ledger does not know them, "
-            "nor what was uploaded; Kaggle's list does."
+            f"{file} is missing or empty, but there are {len(folders)} run folders. A new ledger does not know "
+            "these runs and their uploads."
         )
 
     @contextmanager
     def open_ledger(self, reporter: Reporter = SILENT) -> Iterator[Ledger]:
-        """The ledger, made if need be. Raises RunError when it cannot be used."""
+        """Open the ledger, which is created if missing. Raises RunError if it cannot be used."""
         if warning := self.missing_ledger():
             reporter.warning(warning)
         with open_ledger(self.ledger_file) as ledger:
@@ -76,13 +76,12 @@ class Workspace:
 
     @contextmanager
     def existing_ledger(self) -> Iterator[Ledger]:
-        """The ledger. Raises InputError when there is none, RunError when it cannot be used; nothing is written."""
+        """Open an existing ledger. Raises InputError if there is none, and RunError if it cannot be used."""
         if warning := self.missing_ledger():
-            raise InputError(f"{warning} Put a copy of it back, if there is one.")
+            raise InputError(f"{warning} Restore a copy of it, if there is one.")
         if not self.ledger_file.exists():
             raise InputError(
-                f"{self.submissions.absolute()}: no ledger there, as nothing was trained there. "
-                "`digits run` makes a run; `workspace` names another folder."
+                f"{self.submissions.absolute()}: no ledger there. Train with `digits run`, or set another `workspace`."
             )
         with open_ledger(self.ledger_file) as ledger:
             yield ledger

@@ -1,1 +1,1 @@
-"""Files, locks, signals, the terminal, the environment and Keras's backend: no word of digits."""
+"""Files, locks, signals, the terminal, the environment and Keras's backend."""

@@ -1,4 +1,4 @@
-"""Keras's backend: started with the wanted threads, and the device it computes on. Keras is imported by the calls."""
+"""Keras's backend, its threads and its device. Keras is imported only when a function is called."""
 
 import logging
 import os
@@ -11,15 +11,15 @@ from digit_recognizer.errors import RunError
 
 
 def start_backend(threads: int = 0) -> None:
-    """Load Keras and its backend, with Keras's own defaults whatever the user's configuration is.
+    """Load Keras and its backend, with Keras's defaults instead of the user's configuration.
 
-    The CPU computes with `threads` threads, 0 for as many as there are. Raises RunError when a library cannot be
-    loaded, or this process has already computed with another number of threads.
+    `threads` is the number of CPU threads, 0 for all. Raises RunError if a library cannot be loaded, or if this process
+    has already computed with a different number of threads.
     """
     with hide_native_output("Loading Keras and its backend"):
         import keras
 
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the retracing that each network needs
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which each network needs
         keras.config.set_image_data_format("channels_last")
         keras.config.set_floatx("float32")
         keras.config.set_epsilon(1e-7)
@@ -29,7 +29,7 @@ def start_backend(threads: int = 0) -> None:
 
 
 def device() -> str:
-    """Where Keras computes: cpu or gpu."""
+    """Return the device of Keras: cpu or gpu."""
     import keras
 
     where = str(keras.ops.zeros(1).device).lower()
@@ -38,9 +38,9 @@ def device() -> str:
 
 @contextmanager
 def hide_native_output(task: str) -> Iterator[None]:
-    """Hide what native libraries write to stderr past Python, as TensorFlow does at its start.
+    """Hide the output of native libraries to stderr, such as that of TensorFlow when it is loaded.
 
-    Raises RunError, which names the `task` and ends with what they wrote, when a library cannot be imported.
+    Raises RunError with the `task` and the hidden output if a library cannot be imported.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -59,7 +59,7 @@ def hide_native_output(task: str) -> Iterator[None]:
 
 
 def _use_threads(threads: int) -> None:
-    """JAX alone raises nothing when it is too late: it reads NPROC when it first computes."""
+    """Set the number of CPU threads. JAX ignores it after its first operation, as it reads NPROC only then."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -71,8 +71,8 @@ def _use_threads(threads: int) -> None:
                 tf.config.threading.set_inter_op_parallelism_threads(threads)
             except RuntimeError as error:
                 raise RunError(
-                    f"this process cannot train by {threads} threads, as it has begun with others. Start it anew, or "
-                    "give the recipe the threads it has."
+                    f"this process cannot change to {threads} threads after its first operation. Restart it, or keep "
+                    "the threads."
                 ) from error
     elif keras.backend.backend() == "torch":
         import torch

@@ -18,15 +18,15 @@ from rich.text import Text
 from digit_recognizer.utils.reporter import Reporter, TrainingHooks
 
 _NUMBER = re.compile(r"-|[-+]?[\d.,]+%?( ± [\d.]+)?")
-_SHORT = 12  # characters of a word that no line is broken in
-_LEGIBLE = 24  # characters that a column of long texts needs at least
+_SHORT = 12  # characters; columns of shorter texts are not wrapped
+_LEGIBLE = 24  # characters; the minimum width of the last column
 _GAP = 2  # characters between columns
 
-console = Console(highlight=False, force_jupyter=False)  # rich's HTML has boxes where a notebook wants lines
+console = Console(highlight=False, force_jupyter=False)  # rich's HTML puts each line in a box
 
 
 def print_text(text: str, style: str = "") -> None:
-    """Print one line or more, literally, whatever markup the text looks like."""
+    """Print text literally, without rich's markup."""
     console.print(_literal(text, style), soft_wrap=not console.is_terminal)
 
 
@@ -37,14 +37,17 @@ def print_error(text: str, style: str = "red") -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...] = ()) -> None:
-    """Print a table, without a header if all columns are nameless; columns of numbers are aligned to the right.
+    """Print a table, without a header if all names are empty; columns of numbers are right-aligned.
 
-    On a terminal that is too narrow, the last column is wrapped and the `spare` ones are dropped one by one. Elsewhere
-    nothing is wrapped.
+    On a narrow terminal, the last column is wrapped, and `spare` columns are left out until the table fits. Elsewhere
+    no column is wrapped.
     """
     texts = [[_literal(cell) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in cells) for cells in zip(map(Text, columns), *texts, strict=True)]
-    kept = _fitting(columns, widths, spare) if console.is_terminal else list(range(len(columns)))
+    kept = list(range(len(columns)))
+    for column in spare if console.is_terminal else ():
+        if _width(widths, kept) > console.width:
+            kept = [position for position in kept if columns[position] != column]
     is_roomy = _width(widths, kept) <= console.width
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for position in kept:
@@ -65,28 +68,19 @@ def print_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...
         print_text(f"Columns that do not fit this terminal: {', '.join(absent)}.", style="dim")
 
 
-def _fitting(columns: list[str], widths: list[int], spare: tuple[str, ...]) -> list[int]:
-    """The positions of the columns that fit the terminal, or are not spare."""
-    kept = list(range(len(columns)))
-    for column in spare:
-        if _width(widths, kept) > console.width:
-            kept = [place for place in kept if columns[place] != column]
-    return kept
-
-
 def _width(widths: list[int], kept: list[int]) -> int:
-    """The width of these columns, with the last one wrapped as narrow as is legible."""
-    return sum(widths[place] + _GAP for place in kept[:-1]) + min(widths[-1], _LEGIBLE)
+    """Return the width of these columns, with the last one wrapped to its minimum width."""
+    return sum(widths[position] + _GAP for position in kept[:-1]) + min(widths[-1], _LEGIBLE)
 
 
 def _literal(text: str, style: str = "") -> Text:
-    """The text, with control characters and direction marks in Python's notation."""
+    """Return the text with control characters and direction marks escaped."""
     printable = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
     return Text("".join(printable), style=style)
 
 
 def confirm(question: str, otherwise: str) -> bool:
-    """Whether the user agrees on a terminal; elsewhere nobody is asked, and `otherwise` is printed."""
+    """Ask the user on a terminal; elsewhere print `otherwise` and return False."""
     if console.is_terminal and sys.stdin.isatty():
         return Confirm.ask(_literal(question), console=console, default=True)
     print_text(otherwise)
@@ -94,10 +88,10 @@ def confirm(question: str, otherwise: str) -> bool:
 
 
 class ConsoleTraining(TrainingHooks):
-    """A line for each epoch of a single network, or for each of several networks, above bars.
+    """Prints a line for each epoch of a single network, or for each of several networks, above progress bars.
 
-    One bar is of all networks, of which `epochs` holds the number of epochs by name; it advances with each batch.
-    Networks that are trained side by side have each one more, from their first epoch on.
+    One bar shows the progress of all networks; `epochs` maps their names to their numbers of epochs. Networks that are
+    trained side by side also have a bar each after their first epoch.
     """
 
     def __init__(self, bar: Progress, title: str, epochs: Mapping[str, int], side_by_side: bool) -> None:
@@ -141,7 +135,7 @@ class ConsoleTraining(TrainingHooks):
 
 
 class ConsoleReporter(Reporter):
-    """Prints what it receives; bars only on a terminal."""
+    """Prints the reports; progress bars only on a terminal."""
 
     def info(self, text: str) -> None:
         print_text(text)
@@ -154,7 +148,7 @@ class ConsoleReporter(Reporter):
 
     @contextmanager
     def status(self) -> Iterator[Callable[[str], None]]:
-        """A line with a clock on a terminal, a line for each news elsewhere."""
+        """Shows a line with a clock on a terminal, and prints a line for each new status elsewhere."""
         last = ""
 
         def show(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The environment of a run, on which its results depend besides recipe and data: code, packages, CPU, threads."""
+"""The environment of a run: code, package versions, CPU, threads and environment variables."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _HERE = Path(__file__).resolve().parents[1]  # the package
 
 @dataclass(frozen=True)
 class Environment:
-    """What the results of a training depend on besides recipe and data."""
+    """The conditions besides recipe and data on which the results of a training depend."""
 
     code: str | None  # the commit, with + for uncommitted changes
     versions: Mapping[str, str | None]  # of the backend, Python and packages
@@ -46,9 +46,9 @@ def current_environment() -> Environment:
 
 
 def versions() -> dict[str, str | None]:
-    """The version of Python, of each package, and of another backend of Keras; None for one that is not installed.
+    """Return the versions of Python, the packages and Keras's backend; None for one that is not installed.
 
-    Raises InputError as `backend` does.
+    Raises InputError for an unknown backend.
     """
     found: dict[str, str | None] = {"digit-recognizer": __version__, "python": platform.python_version()}
     for package in dict.fromkeys((*PACKAGES, backend())):
@@ -60,7 +60,7 @@ def versions() -> dict[str, str | None]:
 
 
 def backend() -> str:
-    """Keras's backend, as Keras chooses it: KERAS_BACKEND, else its keras.json, else TensorFlow.
+    """Return Keras's backend by Keras's own rule: KERAS_BACKEND, else keras.json, else TensorFlow.
 
     Raises InputError for an unknown backend.
     """
@@ -71,17 +71,17 @@ def backend() -> str:
 
 
 def require_backend() -> None:
-    """Raise InputError when Keras's backend is unknown or not installed."""
+    """Raise InputError if Keras's backend is unknown or not installed."""
     if find_spec(backend()) is None:
         name, where = _backend()
         raise InputError(
-            f"{where}: Keras's backend {name} is not installed. `pip install {name}`, or name another "
-            f"of {', '.join(_BACKENDS)} there."
+            f"{where}: Keras's backend {name} is not installed. `pip install {name}`, or set another "
+            f"of {', '.join(_BACKENDS)}."
         )
 
 
 def _backend() -> tuple[str, str]:
-    """The name of the backend, and where it is set."""
+    """Return the name of the backend and the variable or file that sets it."""
     if name := os.environ.get("KERAS_BACKEND"):
         return name, "KERAS_BACKEND"
     file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
@@ -91,17 +91,17 @@ def _backend() -> tuple[str, str]:
         return _BACKENDS[0], "KERAS_BACKEND"
 
 
-@cache  # the code as loaded at the start
+@cache  # later commits do not change the loaded code
 def code() -> str | None:
-    """The commit of this code, with + for uncommitted changes; None outside a git checkout."""
+    """Return the commit of this code, with + for uncommitted changes; None outside a git checkout."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return None  # installed, perhaps into another repository
+        return None  # installed, perhaps within another repository
     commit = _git("rev-parse", "--short=12", "HEAD")
     return commit and commit + ("+" if _git("status", "--porcelain", "--untracked-files=no", ".") else "")
 
 
 def cpu() -> str:
-    """The name of the processor."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
@@ -111,14 +111,14 @@ def cpu() -> str:
 
 
 def threads() -> int:
-    """The number of CPUs this process may use, within a container's quota."""
+    """Return the number of CPUs that this process may use, within a container's quota."""
     import joblib
 
     return int(joblib.cpu_count())
 
 
 def _git(*words: str) -> str | None:
-    """The output of git in the folder of this code; None when git fails or is missing."""
+    """Return the output of git in the folder of this code; None if git fails or is missing."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Locks between processes. The operating system releases the lock of a process that ends, however it ends."""
+"""Locks between processes. The operating system also releases the lock of a process that is killed."""
 
 import os
 import tempfile
@@ -15,16 +15,16 @@ _USER = getattr(os, "getuid", lambda: "user")()  # on Windows each user has a fo
 
 @contextmanager
 def alone(name: str, otherwise: str) -> Iterator[None]:
-    """Hold the lock `name` of this machine and user. Raises RunError(otherwise) when another process holds it."""
+    """Hold the lock `name` of this machine and user. Raises RunError(otherwise) if another process holds it."""
     with alive(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock"), otherwise):
         yield
 
 
 @contextmanager
 def alive(path: Path, otherwise: str) -> Iterator[None]:
-    """Hold the lock file `path` and remove it afterwards. Raises RunError(otherwise) when another process holds it."""
+    """Hold the lock file `path` and remove it afterwards. Raises RunError(otherwise) if another process holds it."""
     try:
-        lock = _acquire(path, seconds=0.5)  # `is_alive` holds it for a moment
+        lock = _acquire(path, seconds=0.5)  # `is_alive` holds it briefly
     except Timeout:
         raise RunError(otherwise) from None
     with lock:
@@ -35,7 +35,7 @@ def alive(path: Path, otherwise: str) -> Iterator[None]:
 
 
 def is_alive(path: Path) -> bool:
-    """Whether a process holds the lock file `path`. The file of a process that was killed is removed."""
+    """Return whether a process holds the lock file `path`. The file of a killed process is removed."""
     if not path.exists():
         return False
     try:
@@ -43,23 +43,23 @@ def is_alive(path: Path) -> bool:
             _remove(path)
     except Timeout:
         return True
-    except FileNotFoundError:  # its folder was removed meanwhile
+    except FileNotFoundError:  # another process removed its folder
         pass
     return False
 
 
 def _acquire(path: Path, seconds: float) -> AbstractContextManager[object]:
-    """Acquire the lock. Raises Timeout when another process holds it, RunError where files cannot be locked."""
+    """Acquire the lock. Raises Timeout if another process holds it, RunError if files cannot be locked there."""
     try:
         return FileLock(path).acquire(timeout=seconds, poll_interval=0.02)
     except (Timeout, FileNotFoundError):
         raise
     except OSError as error:
         where = f"{path}: files there cannot be locked ({error.strerror})"
-        raise RunError(f"{where}. Work in a folder on a disk of this machine.") from error
+        raise RunError(f"{where}. Use a folder on a local disk.") from error
 
 
 def _remove(path: Path) -> None:
-    """Remove a lock file while it is held; on Windows `filelock` does so afterwards."""
+    """Remove a lock file while it is held; on Windows `filelock` removes it after the release."""
     with suppress(OSError):
         path.unlink()

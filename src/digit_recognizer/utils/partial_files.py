@@ -1,7 +1,7 @@
-"""Files written under a temporary name and renamed when complete, so that a killed command can continue them.
+"""Files that are written under a temporary name and renamed when complete, so that a killed command can continue them.
 
-After a header, each line begins with the number of its row. The first file, the output, determines where to continue;
-lines of other files beyond that row are cut off and written again.
+Each line after the header starts with its row number. Writing continues after the last row of the first file, the
+output; later lines of the other files are removed.
 """
 
 import os
@@ -14,25 +14,25 @@ from typing import BinaryIO
 
 from digit_recognizer.errors import RunError
 
-_TAIL = 4096  # bytes at the end of a file, in which a line ends
+_TAIL = 4096  # bytes at the end of a file, more than a line has
 
 PartialFiles = dict[Path, Path]  # final name: temporary name; the output first
 
 
 def partial_files(targets: Sequence[Path], key: str) -> PartialFiles:
-    """The temporary names of `targets`; they differ for each `key`."""
+    """Return the temporary names of `targets`, which depend on `key`."""
     return {path: path.with_name(f"{path.name}.{short_hash(key)}.partial") for path in map(Path.resolve, targets)}
 
 
 def short_hash(text: str) -> str:
-    """The first twelve hexadecimal digits of the SHA-256."""
+    """Return the first twelve hexadecimal digits of the SHA-256."""
     return sha256(text.encode()).hexdigest()[:12]
 
 
 def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
-    """The number of the last whole row written before, and how many lines up to it the other files hold.
+    """Return the number of the last complete row and the number of lines up to it in the other files.
 
-    Incomplete and later lines are cut off; everything if a file is missing. Raises RunError on failure.
+    Incomplete and later lines are removed; all lines if a file is missing. Raises RunError on failure.
     """
     output, *others = files.values()
     with _explained(output):
@@ -46,9 +46,9 @@ def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
 
 @contextmanager
 def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequence[BinaryIO]]:
-    """The files opened for appending, new ones with their headers; if the body raises, files with no rows are removed.
+    """Open the files for appending, new ones with their headers. If the body raises, files without rows are removed.
 
-    An OSError of the body becomes a RunError that names the output.
+    An OSError in the body is raised as a RunError.
     """
     with ExitStack() as closing:
         closing.enter_context(_explained(next(iter(files))))
@@ -70,7 +70,7 @@ def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequ
 
 
 def finish(files: PartialFiles) -> None:
-    """Flush the files to disk, give them their final names, and remove partial files of other keys.
+    """Flush the files to disk, rename them to their final names, and remove partial files of other keys.
 
     Raises RunError on failure.
     """
@@ -84,9 +84,9 @@ def finish(files: PartialFiles) -> None:
 
 
 def _cut(path: Path, tail: int | None = None, most: int | None = None) -> tuple[int, int]:
-    """Truncate a file after its last whole line with a row number of at most `most`: that number, and their count.
+    """Truncate a file after its last complete line with a row number up to `most`; return that number and their count.
 
-    Only the last `tail` bytes are read, where given.
+    With `tail`, only the last `tail` bytes are read.
     """
     last = n = 0
     with path.open("r+b") as file:

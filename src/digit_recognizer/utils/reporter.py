@@ -1,4 +1,4 @@
-"""What long work reports while it runs. Library functions report to a `Reporter`; only `cli` and notebooks print."""
+"""Progress reports of long tasks. Library functions report to a `Reporter`; only `cli` and notebooks print."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,26 +6,26 @@ from typing import Any
 
 
 class TrainingHooks:
-    """Called while networks are trained. Each method does nothing unless a subclass overrides it."""
+    """Callbacks of a training. Each method does nothing unless a subclass overrides it."""
 
     def on_batch(self, network: str, step: int, n_steps: int) -> None:
         """Called after `step` of the `n_steps` steps of an epoch, in this process only."""
 
     def on_epoch(self, network: str, epoch: Any) -> None:
-        """Called after each epoch with its `tracking.history.Epoch`. What it raises ends the training."""
+        """Called after each epoch with its `tracking.history.Epoch`. An exception ends the training."""
 
     def on_network(self, network: str, metrics: Any) -> None:
         """Called for each trained network with the `Metrics` on its held-out rows, None without any."""
 
 
 class Reporter:
-    """Receives the progress of long work. This class is silent; a subclass overrides what it shows."""
+    """Receives the progress of long tasks. This class is silent; a subclass overrides the reports that it shows."""
 
     def info(self, text: str) -> None:
-        """Receives a sentence about what is done."""
+        """Receives a sentence about a completed step."""
 
     def warning(self, text: str) -> None:
-        """Receives a sentence about what may be wrong; the work goes on."""
+        """Receives a sentence about a possible problem; the task continues."""
 
     def on_data(self, inspection: Any) -> None:
         """Receives the `data.inspection.Inspection` of the data, before any training."""
@@ -37,20 +37,20 @@ class Reporter:
         """Receives the name of a run that was stopped and can be resumed."""
 
     def confirm(self, question: str, otherwise: str) -> bool:
-        """Returns whether the user agrees; False, and `otherwise` is information, where nobody can be asked."""
+        """Returns whether the user agrees. Without a user to ask, reports `otherwise` and returns False."""
         self.info(otherwise)
         return False
 
     @contextmanager
     def status(self) -> Iterator[Callable[[str], None]]:
-        """Yields a function that receives what is being waited for, again and again."""
+        """Yields a function that receives the name of the current step, as often as it changes."""
         yield lambda text: None
 
     @contextmanager
     def training(
         self, epochs: Mapping[str, int], title: str = "training", side_by_side: bool = False
     ) -> Iterator[TrainingHooks]:
-        """Yields the hooks of a training of networks, of which `epochs` holds the number of epochs by name."""
+        """Yields the hooks of a training; `epochs` maps the networks' names to their numbers of epochs."""
         yield TrainingHooks()
 
     @contextmanager

@@ -1,7 +1,8 @@
-"""Ctrl-C, SIGTERM and SIGHUP as exceptions: a handler raises and sets a flag, `raise_if_signalled` raises again.
+"""Ctrl-C, SIGTERM and SIGHUP as exceptions.
 
-Libraries may swallow the exception, as NumPy does while it waits for JAX, or replace it, as TensorFlow's C code does;
-in a destructor, Python only prints it. `raise_if_signalled`, called after each batch, covers these cases.
+The handler raises and sets a flag. Libraries may swallow the exception, as NumPy does while it waits for JAX, or
+replace it, as TensorFlow's C code does; in a destructor, Python only prints it. `raise_if_signalled`, called after each
+batch, then raises it again.
 """
 
 import signal
@@ -14,7 +15,7 @@ _received: int | None = None  # the number of the last signal that was raised
 
 
 class TerminationSignal(BaseException):
-    """SIGTERM or SIGHUP, sent by spot machines and closing terminals; handled as Ctrl-C is."""
+    """Raised on SIGTERM or SIGHUP, sent by spot machines and closing terminals."""
 
 
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -26,9 +27,9 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt or TerminationSignal on a signal, again when the body ends, and instead of its errors.
+    """Raise KeyboardInterrupt or TerminationSignal on a signal, at the end of the body and instead of its errors.
 
-    Signals with another handler, ignored signals and threads other than the main one are left alone; may be nested.
+    Signals that are ignored or have another handler, and other threads, are not affected. Can be nested.
     """
     global _received
     ours = [number for number, handler in _USUAL.items() if signal.getsignal(number) is handler]
@@ -51,7 +52,7 @@ def handle_signals() -> Iterator[None]:
 
 
 def raise_if_signalled() -> None:
-    """Raise a received signal's exception again; called before results are written."""
+    """Raise the exception of a received signal again; called before results are written."""
     if _received:
         raise _ERRORS[_received]
 

@@ -132,7 +132,7 @@ class _Sweep:
             predictions = train_ensemble(run, networks, data, pool=self.pool, hooks=hooks, resumable=False)
             result = write_results(run, header, data, predictions)
             seconds = {**predictions.seconds, "total": time.perf_counter() - start}
-            finish_run(run, replace(result, seconds=seconds), is_out_of_fold=True, publish=False)
+            finish_run(run, replace(result, seconds=seconds), is_out_of_fold=True)
         return objective_of(result.validation, space.objective)
 
 
