@@ -167,6 +167,7 @@ def test_the_notebook_runs_in_kaggles_folders_without_package_and_internet(tmp_p
         run = ledger.run("last")
     assert (run.status, run.recipe_name, run.data) == ("done", "lenet5", str(data))
     *_, training, result, loaded = read.cells
+    assert "test.csv:  597 images, mean ink" in printed(training)
     assert "epoch 1/1   train: loss" in printed(training)
     assert "\x1b" not in printed(training)  # a notebook is no terminal
     assert f"accuracy {run.correct / run.n:.4f}" in printed(result)

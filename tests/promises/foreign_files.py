@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.competition.api import _unpack
+from digit_recognizer.competition.download import _unpack
 from digit_recognizer.data import archives, csv_reader, sources, submission
 from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.recipes import toml
