@@ -46,11 +46,11 @@ def test_a_healthy_account_is_shown_with_its_allowance_and_never_its_token(kaggl
     assert kaggle_stand_in.TOKEN not in str(findings)
 
 
-def test_rules_not_accepted_is_a_problem_with_its_cure(kaggle, found):
+def test_rules_that_are_not_accepted_are_a_problem(kaggle, found):
     kaggle.fail("DownloadDataFile", 403)
     finding = found("Kaggle")
     assert finding.ok is False
-    assert "/rules" in finding.cure
+    assert "/rules" in finding.found
 
 
 def test_wrong_credentials_are_a_problem_with_their_cure(kaggle, found, monkeypatch):

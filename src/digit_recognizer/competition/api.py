@@ -9,6 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,15 +59,6 @@ class Allowance:
     def exhausted(self) -> bool:
         """Whether no entry is left today; an account without any entry also has a `num_allowed_now` of 0."""
         return self.num_allowed_now == 0 and self.num_total > 0
-
-
-@dataclass(frozen=True)
-class Access:
-    """What an account may do."""
-
-    username: str | None
-    allowed: bool  # False: rules not accepted, or account not verified
-    allowance: Allowance | None
 
 
 def describe(message: str, run: str, sha256: str) -> str:
@@ -145,12 +137,9 @@ def allowance() -> Allowance | None:
     return None if answer.status == 404 else Allowance(**value(answer))
 
 
-def check_access() -> Access:
-    """Check whether the account may download and submit. Raises RunError when the credentials are not valid."""
-    answer = call("access", competition=COMPETITION, file="sample_submission.csv")
-    if answer.status == 403:
-        return Access(None, False, None)
-    return Access(value(answer)["username"], True, _allowance_if_known())
+def check_access() -> str:
+    """The name of the account. Raises RunError when it is not valid or may not enter the competition."""
+    return value(call("access", competition=COMPETITION, file="sample_submission.csv"))["username"]
 
 
 def _send(name: str, data: bytes, description: str, on_create: Callable[[], None]) -> Answer:
@@ -219,18 +208,14 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _allowance_if_known() -> Allowance | None:
-    try:
-        return allowance()
-    except RunError:
-        return None
-
-
 def _refusal(answer: Answer) -> str:
     """Why no entry was created; a 400 mostly means that the daily allowance is used up."""
     if answer.error is None:
         return "Kaggle's store did not accept the upload. Submit again in a few minutes."
-    left = _allowance_if_known() if answer.status == 400 else None
+    left = None
+    if answer.status == 400:
+        with suppress(RunError):
+            left = allowance()
     if "allowance" in answer.text or (left and left.exhausted):
         used = f" ({left.num_today} sent today)" if left else ""
         return f"Today's allowance is used up{used}; it is renewed at 00:00 UTC. {quoted(answer)}"

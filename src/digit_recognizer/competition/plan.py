@@ -131,24 +131,20 @@ def rank_files(
     expectation.
     """
     best_labels = labels.get(best.hash) if best else None
-
-    def order(run: RunRecord) -> tuple[int, int]:
-        own = labels.get(run.submission_hash or "")
-        return _expected_correct(run), 0 if own is None or best_labels is None else _differ(best_labels, own)
-
+    by_hash = {run.submission_hash or "": run for run in runs if run.submission_hash in labels}
+    differs = {hash: None if best_labels is None else _differ(best_labels, labels[hash]) for hash in by_hash}
     known = {hash: f"entry {entry.ref}" for hash, entry in sent.items()}
     accepted = {hash for hash, entry in sent.items() if entry.status != "ERROR"}
     bar = max((_expected_correct(run) for run in runs if run.submission_hash in accepted), default=_NO_ESTIMATE)
     files = []
-    for run in sorted(runs, key=order, reverse=True):
-        hash = run.submission_hash or ""
-        own = labels.get(hash)
-        if own is None or hash in known:
+    order = sorted(by_hash, key=lambda hash: (_expected_correct(by_hash[hash]), differs[hash] or 0), reverse=True)
+    for hash in order:
+        if hash in sent:
             continue
+        run, own = by_hash[hash], labels[hash]
         near = [name for other, name in known.items() if other in labels and _differ(labels[other], own) < NEAR]
         worth = not near and (not run.n or _expected_correct(run) >= bar)
-        differs = None if best_labels is None else _differ(best_labels, own)
-        files.append(_planned_file(run, differs, near, worth, force=hash in unclear))
+        files.append(_planned_file(run, differs[hash], near, worth, force=hash in unclear))
         known[hash] = run.name
         if worth:
             bar = max(bar, _expected_correct(run))
