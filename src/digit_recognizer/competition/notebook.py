@@ -152,7 +152,8 @@ def sources() -> dict[str, str]:
     finder = ModuleFinder(path=[str(_FOLDER.parent)], excludes=_ONLY_FOR_TYPES)
     for module in ENTRIES:
         finder.import_hook(f"{_PACKAGE}.{module}")
-    files = sorted(Path(module.__file__) for module in finder.modules.values() if module.__file__)
+    places = [vars(module)["__file__"] for module in finder.modules.values()]
+    files = sorted(Path(place) for place in places if place)  # built-in modules have no file
     return {file.relative_to(_FOLDER).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
