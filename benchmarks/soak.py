@@ -1,8 +1,8 @@
-"""As many cases of each promise as there is time for, into docs/reliability.md.
+"""Runs as many trials of each guarantee as fit into the time, and writes the results to docs/reliability.md.
 
     python benchmarks/soak.py --minutes 60
 
-Two promises are tried at once. What asks little of the machine comes first, and what it leaves goes to the others.
+Two guarantees are tested at a time. The short ones come first, and the time that they leave goes to the others.
 """
 
 import argparse
@@ -22,23 +22,39 @@ sys.path.insert(0, str(ROOT / "tests"))
 from promises import PROMISES
 
 N_AT_ONCE = 2
-ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # what takes little first: what it leaves goes to the rest
-HANGS = 900  # seconds after its time until a promise counts as one that hangs
+ORDER = (
+    10,
+    9,
+    7,
+    6,
+    15,
+    2,
+    5,
+    8,
+    3,
+    14,
+    11,
+    12,
+    4,
+    13,
+    1,
+)  # short ones first: the time they leave goes to the rest
+HANGS = 900  # seconds over its time after which a trial counts as hanging
 AUDIT = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(ROOT / "requirements.txt")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, required=True, help="how long, about")
+    parser.add_argument("--minutes", type=float, required=True, help="approximate duration")
     parser.add_argument(
-        "--only", type=int, nargs="+", choices=PROMISES, help="these promises alone; nothing is written"
+        "--only", type=int, nargs="+", choices=PROMISES, help="only these guarantees; nothing is written"
     )
     arguments = parser.parse_args()
     chosen = [number for number in ORDER if number in (arguments.only or PROMISES)]
     found = soak(list(chosen), 60 * arguments.minutes)
     for number in sorted(found):
-        for told in found[number]["told"]:
-            print(f"\npromise {number}, {told}", file=sys.stderr)
+        for traceback in found[number]["tracebacks"]:
+            print(f"\npromise {number}, {traceback}", file=sys.stderr)
     print(table(found))
     if not arguments.only:
         write_between(DOCS / "reliability.md", "soak", f"{table(found)}\n\n{audit()}\n\n{machine()}; {today()}.")
@@ -46,7 +62,7 @@ def main() -> None:
 
 
 def soak(waiting: list[int], seconds: float) -> dict[int, dict[str, Any]]:
-    """What came of each promise; each gets an equal part of the time that is left when its turn comes."""
+    """The result of each guarantee; each gets an equal part of the time left when it starts."""
     end, lock, found = time.monotonic() + seconds, threading.Lock(), {}
 
     def work() -> None:
@@ -79,7 +95,7 @@ def trials(number: int, seconds: float) -> dict[str, Any]:
         )
         return json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, IndexError, ValueError) as error:
-        return {"cases": 0, "failures": 1, "seconds": 0.0, "told": [f"could not be tried: {error!r}"]}
+        return {"cases": 0, "failures": 1, "seconds": 0.0, "tracebacks": [f"could not be run: {error!r}"]}
 
 
 def table(found: dict[int, dict[str, Any]]) -> str:
@@ -92,7 +108,7 @@ def table(found: dict[int, dict[str, Any]]) -> str:
 
 
 def audit() -> str:
-    """What pip-audit says of the pinned versions, or why it says nothing."""
+    """The result of pip-audit for the pinned versions, or why there is none."""
     command = " ".join(["python", *AUDIT[:-1], "requirements.txt"])
     if not importlib.util.find_spec("pip_audit"):
         return f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."

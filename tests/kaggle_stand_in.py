@@ -1,7 +1,7 @@
-"""A stand-in for Kaggle on 127.0.0.1 that the real kaggle client speaks to, by its environment alone.
+"""A stand-in for Kaggle on 127.0.0.1, to which environment variables redirect the real kaggle client.
 
-It is the client's HTTP proxy: `POST http://localhost/api/v1/...` reaches it whatever listens on port 80. It
-really scores the files it gets, and fails as it is told. It shares no code with the package.
+It is the client's HTTP proxy, so it receives `POST http://localhost/api/v1/...` whatever listens on port 80. It scores
+the files that it receives, and simulates failures. It shares no code with the package.
 """
 
 import base64
@@ -19,21 +19,21 @@ from urllib.parse import urlsplit
 
 USERNAME, KEY, TOKEN = "grace", "canary-key-5f2a", "canary-token-77e1"
 SIGNATURE = "canary-signature-90c3"  # of the signed URLs
-STORE = "http://store.invalid"  # its names are resolved by nobody but the proxy
+STORE = "http://store.invalid"  # only the proxy resolves this name
 ALLOWANCE_USED = "Your team has used its daily Submission allowance (5) today, please try again tomorrow UTC"
 MESSAGES = {401: "Unauthenticated", 403: "Permission denied", 404: "Not found", 429: "Too many requests"}
 
 
 @dataclass
 class Entry:
-    """One submission as Kaggle keeps it."""
+    """One submission as Kaggle stores it."""
 
     ref: int
     description: str
     file_name: str
     data: bytes
     polls_left: int
-    result: tuple[str, str, str]  # status, publicScore, errorDescription, once the polls are over
+    result: tuple[str, str, str]  # status, publicScore, errorDescription, after the polls
 
     def shown(self) -> dict[str, Any]:
         status, score, error = self.result if self.polls_left <= 0 else ("PENDING", "", "")
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass
 class StandIn:
-    """Its state, and what it saw: `requests` names each call, `entries` are the submissions, oldest first."""
+    """The state of the stand-in: `requests` has the names of all calls, `entries` the submissions, oldest first."""
 
     answers: list[int]
     zip_bytes: bytes
@@ -52,7 +52,7 @@ class StandIn:
     allowance: int = 5
     page_size: int = 20
     retry_after: str = ""  # of refusals
-    list_lag: int = 0  # the list does not show so many of the newest entries
+    list_lag: int = 0  # number of newest entries that the list does not show
     entries: list[Entry] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -62,10 +62,10 @@ class StandIn:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, call: str, *faults: Any) -> None:
-        """Let the next calls of this name fail, one fault each, the last one for ever.
+        """Make the next calls of this name fail, with one fault each; the last fault is repeated.
 
-        A fault is an HTTP status, (status, message), "lost" or "500 after" (done, but the answer is lost or
-        a 500), "slow" (done, but the caller gives up), "html" (a page instead of JSON) or None.
+        A fault is an HTTP status, (status, message), "lost" or "500 after" (the call succeeds, but the answer is lost
+        or a 500), "slow" (the call succeeds, but the answer is late), "html" (a page instead of JSON) or None.
         """
         self.faults[call] = list(faults)
 
@@ -76,17 +76,17 @@ class StandIn:
 
 
 class Refusal(Exception):
-    """Answer with this status and message."""
+    """Raised to answer with a status and a message."""
 
 
 @contextmanager
 def kaggle_stand_in(answers: list[int], zip_bytes: bytes = b"", **settings: Any) -> Iterator[StandIn]:
-    """Serve until the block ends. Set `environment` to redirect the client; credentials are not in it."""
+    """Serve within the context. `environment` has the variables that redirect the client, without credentials."""
     stand_in = StandIn(list(answers), zip_bytes, **settings)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.stand_in = stand_in
     address = f"http://127.0.0.1:{server.server_port}"
-    # both spellings: requests falls back on the other when one is empty
+    # both spellings: requests uses the other when one is empty
     stand_in.environment |= {
         "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
         "http_proxy": address,
@@ -105,7 +105,7 @@ def kaggle_stand_in(answers: list[int], zip_bytes: bytes = b"", **settings: Any)
 
 
 def score(data: bytes, answers: list[int]) -> tuple[str, str, str]:
-    """Status, publicScore, errorDescription: accuracy on a fixed quarter of the rows, cut to five digits."""
+    """Status, publicScore, errorDescription: accuracy on a fixed quarter of the rows, truncated to five digits."""
     reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
     rows = list(reader)
     columns = list(reader.fieldnames or [])
@@ -129,15 +129,15 @@ class _Server(ThreadingHTTPServer):
     stand_in: StandIn
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client killed for slowness is no error here."""
+        """Ignore connections of killed clients."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    wbufsize = -1  # an answer in one piece: the second of two would wait for the first to be confirmed
+    wbufsize = -1  # sends an answer in one packet: a second one would wait for an acknowledgement
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep the tests' output clean."""
+        """Log nothing."""
 
     def handle_call(self) -> None:
         stand_in = self.server.stand_in
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             stand_in.requests.append(call)
         try:
             if call in ("GET", "PUT"):
-                assert SIGNATURE in url.query, "the signed URL was not kept whole"
+                assert SIGNATURE in url.query, "the signed URL was changed"
             elif call != "IntrospectToken" and not self._knows(self.headers.get("Authorization", "")):
                 raise Refusal(401, MESSAGES[401])
             if isinstance(fault, (int, tuple)):

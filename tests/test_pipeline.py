@@ -291,7 +291,7 @@ def test_a_good_file_without_credentials_is_told_where_to_get_them(mine, workspa
 def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle, mine, workspace):
     with workspace.open_ledger() as ledger, open_run(ledger, "tried", HEADER) as run:
         ledger.finish_run(run.id, "done", submission_hash=sha256_of(mine))
-    with pytest.raises(InputError, match="tried made it for the built-in sample"):
+    with pytest.raises(InputError, match=r"written by run \S+-tried for the built-in sample"):
         submit.submit_file(mine, workspace)
     assert kaggle.requests == []
 
@@ -360,7 +360,7 @@ def test_a_file_of_unclear_fate_is_not_sent_again_unless_forced(kaggle, mine, wo
     with pytest.raises(RunError, match=r"not known.*`force` sends it"):
         submit.submit_file(mine, workspace)
     for _ in range(2):
-        with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
+        with pytest.raises(RunError, match="an earlier upload got no clear answer"):
             submit.submit_file(mine, workspace)
     assert kaggle.entries == []
     assert submit.submit_file(mine, workspace, force=True).public_score == 1.0
@@ -415,7 +415,7 @@ def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kagg
         file = write(kaggle.right, run.folder / "submission.csv")
         ledger.finish_run(run.id, "done", submission_hash=sha256_of(file))
     write([*kaggle.right[:-1], (kaggle.right[-1] + 1) % 10], file)
-    with pytest.raises(InputError, match=r"not what run .* wrote: damaged, or changed"):
+    with pytest.raises(InputError, match=r"damaged or changed since run .* wrote it"):
         submit.submit_file(file, workspace)
     assert kaggle.requests == []
     copy = file.rename(workspace.folder / "elsewhere.csv")

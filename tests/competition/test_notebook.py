@@ -1,10 +1,10 @@
-"""The notebook is valid, always the same, carries what it needs, and runs where only Kaggle's folders are."""
+"""The notebook is valid and reproducible, contains what it needs, and runs with only Kaggle's folders."""
 
 import json
 import os
+import subprocess
 import sys
 import tomllib
-from modulefinder import ModuleFinder
 from pathlib import Path
 
 import matplotlib
@@ -28,7 +28,7 @@ ENSEMBLE = recipes.change(
     RECIPE, catalog.with_named_members({"members": ["lenet5", {"model": "lenet-28", "batch_norm": False}]})
 )
 
-# The first and the last cell of the notebook under test: no name is looked up, no connection is opened ...
+# The first cell of the notebook under test forbids connections and look-ups of names ...
 OFFLINE = """
 import sys
 
@@ -38,7 +38,7 @@ def offline(event, arguments):
 
 sys.addaudithook(offline)
 """
-# ... and nothing is imported but what the notebook wrote.
+# ... and the last one lists the imported modules of the package, all of them written by the notebook.
 LOADED = """
 own = {name: module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "digit_recognizer"}
 print(sorted(Path(file).relative_to(WORKING / "digit_recognizer").as_posix() for file in own.values()))
@@ -65,48 +65,35 @@ def settings(made_notebook):
     return names
 
 
-def test_the_notebook_is_valid_and_as_nbformat_itself_would_write_it():
+def test_the_notebook_is_valid_and_formatted_as_by_nbformat():
     read = made()
     nbformat.validate(read)
     assert nbformat.writes(read) + "\n" == notebook("lenet5", RECIPE, sources()).decode()
     assert len({cell.id for cell in read.cells}) == len(read.cells)
 
 
-def test_the_same_code_and_recipe_give_the_same_bytes_and_others_do_not(tmp_path):
+def test_the_bytes_of_a_notebook_depend_only_on_code_and_recipe(tmp_path):
     for path in ("one.ipynb", "two.ipynb"):
         write_notebook(tmp_path / path, "lenet5", RECIPE)
     assert (tmp_path / "one.ipynb").read_bytes() == (tmp_path / "two.ipynb").read_bytes()
     assert notebook("lenet5", ENSEMBLE, sources()) != (tmp_path / "one.ipynb").read_bytes()
     changed = notebook("lenet5", RECIPE, {**sources(), "errors.py": ""})
     heads = [json.loads(data)["cells"][0] for data in (changed, (tmp_path / "one.ipynb").read_bytes())]
-    assert heads[0] != heads[1]  # the head tells of which code it is made
+    assert heads[0] != heads[1]  # the head has a hash of the code
 
 
-def test_exactly_the_files_that_the_pipeline_imports_are_carried_and_they_compile():
-    for_type_checkers = ["digit_recognizer.api"]
-    finder = ModuleFinder(path=[str(PACKAGE.parent)], excludes=for_type_checkers)
-    for module in ("digit_recognizer.pipeline", "digit_recognizer.utils.console"):
-        finder.import_hook(module)
-    needed = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+def test_the_notebook_has_the_files_that_a_run_imports_and_no_others(tmp_path):
     files = written_files(made())
-    assert {PACKAGE.parent / path for path in files} == needed
     for path, text in files.items():
         assert text == (PACKAGE.parent / path).read_text(encoding="utf-8")
-        compile(text, path, "exec")
-    assert "digit_recognizer/competition/client_process.py" not in files
-    assert not [file for file in files if file.startswith("digit_recognizer/cli")]
-
-
-def test_a_file_comes_after_those_that_it_imports():
-    order = list(sources())
-    assert (order[0], order[-1]) == ("__init__.py", "pipeline.py")
-    for first, later in (
-        ("errors", "utils/files"),
-        ("utils/files", "data/csv_reader"),
-        ("models/registry", "recipes/recipe"),
-        ("training/cross_validation", "training/network"),
-    ):
-        assert order.index(f"{first}.py") < order.index(f"{later}.py")
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    names = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in files]
+    code = f"from importlib import import_module\nfor name in {names}: import_module(name)"
+    environment = {**os.environ, "PYTHONPATH": "", "PYTHONSAFEPATH": ""}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    absent = ("__main__.py", "api.py", "blending.py", "cli/", "competition/client_process.py", "competition/plan.py")
+    assert not [path for path in files if path.partition("/")[2].startswith(absent)]
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, ENSEMBLE])
@@ -116,14 +103,14 @@ def test_the_settings_are_the_recipe_and_kaggles_folders(recipe):
     assert recipes.from_record(tomllib.loads(found["RECIPE"])) == recipe
 
 
-def test_without_the_competitions_data_the_notebook_says_how_to_add_it(tmp_path, monkeypatch):
+def test_without_the_competitions_data_the_error_explains_how_to_add_it(tmp_path, monkeypatch):
     monkeypatch.setattr(console, "console", console.console)  # which the cell replaces
     [run] = [cell.source for cell in made().cells if cell.id == "run"]
     with pytest.raises(FileNotFoundError, match="Add Input"):
         exec(run, {**settings(made()), "INPUT": tmp_path})
 
 
-def test_any_name_is_made_fit_for_the_notebook():
+def test_special_characters_of_a_name_are_replaced():
     assert settings(made(name='my "best" \\ recipe'))["NAME"] == "my-best-recipe"
 
 
@@ -135,7 +122,7 @@ def test_any_name_is_made_fit_for_the_notebook():
         (("--from-run", "last"), "no ledger there"),
     ],
 )
-def test_what_makes_no_notebook_is_refused_with_exit_code_2(words, message, workspace, capfd):
+def test_wrong_arguments_end_with_exit_code_2_and_write_nothing(words, message, workspace, capfd):
     file = workspace.folder / "mine.ipynb"
     with pytest.raises(SystemExit) as leave:
         cli.main(["notebook", "-o", str(file), *words])
@@ -145,7 +132,7 @@ def test_what_makes_no_notebook_is_refused_with_exit_code_2(words, message, work
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_in_kaggles_folders_without_the_package_and_the_internet(tmp_path, workspace, monkeypatch):
+def test_the_notebook_runs_in_kaggles_folders_without_package_and_internet(tmp_path, workspace, monkeypatch):
     file = workspace.folder / "mine.ipynb"
     with pytest.raises(SystemExit) as leave:
         cli.main(["notebook", "--epochs", "1", "-o", str(file)])
@@ -180,6 +167,7 @@ def test_the_notebook_runs_in_kaggles_folders_without_the_package_and_the_intern
         run = ledger.run("last")
     assert (run.status, run.recipe_name, run.data) == ("done", "lenet5", str(data))
     *_, training, result, loaded = read.cells
+    assert "test.csv:  597 images, mean ink" in printed(training)
     assert "epoch 1/1   train: loss" in printed(training)
     assert "\x1b" not in printed(training)  # a notebook is no terminal
     assert f"accuracy {run.correct / run.n:.4f}" in printed(result)
@@ -197,7 +185,7 @@ def printed(cell):
 
 
 def execute(made_notebook, working, jupyter, monkeypatch):
-    """Run all cells in a kernel of this interpreter, which sees neither the package nor any setting of Kaggle's."""
+    """Run all cells in a kernel of this interpreter, in which the package is not installed."""
     kernel = jupyter / "kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -207,5 +195,5 @@ def execute(made_notebook, working, jupyter, monkeypatch):
         made_notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(working)}}
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["MPLCONFIGDIR"] = matplotlib.get_cachedir()  # whose list of fonts takes seconds to make
+    environment["MPLCONFIGDIR"] = matplotlib.get_cachedir()  # its list of fonts takes seconds to make
     client.execute(env=environment)

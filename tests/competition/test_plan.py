@@ -1,7 +1,8 @@
-"""`digits plan`, with the real client against a stand-in for Kaggle."""
+"""`digits plan`, by the real client against a stand-in for Kaggle."""
 
 import sqlite3
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def file_of(workspace, name):
 
 
 def planned(workspace):
-    """The runs whose files were not uploaded."""
+    """The runs whose files are not uploaded."""
     return [short_name(file.run) for file in plan_uploads(workspace).files]
 
 
@@ -47,7 +48,7 @@ def printed(capfd, found):
     return capfd.readouterr().out
 
 
-def test_without_credentials_the_ledger_alone_ranks_by_expected_score(workspace, answers, capfd):
+def test_without_credentials_files_are_ranked_by_the_ledger(workspace, answers, capfd):
     make_finished_run(workspace, "good", answers, 4, 1)
     make_finished_run(workspace, "poor", answers, 2, 2)
     make_finished_run(workspace, "unvalidated", answers, 4, 3, rows=np.arange(0))
@@ -61,7 +62,7 @@ def test_without_credentials_the_ledger_alone_ranks_by_expected_score(workspace,
     assert f"digits submit {file_of(workspace, found.files[0].run)}" in out
 
 
-def test_what_was_sent_is_not_planned_again_and_the_rest_is_compared_with_the_best(workspace, kaggle, answers, capfd):
+def test_uploaded_files_are_not_planned_and_the_others_are_compared_with_the_best(workspace, kaggle, answers, capfd):
     good, poor = (
         make_finished_run(workspace, "good", answers, 4, 1),
         make_finished_run(workspace, "poor", answers, 2, 2),
@@ -79,7 +80,7 @@ def test_what_was_sent_is_not_planned_again_and_the_rest_is_compared_with_the_be
     assert "None of these promises more" in out
 
 
-def test_a_better_file_than_the_best_sent_is_proposed(workspace, kaggle, answers, capfd):
+def test_a_file_better_than_the_best_entry_is_proposed(workspace, kaggle, answers, capfd):
     submit_file(file_of(workspace, make_finished_run(workspace, "poor", answers, 2, 2)), workspace)
     good = make_finished_run(workspace, "good", answers, 4, 1)
     found = plan_uploads(workspace)
@@ -91,28 +92,28 @@ def labels_of(workspace, name):
     return submission.parse(file_of(workspace, name).read_bytes(), name)
 
 
-def test_entries_of_another_ledger_are_found_by_their_mark(workspace, kaggle, answers):
+def test_entries_of_another_ledger_are_found_by_their_description(workspace, kaggle, answers):
     submit_file(file_of(workspace, make_finished_run(workspace, "good", answers, 4, 1)), workspace)
-    begin_ledger_anew(workspace)
-    assert planned(workspace) == []  # now the entry is known, by its mark alone
-    make_finished_run(workspace, "the-same-again", answers, 4, 1)
+    replace_ledger(workspace)
+    assert planned(workspace) == []  # the entry is known by its description only
+    make_finished_run(workspace, "same-labels", answers, 4, 1)
     assert planned(workspace) == []
     with workspace.open_ledger() as ledger:
         assert ledger.run("last").public_score == float(kaggle.entries[0].result[1])
 
 
-def test_an_entry_of_somewhere_else_may_have_any_description(workspace, kaggle, answers):
+def test_a_file_that_no_run_wrote_may_have_any_message(workspace, kaggle, answers):
     mine = workspace.folder / "mine.csv"
     mine.write_bytes(submission.render(answers))
     submit_file(mine, workspace, message="é" * 199)
-    begin_ledger_anew(workspace)
+    replace_ledger(workspace)
     plan_uploads(workspace)
     best = {"ref": kaggle.entries[0].ref, "file": "", "public_score": 1.0}
     assert plan_uploads(workspace).to_json()["best"] == best
 
 
-def begin_ledger_anew(workspace):
-    """Put an empty ledger in place of the workspace's."""
+def replace_ledger(workspace):
+    """Replace the workspace's ledger by an empty one."""
     workspace.ledger_file.unlink()
     with workspace.open_ledger():
         pass
@@ -125,11 +126,11 @@ def test_without_a_ledger_nothing_is_planned_or_written(workspace):
 
 
 def entry_of(hash, status="COMPLETE"):
-    """An entry as the ledger knows it."""
+    """An entry in the ledger."""
     return SubmissionRecord(1, hash, "", 1, "", status, 0.99, "", now())
 
 
-def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_worth_an_entry(workspace):
+def test_a_file_is_worth_an_entry_unless_a_near_copy_or_below_the_files_before_it(workspace):
     first = {"kind": "run", "recipe_name": "", "recipe": {}, "data": "data", "source": "folder"}
     first |= {"train_hash": "", "test_hash": "", "versions": {}, "cpu": "", "threads": 1}
     with workspace.open_ledger() as ledger:
@@ -140,15 +141,15 @@ def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_wo
         return replace(run, name=name, submission_hash=name, n=n, correct=correct, loss=0.1)
 
     rng = np.random.default_rng(0)
-    labels = {name: rng.integers(0, 10, 100) for name in ("sent", "other", "even", "poor", "whole")}
+    labels = {name: rng.integers(0, 10, 100) for name in ("sent", "other", "even", "poor", "refit")}
     labels["near"] = np.concatenate([labels["sent"][:-1], [9 - labels["sent"][-1]]])
     runs = [
         run_of("sent", 39_800),
-        run_of("near", 39_900),  # promises most, but is a near copy: no bar for the others
+        run_of("near", 39_900),  # expected best, but a near copy, so no bar for the others
         run_of("other", 39_850),
-        run_of("even", 39_849),  # less by a fifth of a public image
+        run_of("even", 39_849),  # a fifth of a public image less
         run_of("poor", 39_810),
-        run_of("whole", None, n=None),
+        run_of("refit", None, n=None),
     ]
     found = rank_files(runs, {"sent": entry_of("sent")}, labels, entry_of("sent"))
     assert {file.run: file.worth_an_entry for file in found} == {
@@ -156,18 +157,16 @@ def test_only_what_promises_as_much_as_what_was_sent_and_what_comes_before_is_wo
         "other": True,
         "even": True,
         "poor": False,
-        "whole": True,
+        "refit": True,
     }
     assert found[0].near_copies == ("entry 1",)
-    assert found[-1].run == "whole"
+    assert found[-1].run == "refit"
     failed = rank_files(runs, {"other": entry_of("other", "ERROR")}, labels, None)
-    assert "other" not in [file.run for file in failed]  # Kaggle could not score it, and would not now
+    assert "other" not in [file.run for file in failed]  # Kaggle could not score it
     assert failed[0].worth_an_entry
 
 
-def test_without_an_answer_from_kaggle_the_ledger_alone_is_asked_and_the_trouble_told(
-    workspace, kaggle, answers, capfd
-):
+def test_without_an_answer_from_kaggle_the_plan_has_the_reason_and_the_ledgers_files(workspace, kaggle, answers, capfd):
     make_finished_run(workspace, "good", answers, 4, 1)
     kaggle.fail("ListSubmissions", 500)
     found = plan_uploads(workspace)
@@ -177,7 +176,7 @@ def test_without_an_answer_from_kaggle_the_ledger_alone_is_asked_and_the_trouble
     assert "This is what the ledger knows" in out
 
 
-def test_the_command_names_data_that_is_elsewhere(workspace, answers):
+def test_the_command_names_data_outside_the_workspace(workspace, answers):
     name = make_finished_run(workspace, "good", answers, 4, 1)
     with workspace.open_ledger() as ledger:
         ledger.update_run(ledger.run(name).id, data="my data")
@@ -185,7 +184,7 @@ def test_the_command_names_data_that_is_elsewhere(workspace, answers):
     assert plan_uploads(workspace).files[0].command == command
 
 
-def test_an_entry_whose_fate_was_unknown_is_settled(workspace, kaggle, answers):
+def test_an_unclear_upload_is_completed_from_kaggles_list(workspace, kaggle, answers):
     name = make_finished_run(workspace, "good", answers, 4, 1)
     submit_file(file_of(workspace, name), workspace)
     with workspace.open_ledger() as ledger:
@@ -197,7 +196,7 @@ def test_an_entry_whose_fate_was_unknown_is_settled(workspace, kaggle, answers):
     assert (row.status, row.ref) == ("COMPLETE", kaggle.entries[0].ref)
 
 
-def test_an_upload_that_never_arrived_is_lost_and_its_file_planned_again(workspace, kaggle, answers):
+def test_an_upload_that_kaggle_does_not_list_is_lost_and_its_file_planned(workspace, kaggle, answers):
     name = make_finished_run(workspace, "good", answers, 4, 1)
     with workspace.open_ledger() as ledger:
         hash = ledger.run(name).submission_hash
@@ -209,28 +208,28 @@ def test_an_upload_that_never_arrived_is_lost_and_its_file_planned_again(workspa
     assert file.command == f"digits submit {file_of(workspace, name)} --force"
     with workspace.open_ledger() as ledger:
         assert [row.status for row in ledger.submissions()] == ["LOST", "CREATING"]
-    with pytest.raises(RunError, match="an earlier upload of it came to no clear answer"):
+    with pytest.raises(RunError, match="an earlier upload got no clear answer"):
         submit_file(file_of(workspace, name), workspace)
     assert kaggle.entries == []
     submit_file(file_of(workspace, name), workspace, force=True)
     assert len(kaggle.entries) == 1
 
 
-def test_a_run_on_all_rows_has_no_estimate_and_may_be_sent(workspace, kaggle, answers):
+def test_a_run_without_held_out_rows_has_no_estimate_and_is_worth_an_entry(workspace, kaggle, answers):
     submit_file(file_of(workspace, make_finished_run(workspace, "validated", answers, 4, 1)), workspace)
-    make_finished_run(workspace, "whole", answers, 4, 2, rows=np.arange(0))
+    make_finished_run(workspace, "refit", answers, 4, 2, rows=np.arange(0))
     [file] = plan_uploads(workspace).files
     assert file.expected is None
     assert file.worth_an_entry
 
 
-def test_few_lucky_rows_promise_less_than_many(workspace, answers):
+def test_a_high_accuracy_on_few_rows_ranks_below_one_on_many(workspace, answers):
     make_finished_run(workspace, "many", answers, 4, 1)
     make_finished_run(workspace, "lucky", answers, 9, 2, rows=np.arange(20))
     assert planned(workspace) == ["many", "lucky"]
 
 
-def test_a_sent_file_is_known_by_its_content_not_by_its_place(workspace, kaggle, answers):
+def test_an_uploaded_file_is_compared_only_while_its_content_is_unchanged(workspace, kaggle, answers):
     mine = workspace.folder / "mine.csv"
     mine.write_bytes(submission.render(answers))
     submit_file(mine, workspace)
@@ -240,14 +239,15 @@ def test_a_sent_file_is_known_by_its_content_not_by_its_place(workspace, kaggle,
     assert plan_uploads(workspace).files[0].differs_from_best is None
 
 
-def test_near_copies_are_told_and_not_proposed(workspace, answers, capfd):
+def test_near_copies_are_shown_and_not_proposed(workspace, answers, capfd):
     first = make_finished_run(workspace, "first", answers, 4, 1)
     almost = labels_of(workspace, first)
     almost[0] = (almost[0] + 1) % 10
     other = make_finished_run(workspace, "almost", answers, 3.9, 1)
-    file_of(workspace, other).write_bytes(submission.render(almost))
+    content = submission.render(almost)
+    file_of(workspace, other).write_bytes(content)
     with workspace.open_ledger() as ledger:
-        ledger.update_run(ledger.run(other).id, submission_hash="f" * 64)
+        ledger.update_run(ledger.run(other).id, submission_hash=sha256(content).hexdigest())
     found = plan_uploads(workspace)
     assert found.files[1].near_copies == (first,)
     out = printed(capfd, found)
@@ -255,7 +255,7 @@ def test_near_copies_are_told_and_not_proposed(workspace, answers, capfd):
     assert str(file_of(workspace, other)) not in out
 
 
-def test_a_used_up_allowance_proposes_nothing(workspace, kaggle, answers, capfd):
+def test_nothing_is_proposed_when_the_allowance_is_used_up(workspace, kaggle, answers, capfd):
     submit_file(file_of(workspace, make_finished_run(workspace, "poor", answers, 3, 1)), workspace)
     make_finished_run(workspace, "next", answers, 4, 2)
     kaggle.allowance = 1
@@ -264,7 +264,7 @@ def test_a_used_up_allowance_proposes_nothing(workspace, kaggle, answers, capfd)
     assert "Upload next" not in out
 
 
-def test_runs_on_the_sample_and_lost_files_are_not_planned(workspace, answers, capfd):
+def test_runs_on_the_sample_and_missing_files_are_not_planned(workspace, answers, capfd):
     make_finished_run(workspace, "lost", answers, 4, 1)
     file_of(workspace, make_finished_run(workspace, "gone", answers, 4, 2)).unlink()
     with workspace.open_ledger() as ledger:

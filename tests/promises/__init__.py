@@ -1,9 +1,9 @@
-"""The promises of docs/reliability.md. Each is a module whose trials, numbered from 0, are cases of it.
+"""The guarantees of docs/reliability.md, one module each, tested by numbered trials.
 
-A module has PROMISE and CASES in words, GOAL, how many are wanted, and `trial(number)`, which runs in an empty folder
-and raises AssertionError when the promise is broken; or, where something is to be made ready for all trials,
-`opened()`, a context that yields such a function. The same number is the same case. `python -m promises 3:50`, in
-tests/, runs some; the test suite runs a few of each, `benchmarks/soak.py` as many as there is time for.
+A module has the texts PROMISE and CASES, the number of trials GOAL, and `trial(number)`, which runs in an empty folder
+and raises AssertionError when the guarantee is broken; modules with a common preparation have instead `setup()`, a
+context manager that yields such a function. The same number gives the same case. `python -m promises 3:50`, in tests/,
+runs some; the test suite runs a few of each, `benchmarks/soak.py` as many as fit into its time.
 """
 
 PROMISES = {

@@ -1,7 +1,7 @@
-"""Try cases of promises, and print what came of each as a line of JSON.
+"""Run trials of guarantees and print the result of each run as a line of JSON.
 
-A run is told as PROMISE[:CASES[:FIRST[:GUARD]]]: `7` tries as many cases of the seventh promise as its goal says,
-`3:1:56` the 56th of the third, `3:60:40:writer` sixty without the guard of that name.
+A run is PROMISE[:CASES[:FIRST[:GUARD]]]: `7` runs all cases of the seventh guarantee, `3:1:56` case 56 of the third,
+`3:60:40:writer` sixty cases, from case 40 on, with the guard `writer` removed.
 """
 
 import argparse
@@ -10,22 +10,24 @@ import os
 import sys
 import warnings
 
-from .trying import tried
+from .runner import run_trials
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="of each run; begin no case after so many")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="time limit of each run, checked before each case"
+    )
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads; ours only wait
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks with threads; these only wait
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if len(arguments.runs) > 1:
-        from digit_recognizer.training import network  # noqa: F401  # Keras is loaded once, for all runs
+        from digit_recognizer.training import network  # noqa: F401  # loads Keras once for all runs
     failures = 0
     for run in arguments.runs:
         number, cases, first, guard = [*run.split(":"), *[""] * 4][:4]
-        found = tried(int(number), int(cases or 0) or None, int(first or 0), arguments.seconds, guard or None)
+        found = run_trials(int(number), int(cases or 0) or None, int(first or 0), arguments.seconds, guard or None)
         print(json.dumps(found | {"run": run}), flush=True)
         failures += found["failures"]
     sys.exit(bool(failures))

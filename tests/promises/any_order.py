@@ -1,4 +1,4 @@
-"""The networks of a run by the processes of a pool, in any order, some killed, against one process for all."""
+"""The networks of a run trained in any order by a pool whose processes are killed, against those of one process."""
 
 import os
 import signal
@@ -22,9 +22,9 @@ from digit_recognizer.training.parallel import config
 from digit_recognizer.training.parallel.config import ExecutionConfig
 from seen_from_outside import children_of
 
-from .actors import begun, ended, forked, has_ended
+from .processes import has_ended, run_process, start_process, wait_for
 
-PROMISE = "the same result by any number of processes, in any order, killed or not"
+PROMISE = "the result does not depend on the number of processes, their order or their being killed"
 CASES = "runs of two or three networks"
 GOAL = 20
 
@@ -35,29 +35,29 @@ def trial(number: int) -> None:
     recipe = change(RECIPES["quick"], changes)
     order = random.sample(range(recipe.folds), recipe.folds)
     output = Path("output")
-    assert forked(partial(_train, recipe, order, 1, "alone"), output=output) == 0, output.read_text()
-    if random.random() < 0.3:  # all of it killed, and gone on with
-        forked(partial(_train, recipe, order, 2, "shared"), after=random.uniform(5, 15))
-        pid = begun(partial(_train, recipe, order, 2, "shared"))
+    assert run_process(partial(_train, recipe, order, 1, "alone"), output=output) == 0, output.read_text()
+    if random.random() < 0.3:  # the whole run is killed and resumed
+        run_process(partial(_train, recipe, order, 2, "shared"), after=random.uniform(5, 15))
+        pid = start_process(partial(_train, recipe, order, 2, "shared"))
     else:
-        pid = begun(partial(_train, recipe, order, 2, "shared"))
+        pid = start_process(partial(_train, recipe, order, 2, "shared"))
         _kill_one_of(pid, random)
-    assert ended(pid) == 0
+    assert wait_for(pid) == 0
     hashes = [sha256(Path(f"{name}.npy").read_bytes()).hexdigest() for name in ("alone", "shared")]
     assert hashes[0] == hashes[1], recipe
 
 
 def _kill_one_of(pid: int, random: Random) -> None:
-    """Kill one of the processes that train for another: at their start, or while networks are in training."""
+    """Kill one of the worker processes: at its start, or while networks are trained."""
     at_start = random.random() < 0.5
     while not (at_start or any(Path("submissions").rglob("checkpoint-*.npz"))) or not (children := children_of(pid)):
-        assert not has_ended(pid), "nobody was killed"
+        assert not has_ended(pid), "no process was killed"
         sleep(0.01)
     os.kill(random.choice(children), signal.SIGKILL)
 
 
 def _train(recipe: Recipe, order: Sequence[int], workers: int, name: str) -> None:
-    """Train the networks of a run, and write their averaged predictions of test.csv."""
+    """Train the networks of a run and write their averaged predictions for test.csv."""
     workspace = Workspace()
     data = read_dataset(sources.sample_source(workspace.data / "sample"))
     networks = cross_validation.plan_networks(recipe, data.train.labels)

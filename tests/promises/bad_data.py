@@ -1,4 +1,4 @@
-"""Damaged CSVs, plain, gzipped and zipped: every class at full width, and files changed at random."""
+"""Damaged CSVs, plain, gzipped and zipped: each class of fault, and random mutations."""
 
 import gzip
 import re
@@ -14,10 +14,10 @@ from digit_recognizer.data.csv_reader import CsvFile, read_test, read_train
 from digit_recognizer.errors import InputError
 from kaggle_csv import kaggle_test, kaggle_train, kaggle_zip, with_cell, written
 
-from .actors import refusal
+from .processes import refusal
 
-PROMISE = "bad data is refused with file, line, column and reason, and never read as something else"
-CASES = "files: each class of fault, and mutants"
+PROMISE = "damaged data is refused with file, line, column and reason, and never misread"
+CASES = "files: each class of fault, and mutations"
 GOAL = 10_400
 
 CLASSES = [
@@ -37,11 +37,11 @@ def trial(number: int) -> None:
         _mutant(Random(number))
 
 
-def _class(pack: str, is_train: bool, change: Callable[[bytes], bytes], message: str) -> None:
+def _class(pack: str, is_train: bool, change: Callable[[bytes], bytes], expected: str) -> None:
     file = _packed(pack, change(TRAIN if is_train else TEST))
-    told = refusal(lambda: (read_train if is_train else read_test)(file))
-    assert told.startswith(str(file)), told
-    assert message in told, told
+    message = refusal(lambda: (read_train if is_train else read_test)(file))
+    assert message.startswith(str(file)), message
+    assert expected in message, message
 
 
 def _mutant(random: Random) -> None:
@@ -54,22 +54,22 @@ def _mutant(random: Random) -> None:
         [change] = random.choices((_cell, _piece, _line, _long), (9, 9, 9, 1))
         data = change(data, random)
     file = _packed(random.choice(("csv", "gz", "zip")), data)
-    table, told = None, str(file)
+    table, message = None, str(file)
     try:
         table = (read_train if is_train else read_test)(file)
     except InputError as error:
-        told = str(error)
-    assert told.startswith(str(file)), told
+        message = str(error)
+    assert message.startswith(str(file)), message
     if table is None:
         return
     expected = reading(data, columns)
-    assert expected is not None, "accepted, though its values are not plain"
+    assert expected is not None, "accepted, although its values are not valid"
     labels = [table.labels] if is_train else []
     np.testing.assert_array_equal(np.column_stack([*labels, table.pixels]), expected)
 
 
 def reading(data: bytes, columns: tuple[str, ...]) -> np.ndarray | None:
-    """What such a file says, by text alone: cells without quotes, blanks and a zero fraction; None when it does not."""
+    """The values of a file by its text: cells without quotes, blanks and zero decimals; None when it is not valid."""
     text = data.decode(errors="replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     header, *rows = [re.sub(r'[" ]', "", line).split(",") for line in text.rstrip("\n ").split("\n")]
     if tuple(header) != columns or any(len(row) != len(columns) for row in rows):
@@ -94,7 +94,7 @@ def _cell(data: bytes, random: Random) -> bytes:
 
 
 def _long(data: bytes, random: Random) -> bytes:
-    """A cell with zeros in front, until its row is about as long as any that is read; perhaps the next one at once."""
+    """A cell with leading zeros that make its row about as long as is accepted, perhaps joined with the next row."""
     lines = data.split(b"\n")
     place = random.randrange(len(lines))
     head, comma, rest = lines[place].partition(b",")

@@ -1,4 +1,4 @@
-"""Every command that asks Kaggle, with every kind of credentials, while all that it leaves is searched for them."""
+"""Each command that connects to Kaggle, with each kind of credentials; its output and files are searched for them."""
 
 import base64
 import itertools
@@ -19,19 +19,19 @@ from digit_recognizer.tracking.workspace import Workspace
 from kaggle_csv import kaggle_test, kaggle_train
 from kaggle_stand_in import KEY, SIGNATURE, TOKEN, USERNAME
 
-from .actors import forget_account, forked
-from .made_up import COMMAND, digits
+from .processes import forget_account, run_process
+from .stub_runs import COMMAND, digits
 from .warm_client import warm
 
-PROMISE = "no credential leaves the process that talks to Kaggle"
-CASES = "commands, each with its credentials and its trouble"
+PROMISE = "no credential leaves the process that connects to Kaggle"
+CASES = "commands, each with its credentials and its fault"
 GOAL = 44
 
 N_TEST = 20
 BASIC = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
-GIVEN = {"token": [TOKEN], "token file": [TOKEN], "key": [KEY, BASIC], "key file": [KEY, BASIC]}
+SECRETS = {"token": [TOKEN], "token file": [TOKEN], "key": [KEY, BASIC], "key file": [KEY, BASIC]}
 SUBMIT, DOWNLOAD = ["submit", "mine.csv", "--json"], ["download", "--data", "got"]
-TROUBLES: list[tuple[list[str], str, Any]] = [  # a command, the call that fails, how
+FAULTS: list[tuple[list[str], str, Any]] = [  # a command, the call that fails, and how
     (SUBMIT, "", None),
     (SUBMIT, "CreateSubmission", 400),
     (SUBMIT, "ListSubmissions", 401),
@@ -44,11 +44,11 @@ TROUBLES: list[tuple[list[str], str, Any]] = [  # a command, the call that fails
     (["submit", "mine.csv", "--message", "about it"], "the score", None),
     ([*COMMAND, "--submit"], "CreateSubmission", 400),
 ]
-SCENARIOS = list(itertools.product(TROUBLES, GIVEN))
+SCENARIOS = list(itertools.product(FAULTS, SECRETS))
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     with kaggle_stand_in.kaggle_stand_in([0] * N_TEST, b"no zip") as kaggle, warm():
         yield partial(trial, kaggle)
 
@@ -60,15 +60,15 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
     kaggle.faults.clear()
     home = Path("home").absolute()
     home.mkdir()
-    _give(kaggle, home, credentials)
+    _set_up(kaggle, home, credentials)
     Path("work", "data").mkdir(parents=True)
     os.chdir("work")
     Path("data/train.csv").write_bytes(kaggle_train(100))
     Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
     Path("mine.csv").write_bytes(submission.render(np.arange(N_TEST) % 10))
-    with Workspace().open_ledger():  # `plan` needs one
+    with Workspace().open_ledger():  # for `plan`
         pass
-    secrets = [*GIVEN[credentials], SIGNATURE]
+    secrets = [*SECRETS[credentials], SIGNATURE]
     echo = f"you sent Authorization: Bearer {secrets[0]} Basic {secrets[-2]} to {kaggle_stand_in.STORE}/x?s={SIGNATURE}"
     if fault:
         kaggle.fail(call, (fault, echo) if isinstance(fault, int) else fault)
@@ -77,14 +77,14 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
     if call == "the score":
         kaggle_stand_in.score = lambda data, answers: ("ERROR", "", echo)
     output = Path("output")
-    code = forked(lambda: digits(command), output=output)
+    code = run_process(lambda: digits(command), output=output)
     kaggle_stand_in.score = before
     assert code in (0, 1), output.read_text()
     if "run" in command:
-        assert forked(lambda: cli.main(["report", "last"]), output=Path("told")) == 0, Path("told").read_text()
-    assert kaggle.requests, "nobody was asked"
+        assert run_process(lambda: cli.main(["report", "last"]), output=Path("report")) == 0, Path("report").read_text()
+    assert kaggle.requests, "no request was made"
     if call == "CreateSubmission":
-        assert "[hidden]" in output.read_text(), "the echo did not get through"
+        assert "[hidden]" in output.read_text(), "Kaggle's message was not printed"
     for path in [*Path().rglob("*"), *Path(os.environ["TMPDIR"]).rglob("*")]:
         if path.is_file() and home not in path.absolute().parents:
             content = path.read_bytes()
@@ -92,8 +92,8 @@ def trial(kaggle: kaggle_stand_in.StandIn, number: int) -> None:
             assert not found, f"{path} holds {found}"
 
 
-def _give(kaggle: kaggle_stand_in.StandIn, home: Path, credentials: str) -> None:
-    """Make an environment in which the client finds these credentials, and would tell of them if it were asked to."""
+def _set_up(kaggle: kaggle_stand_in.StandIn, home: Path, credentials: str) -> None:
+    """Put these credentials where the client finds them, in an environment in which it would print them."""
     forget_account()
     os.environ |= kaggle.environment | {"HOME": str(home), "VERBOSE": "1", "VERBOSE_OUTPUT": "1"}
     if credentials == "token":

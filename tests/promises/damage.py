@@ -1,4 +1,4 @@
-"""Flipped bits and lost ends of checkpoints and probabilities."""
+"""Flipped bits and truncations of checkpoints and probabilities."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.training import checkpoints
 from digit_recognizer.utils.arrays import read_arrays, write_arrays
 
-from .made_up import IDENTITY, checkpoint_after
+from .stub_runs import IDENTITY, checkpoint_after
 
 PROMISE = "corrupted checkpoints and arrays are refused, never used"
 CASES = "flipped bits and truncations"
@@ -22,7 +22,7 @@ GOAL = 2_000
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     whole = {}
     for name, make in MAKERS.items():
         path = Path(f"{name}.whole").absolute()
@@ -48,7 +48,7 @@ def trial(whole: dict[str, tuple[bytes, Any]], number: int) -> None:
         found = READERS[name](path)
     except (InputError, RunError):
         return
-    assert found == expected, f"{name} was used, though damaged"
+    assert found == expected, f"{name} was used, although damaged"
 
 
 def _plain(arrays: Any) -> str:

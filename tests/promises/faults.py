@@ -1,4 +1,4 @@
-"""Something that goes wrong at the Nth write, fsync, rename, removal or commit of this process."""
+"""A fault at the Nth write, fsync, rename, removal or commit of this process."""
 
 import errno
 import io
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-DOING = ("BEGIN", "COMMIT", "INSERT", "UPDATE")
+STATEMENTS = ("BEGIN", "COMMIT", "INSERT", "UPDATE")
 
 
 def kill(event: str) -> NoReturn:
@@ -18,16 +18,16 @@ def kill(event: str) -> NoReturn:
 
 
 def fail(event: str) -> NoReturn:
-    """As a disk does that is worn out."""
-    if event.upper() in DOING:
+    """Raise the error of a failing disk."""
+    if event.upper() in STATEMENTS:
         raise sqlite3.OperationalError("disk I/O error")
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
-    """Let `fault` happen before the nth of these events, from 0; in a process of its own, as nothing undoes it.
+    """Call `fault` before the nth of these events, from 0, or after half of a write; this cannot be undone.
 
-    Of a file to be written half is written before. Returns the list of the events, which grows.
+    Returns the list of events, which grows.
     """
     events: list[str] = []
 
@@ -57,7 +57,7 @@ def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
     tempfile._TemporaryFileWrapper = HalfWritten
 
     class Plain:
-        """A file that is written as it comes, which none of this program's should be."""
+        """A file written in place, as none of this program's should be."""
 
         def __init__(self, file: Any) -> None:
             self.file = file
@@ -86,7 +86,7 @@ def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
     class Connection(sqlite3.Connection):
         def execute(self, command: str, *values: Any) -> Any:
             word = command.lstrip().partition(" ")[0]
-            if word in DOING and count(word.lower()):
+            if word in STATEMENTS and count(word.lower()):
                 fault(word.lower())
             return super().execute(command, *values)
 

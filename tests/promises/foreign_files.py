@@ -1,4 +1,4 @@
-"""Files that somebody else made to run code, to write elsewhere, or to fill memory."""
+"""Malicious files that try to run code, to write outside their folder, or to fill the memory."""
 
 import gzip
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digit_recognizer.competition.api import _unpack
+from digit_recognizer.competition.download import _unpack
 from digit_recognizer.data import archives, csv_reader, sources, submission
 from digit_recognizer.data.dataset import read_dataset
 from digit_recognizer.recipes import toml
@@ -22,26 +22,26 @@ from digit_recognizer.training import checkpoints
 from digit_recognizer.utils.arrays import read_arrays
 from kaggle_csv import kaggle_test
 
-from .actors import begun, ended, refusal
-from .made_up import FACTS, IDENTITY
+from .processes import refusal, start_process, wait_for
+from .stub_runs import FACTS, IDENTITY
 
-PROMISE = "no foreign file runs code, writes outside its folder or fills the memory"
+PROMISE = "no malicious file runs code, writes outside its folder or fills the memory"
 CASES = "malicious files"
 
 LABELS = np.arange(10)
-MEMORY = 3_000_000_000  # bytes of address space that a trial may take beyond what it has
+MEMORY = 3_000_000_000  # bytes of address space that a trial may allocate
 CSV_FILES = {"train.csv": b"label\n", "test.csv": b"pixel0\n", "sample_submission.csv": b"ImageId,Label\n"}
 
 
 class _Code:
-    """What makes a file beside the trial when it is unpickled."""
+    """Writes a file outside the folder when it is unpickled."""
 
     def __reduce__(self):
         return os.system, ("touch ../harmed",)
 
 
 def trial(number: int) -> None:
-    """In a process of its own, with little memory."""
+    """Runs in a child process with limited memory."""
     make = MALICIOUS[number % len(MALICIOUS)]
     Path("inside").mkdir()
     before = sorted(path for path in Path().rglob("*"))
@@ -51,13 +51,13 @@ def trial(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
         os.chdir("inside")
         message = refusal(make)
-        assert message, "refused without a word"
+        assert message, "refused without a message"
 
     reading, writing = os.pipe()
-    code = ended(begun(act, writing))
+    code = wait_for(start_process(act, writing))
     os.close(writing)
-    with os.fdopen(reading) as told:
-        assert code == 0, f"{make.__name__}: {told.read()}"
+    with os.fdopen(reading) as printed:
+        assert code == 0, f"{make.__name__}: {printed.read()}"
     after = sorted(path for path in Path().rglob("*") if Path("inside") not in path.parents)
     assert after == before, f"{make.__name__} wrote {after}"
 
@@ -77,7 +77,7 @@ def _downloaded(path: Path) -> None:
     _unpack(path)
 
 
-def zip_with_a_way_out() -> None:
+def zip_with_names_above_the_folder() -> None:
     _downloaded(_zip({f"../{name}": content for name, content in CSV_FILES.items()}))
 
 
@@ -89,7 +89,7 @@ def zip_with_one_more_file() -> None:
     _downloaded(_zip(CSV_FILES | {"../../harmed": b""}))
 
 
-def zip_with_a_name_twice() -> None:
+def zip_with_a_duplicate_name() -> None:
     path = _zip(CSV_FILES)
     with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
         archive.writestr("train.csv", b"another")
@@ -100,7 +100,7 @@ def zip_bomb() -> None:
     _downloaded(_zip(CSV_FILES | {"test.csv": bytes(400_000_000)}))
 
 
-def zip_that_lies_about_its_size() -> None:
+def zip_with_a_wrong_size() -> None:
     path = _zip(CSV_FILES | {"test.csv": bytes(50_000_000)})
     content = path.read_bytes().replace(struct.pack("<I", 50_000_000), struct.pack("<I", 10))
     path.write_bytes(content)
@@ -116,7 +116,7 @@ def zip_that_is_encrypted() -> None:
     archives.read(path, "train.csv")
 
 
-def zip_in_an_unusual_packing() -> None:
+def zip_with_an_unusual_compression() -> None:
     with zipfile.ZipFile("x.zip", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("train.csv", b"label\n")
     archives.read(Path("x.zip"), "train.csv")
@@ -149,12 +149,12 @@ def gzip_bomb_in_many_parts() -> None:
     csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
-def gzip_of_one_endless_row() -> None:
+def gzip_of_one_huge_row() -> None:
     Path("train.csv").write_bytes(gzip.compress(b"," * 90_000_000))
     csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
 
-def csv_of_a_row_over_endless_lines() -> None:
+def csv_of_a_row_over_millions_of_lines() -> None:
     Path("train.csv").write_bytes(b'"\n",' * 20_000_000)
     csv_reader.read_train(csv_reader.CsvFile(Path("train.csv")))
 
@@ -176,7 +176,7 @@ def npz_with_code_in_its_header() -> None:
     read_arrays(Path("weights.npz"))
 
 
-def npz_of_endless_arrays() -> None:
+def npz_of_a_huge_array() -> None:
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}\n"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     _zip({"weights.npy": npy}).rename("weights.npz")
@@ -199,24 +199,24 @@ def checkpoint_with_a_pickle() -> None:
 
 
 def _foreign_run(name: str) -> None:
-    """A ledger whose run has a name of its author's choice."""
+    """Write a ledger with a run of any name."""
     with Workspace().open_ledger() as ledger:
         ledger.start_run(name=name, **FACTS, versions={}, cpu="", threads=1)
 
 
-def ledger_whose_run_lies_elsewhere() -> None:
+def ledger_with_a_run_outside_the_folder() -> None:
     _foreign_run("../../harmed")
     with Workspace().open_ledger() as ledger, run_session.resume_run(ledger, ledger.run("last")):
         pass
 
 
-def ledger_whose_run_has_an_absolute_path() -> None:
+def ledger_with_an_absolute_run_name() -> None:
     _foreign_run("/tmp/harmed")
     with Workspace().open_ledger() as ledger:
         run_dir.write_submission(ledger.run("last").folder, LABELS)
 
 
-def ledger_whose_network_lies_elsewhere() -> None:
+def ledger_with_a_network_outside_the_folder() -> None:
     run_dir.write_submission(run_dir.network_folder(Path("submissions/x"), "../../../harmed", 2), LABELS)
 
 
@@ -232,7 +232,7 @@ def recipe_with_a_file_as_base() -> None:
     toml.load(Path("mine.toml"))
 
 
-def recipe_of_endless_depth() -> None:
+def recipe_of_great_depth() -> None:
     Path("mine.toml").write_text("a = " + "[" * 100_000)
     toml.load(Path("mine.toml"))
 
@@ -249,7 +249,7 @@ def data_that_is_a_device() -> None:
     read_dataset(sources.find(Path(), Path()))
 
 
-def submission_of_one_endless_line() -> None:
+def submission_of_one_huge_line() -> None:
     submission.parse(b"ImageId,Label\n1," + b"7" * 50_000_000, "mine.csv")
 
 
@@ -257,8 +257,8 @@ def submission_that_is_a_formula() -> None:
     submission.parse(b"ImageId,Label\n1,=cmd|'/C calc'!A0\n", "mine.csv")
 
 
-def client_beside_the_user() -> None:
-    """A kaggle.py in the folder one works in is not what the child process imports."""
+def client_in_the_working_folder() -> None:
+    """The child process does not import a kaggle.py of the working folder."""
     Path("kaggle.py").write_text("import os; os.system('touch ../harmed')")
     os.environ |= {"KAGGLE_API_TOKEN": "none", "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
     os.environ |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HOME": os.getcwd()}
@@ -269,37 +269,37 @@ def client_beside_the_user() -> None:
 
 
 MALICIOUS = [
-    zip_with_a_way_out,
+    zip_with_names_above_the_folder,
     zip_with_absolute_names,
     zip_with_one_more_file,
-    zip_with_a_name_twice,
+    zip_with_a_duplicate_name,
     zip_bomb,
-    zip_that_lies_about_its_size,
+    zip_with_a_wrong_size,
     zip_that_is_encrypted,
-    zip_in_an_unusual_packing,
+    zip_with_an_unusual_compression,
     zip_whose_member_is_a_link,
     zip_with_a_wrong_checksum,
     gzip_bomb,
     gzip_bomb_in_many_parts,
-    gzip_of_one_endless_row,
-    csv_of_a_row_over_endless_lines,
+    gzip_of_one_huge_row,
+    csv_of_a_row_over_millions_of_lines,
     npz_with_a_pickle,
     npz_that_is_a_pickle,
     npz_with_code_in_its_header,
-    npz_of_endless_arrays,
+    npz_of_a_huge_array,
     npz_bomb,
     gzip_bomb_of_empty_parts,
     checkpoint_with_a_pickle,
-    ledger_whose_run_lies_elsewhere,
-    ledger_whose_run_has_an_absolute_path,
-    ledger_whose_network_lies_elsewhere,
+    ledger_with_a_run_outside_the_folder,
+    ledger_with_an_absolute_run_name,
+    ledger_with_a_network_outside_the_folder,
     ledger_with_a_recipe_of_code,
     recipe_with_a_file_as_base,
-    recipe_of_endless_depth,
+    recipe_of_great_depth,
     recipe_of_a_gigabyte,
     data_that_is_a_device,
-    submission_of_one_endless_line,
+    submission_of_one_huge_line,
     submission_that_is_a_formula,
-    client_beside_the_user,
+    client_in_the_working_folder,
 ]
 GOAL = len(MALICIOUS)

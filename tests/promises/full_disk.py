@@ -1,7 +1,4 @@
-"""A disk that is full from some byte on, for a run that goes on, and now and then for a real one from its first line.
-
-All but the network and the pictures is real in the first, too.
-"""
+"""A disk that becomes full, for a resumed run whose networks and plots are stubs, and sometimes for a real run."""
 
 import resource
 import shutil
@@ -14,11 +11,11 @@ from random import Random
 from digit_recognizer import cli
 from digit_recognizer.tracking.workspace import Workspace
 
-from .actors import forked
-from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, write_data
+from .processes import run_process
+from .stub_runs import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, resume, write_data
 
-PROMISE = "a full disk never destroys the last good state, and ends in exit code 1, never in a signal"
-CASES = "sizes from nothing to enough"
+PROMISE = "a full disk never destroys the last good state, and the exit code is 1, never a signal"
+CASES = "limits of the size of files"
 GOAL = 300
 
 ENOUGH = 400_000  # bytes; the ledger takes 80,000, a checkpoint 240,000
@@ -29,17 +26,17 @@ ON = ["run", "--resume", "last"]
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    """A run that was stopped after its first epoch, and the submission that comes of it when it goes on."""
+def setup() -> Iterator[Callable[[int], None]]:
+    """Prepare a run stopped after its first epoch, and the submission that it writes when it is resumed."""
     data = Path("data").absolute()
     write_data(data)
     PUBLISHED.parent.mkdir()
     PUBLISHED.write_bytes(OLD)
     output = Path("output")
-    stopped = forked(lambda: digits([*COMMAND, "--data", str(data)], n_epochs=1), output=output)
+    stopped = run_process(lambda: digits([*COMMAND, "--data", str(data)], n_epochs=1), output=output)
     assert stopped == 130, output.read_text()
     shutil.copytree(Path(), Path("stopped"))
-    assert forked(lambda: _limited(ENOUGH, digits, ON), output=output) == 0, output.read_text()
+    assert run_process(lambda: _limited(ENOUGH, digits, ON), output=output) == 0, output.read_text()
     yield partial(trial, Path("stopped").absolute(), PUBLISHED.read_bytes())
 
 
@@ -47,17 +44,17 @@ def trial(stopped: Path, expected: bytes, number: int) -> None:
     output = Path("output")
     if number % REAL_EVERY == REAL_EVERY - 1:
         most = Random(number).randrange(ENOUGH_FOR_A_RUN)
-        check_end(forked(lambda: _limited(most, cli.main, REAL), output=output), output)
+        check_end(run_process(lambda: _limited(most, cli.main, REAL), output=output), output)
         return
     shutil.copytree(stopped, Path(), dirs_exist_ok=True)
-    code = forked(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, digits, ON), output=output)
+    code = run_process(lambda: _limited(37 * number % GOAL * ENOUGH // GOAL, digits, ON), output=output)
     check_end(code, output)
     check_files(expected)
     with Workspace().open_ledger() as ledger:
         [run] = ledger.runs()
     assert (run.status == "done") == (code == 0), run.status
     if code:
-        go_on(run.name, Path("log").read_text().splitlines())
+        resume(run.name, Path("log").read_text().splitlines())
     assert PUBLISHED.read_bytes() == expected
     assert not list(PUBLISHED.parent.rglob("*.tmp"))
 

@@ -1,4 +1,4 @@
-"""Submissions that Kaggle would refuse or score 0, and good ones, before the gate; Kaggle hears of no bad one."""
+"""Valid submissions, and ones that Kaggle would refuse or score 0, for which no request may be made."""
 
 import os
 import re
@@ -15,10 +15,10 @@ from digit_recognizer.data.submission import check_upload, render
 from digit_recognizer.tracking.workspace import Workspace
 
 from . import sent_once
-from .actors import refusal
+from .processes import refusal
 
 PROMISE = "a file that Kaggle would refuse or score 0 is never uploaded"
-CASES = "files, of which one in eleven is good"
+CASES = "files, of which one in eleven is valid"
 GOAL = 5_500
 
 N_ROWS = sent_once.N_TEST
@@ -26,7 +26,7 @@ GOOD_EVERY = 11
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     with sent_once.flaky_kaggle(os.getcwd()) as kaggle:
         yield lambda number: trial(number, kaggle)
 
@@ -48,7 +48,7 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
 
 
 def is_fit(data: bytes, n_rows: int) -> bool:
-    """The gate's rule again, with nothing of its code: a line for each image, and more than one label."""
+    """An independent check: a line for each image, and more than one label."""
     lines = [f"{image_id},".encode() for image_id in range(1, n_rows + 1)]
     pattern = b"ImageId,Label\n" + b"".join(re.escape(line) + b"([0-9])\n" for line in lines)
     match = re.fullmatch(pattern, data)
@@ -56,7 +56,7 @@ def is_fit(data: bytes, n_rows: int) -> bool:
 
 
 def mutated(data: bytes, chance: Random) -> bytes:
-    """One to three small accidents: bytes changed, lost, added; lines lost, doubled, swapped; endings changed."""
+    """One to three random changes: bytes changed, removed, added; lines removed, doubled, swapped; other line ends."""
     for _ in range(chance.randint(1, 3)):
         lines = data.splitlines(keepends=True) or [b""]
         at, line = chance.randrange(len(data) + 1), chance.randrange(len(lines))

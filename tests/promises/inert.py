@@ -1,4 +1,4 @@
-"""Hostile texts in every field of the ledger, looked at in a real browser, in the exported CSV and on the terminal."""
+"""Hostile texts in every field of the ledger, shown in a real browser, in the exported CSV and on the terminal."""
 
 import csv
 import io
@@ -19,9 +19,9 @@ from digit_recognizer.report import gather, leaderboard, page
 from digit_recognizer.tracking.workspace import Workspace
 from finished_runs import make_finished_run, write_data
 
-from .actors import forked
+from .processes import run_process
 
-PROMISE = "report and exports are inert"
+PROMISE = "texts in the report and in exports run no code and make no requests"
 CASES = "hostile texts, each in all fields at once"
 GOAL = 500
 
@@ -61,7 +61,7 @@ BEFORE = ("", '"', "'", '">', "'>", "</script>", "</style>", "</td>", "-->", "]]
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     assert BROWSER, "no chromium on this machine"
     assert DRIVER, "no chromedriver on this machine"
     workspace = Workspace()
@@ -86,14 +86,14 @@ def trial(whole: Path, driver: Any, number: int) -> None:
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r", "-")) and not _is_number(cell)]
     output = Path("output")
     for command in (["leaderboard"], ["show", "last"], ["plan"]):
-        code = forked(partial(cli.main, command), output=output)
+        code = run_process(partial(cli.main, command), output=output)
         assert code == 0, output.read_text()
-        told = output.read_text()
-        assert not {"\x1b", "\x07", "\u202e"} & set(told), f"{command} let {text!r} through"
+        printed = output.read_text()
+        assert not {"\x1b", "\x07", "\u202e"} & set(printed), f"{command} let {text!r} through"
 
 
 def _fill(text: str) -> None:
-    """Write a text into each column of the ledger that holds one, but those by which its rows are found and read."""
+    """Write a text into each text column of the ledger, except keys and columns with a fixed format."""
     with Workspace().open_ledger() as ledger:
         for run in ledger.runs():
             sent = ledger.begin_submission(hash=run.submission_hash, file="", description="", status="UPLOADING")
@@ -113,13 +113,13 @@ def _look(driver: Any, content: bytes, text: str) -> None:
     file.write_bytes(content)
     driver.get(file.as_uri())
     assert driver.execute_script("return window.hit") is None, f"ran: {text!r}"
-    assert driver.current_url == file.as_uri(), f"led away: {text!r}"
+    assert driver.current_url == file.as_uri(), f"left the page: {text!r}"
     for element in driver.find_elements(
         "css selector", "iframe, object, embed, base, form, link, meta[http-equiv=refresh]"
     ):
-        raise AssertionError(f"live: {element.tag_name} of {text!r}")
-    assert requested_urls(driver) == [file.as_uri()], f"asked for more: {text!r}"
-    assert driver.get_log("browser") == [], f"complained: {text!r}"
+        raise AssertionError(f"active element: {element.tag_name} of {text!r}")
+    assert requested_urls(driver) == [file.as_uri()], f"made a request: {text!r}"
+    assert driver.get_log("browser") == [], f"browser error: {text!r}"
 
 
 def _is_number(cell: str) -> bool:

@@ -1,6 +1,6 @@
-"""kill -9 or an error at the Nth of the steps by which a run writes, or kill -9 at any moment; the run then goes on.
+"""A run is killed, or gets an error, at the Nth step that writes, or is killed at any time, and is then resumed.
 
-All but the network and the pictures is real.
+Only its networks and plots are stubs.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,17 +16,17 @@ from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils import files
 
 from . import faults
-from .actors import forked
-from .made_up import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, go_on, log, write_data
+from .processes import run_process
+from .stub_runs import COMMAND, OLD, PUBLISHED, check_end, check_files, digits, log, resume, write_data
 
-PROMISE = "kill -9 at any moment loses at most the epoch in work, and tears no file"
-CASES = "kills, one in three of them an error of the disk instead"
+PROMISE = "kill -9 at any time loses at most the current epoch, and leaves no partial file"
+CASES = "kills, a third of them disk errors instead"
 GOAL = 1_000
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    """A run that is left alone tells the steps there are, its seconds, and what shall come of the others."""
+def setup() -> Iterator[Callable[[int], None]]:
+    """Count the steps of an undisturbed run and its seconds, and keep its submission."""
     data = Path("data").absolute()
     write_data(data)
     command = [*COMMAND, "--data", str(data)]
@@ -37,27 +37,27 @@ def opened() -> Iterator[Callable[[int], None]]:
         Path("n_steps").write_text(str(len(events)))
 
     output, start = Path("output"), monotonic()
-    assert forked(count, output=output) == 0, output.read_text()
-    n_steps, seconds = int(Path("n_steps").read_text()), (monotonic() - start) / 3  # of the run, when all is loaded
+    assert run_process(count, output=output) == 0, output.read_text()
+    n_steps, seconds = int(Path("n_steps").read_text()), (monotonic() - start) / 3  # of a run, without loading
     yield partial(trial, command, n_steps, seconds, PUBLISHED.read_bytes())
 
 
 def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, number: int) -> None:
-    """By turns it is killed at any moment since the training began, killed at a step, and failed at one."""
+    """In turn: killed at any time after the start of the training, killed at a step, and an error at a step."""
     PUBLISHED.parent.mkdir()
     PUBLISHED.write_bytes(OLD)
 
-    def stumble(fault: Callable[[str], Any]) -> None:
-        faults.install(37 * (number // 3) % n_steps, fault)  # all of them in turn, those far apart first
+    def run_with(fault: Callable[[str], Any]) -> None:
+        faults.install(37 * (number // 3) % n_steps, fault)  # each step in turn, distant ones first
         _run(command)
 
     output, kind = Path("output"), number % 3
     if kind == 0:
-        forked(lambda: _run(command), after=Random(number).uniform(0, seconds), since=Path("log"))
+        run_process(lambda: _run(command), after=Random(number).uniform(0, seconds), since=Path("log"))
     elif kind == 1:
-        assert forked(lambda: stumble(faults.kill)) == -9
+        assert run_process(lambda: run_with(faults.kill)) == -9
     else:
-        check_end(forked(lambda: stumble(faults.fail), output=output), output)
+        check_end(run_process(lambda: run_with(faults.fail), output=output), output)
     lines = Path("log").read_text().splitlines() if Path("log").exists() else []
     check_files(expected)
     with Workspace().open_ledger() as ledger:
@@ -68,7 +68,7 @@ def trial(command: list[str], n_steps: int, seconds: float, expected: bytes, num
     [(name, status)] = found
     if status in ("interrupted", "failed"):
         assert "done" not in lines
-        go_on(name, lines)
+        resume(name, lines)
     else:
         assert status == "done", status
     assert PUBLISHED.read_bytes() == expected

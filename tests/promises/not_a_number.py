@@ -1,4 +1,4 @@
-"""NaN and infinity put into weights, loss, data and probabilities: nothing of it is kept, averaged or sent."""
+"""NaN and infinity in weights, loss, data and probabilities are not saved, averaged or uploaded."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -22,10 +22,10 @@ from digit_recognizer.training.state import Checkpoint, FitHooks
 from digit_recognizer.utils.arrays import write_arrays
 from finished_runs import make_finished_run, write_data
 
-from .actors import refusal
+from .processes import refusal
 
-PROMISE = "what is no number reaches nothing"
-CASES = "values put into weights, loss, data and probabilities"
+PROMISE = "NaN and infinity are never saved, averaged or uploaded"
+CASES = "values in weights, loss, data and probabilities"
 GOAL = 50
 
 RECIPE = change(RECIPES["quick"], {"epochs": 3, "batch_size": 32, "shift": 0})
@@ -39,7 +39,7 @@ def trial(number: int) -> None:
     for path in Path().rglob("*.npz"):
         with np.load(path) as arrays:
             kept = all(np.isfinite(arrays[key]).all() for key in arrays if arrays[key].dtype.kind == "f")
-        assert kept, f"{path} holds what is no number"
+        assert kept, f"{path} has NaN or infinity"
 
 
 def _images() -> np.ndarray:
@@ -54,7 +54,7 @@ KEEP = FitHooks(on_checkpoint=_keep)
 
 
 def _weights(random: Random, value: float) -> None:
-    """In a checkpoint, as if a step had gone wrong: the epoch before it stays the last."""
+    """In a checkpoint: the last finite checkpoint stays."""
     kept: list[Checkpoint] = []
     fit(replace(RECIPE, epochs=1), _images(), LABELS, hooks=FitHooks(on_checkpoint=kept.append))
     _keep(kept[0])
@@ -69,48 +69,48 @@ def _weights(random: Random, value: float) -> None:
 
 
 def _loss(random: Random, value: float) -> None:
-    """In the loss, from the first step on."""
-    honest = train.loss_of
-    train.loss_of = lambda *of: lambda labels, logits: honest(*of)(labels, logits) + value
+    """In the loss, from the first step."""
+    original = train.loss_of
+    train.loss_of = lambda *of: lambda labels, logits: original(*of)(labels, logits) + value
     try:
         message = refusal(lambda: fit(RECIPE, _images(), LABELS, hooks=KEEP))
     finally:
-        train.loss_of = honest
+        train.loss_of = original
     assert "diverged in epoch 1" in message, message
 
 
 def _data(random: Random, value: float) -> None:
-    """In the images themselves, which come from bytes and cannot hold it."""
+    """In the images, which are read from bytes and cannot have it."""
     images = _images()
     images.flat[random.randrange(images.size)] = value
-    with suppress(DivergedError):  # it may be rounded away with the pixel that it stands in
+    with suppress(DivergedError):  # the pixel may have no effect
         fit(replace(RECIPE, epochs=1), images, LABELS, hooks=KEEP)
 
 
 def _probabilities(random: Random, value: float) -> None:
-    """In what a network says of the rows it is judged by, or of test.csv."""
+    """In the predictions of a network for its training, held-out or test rows."""
     pixels = np.random.default_rng(0).integers(0, 256, (120, 784), dtype=np.uint8)
     tables = LabelledTable(pixels[:100], "train", LABELS), Table(pixels[100:], "test")
     [spec] = cross_validation.plan_networks(replace(RECIPE, epochs=1, validation=0.2), LABELS)
-    honest, calls = network.log_probabilities, []
+    original, calls = network.log_probabilities, []
 
-    def dishonest(*arguments):
-        log_p = np.array(honest(*arguments))
+    def with_value(*arguments):
+        log_p = np.array(original(*arguments))
         calls.append(len(log_p))
         if len(calls) == 1 + random.randrange(3) or len(calls) == 3:
             log_p.flat[random.randrange(log_p.size)] = value
         return log_p
 
-    network.log_probabilities = dishonest
+    network.log_probabilities = with_value
     try:
         message = refusal(lambda: network.train_network(spec, *tables))
     finally:
-        network.log_probabilities = honest
+        network.log_probabilities = original
     assert "NaN or infinity" in message, message
 
 
 def _a_foreign_run(random: Random, value: float) -> None:
-    """In the probabilities of a finished run, which somebody else wrote: neither shown, nor compared, nor blended."""
+    """In the probabilities of a finished run: not written, and not blended."""
     workspace = Workspace()
     answers = write_data(workspace)
     names = [make_finished_run(workspace, name, answers, 3, seed) for seed, name in enumerate(("good", "foreign"))]

@@ -1,4 +1,4 @@
-"""Trainings that go on from the checkpoint on the disk after any of their epochs, against those that never stopped."""
+"""Trainings resumed from the checkpoint of any epoch, against those that are not stopped."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,9 +16,9 @@ from digit_recognizer.training import checkpoints
 from digit_recognizer.training.fit import fit
 from digit_recognizer.training.state import Checkpoint, FitHooks
 
-from .actors import forked
+from .processes import run_process
 
-PROMISE = "a resumed training ends in the bits of one that never stopped, with dropout and distortions"
+PROMISE = "a resumed training gives the same bits as one that is not stopped, with dropout and augmentation"
 CASES = "resumed trainings"
 GOAL = 200
 
@@ -26,19 +26,19 @@ N_EPOCHS = 4
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
-    """All checkpoints of a training that never stops are kept, so that one does for a case of each."""
+def setup() -> Iterator[Callable[[int], None]]:
+    """Keep all checkpoints of an uninterrupted training, for a case of each."""
     yield partial(trial, Path("whole").absolute())
 
 
 def trial(whole: Path, number: int) -> None:
-    """A training in one process, and the rest of it from one of its checkpoints in another."""
+    """Train in one process, and resume from one of its checkpoints in another."""
     seed, stop = number // (N_EPOCHS - 1), 1 + number % (N_EPOCHS - 1)
     output, recipe = Path("output"), _recipe(seed)
     if not (whole / str(seed)).exists():
         shutil.rmtree(whole, ignore_errors=True)
-        assert forked(lambda: _train(recipe, whole / str(seed)), output=output) == 0, output.read_text()
-    assert forked(lambda: _train(recipe, Path("resumed"), whole / str(seed) / str(stop)), output=output) == 0, (
+        assert run_process(lambda: _train(recipe, whole / str(seed)), output=output) == 0, output.read_text()
+    assert run_process(lambda: _train(recipe, Path("resumed"), whole / str(seed) / str(stop)), output=output) == 0, (
         output.read_text()
     )
     with np.load(whole / str(seed) / "end.npz") as first, np.load("resumed/end.npz") as second:
@@ -65,13 +65,13 @@ def _recipe(seed: int) -> Recipe:
     )
 
 
-def _train(recipe: Recipe, folder: Path, begun: Path | None = None) -> None:
-    """Train, perhaps from a checkpoint on; its end, and its checkpoints each in a folder of its own, in `folder`."""
+def _train(recipe: Recipe, folder: Path, start: Path | None = None) -> None:
+    """Train, perhaps from a checkpoint; write the result and each checkpoint, in a folder of its own, to `folder`."""
     rng = np.random.default_rng(recipe.seed)
     images, labels = rng.random((200, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 20)
     identity = str(asdict(recipe))
-    checkpoint = checkpoints.load_latest_checkpoint(begun, identity) if begun else None
-    assert bool(checkpoint) == bool(begun)
+    checkpoint = checkpoints.load_latest_checkpoint(start, identity) if start else None
+    assert bool(checkpoint) == bool(start)
 
     def keep(kept: Checkpoint) -> None:
         checkpoints.save_checkpoint(folder / str(len(kept.history)), identity, kept)

@@ -1,4 +1,4 @@
-"""Files sent while calls fail, answers get lost, processes are killed and others send the same."""
+"""Uploads while calls fail, answers get lost, processes are killed and others upload the same file."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from random import Random
 from time import sleep
 
 import numpy as np
-import pandas as pd  # noqa: F401  # once, instead of in each process that reads a CSV
+import pandas as pd  # noqa: F401  # loaded once, not in each process
 
 import kaggle_stand_in
 from digit_recognizer.competition import api, submit
@@ -18,10 +18,10 @@ from digit_recognizer.errors import RunError
 from digit_recognizer.tracking.workspace import Workspace
 from kaggle_csv import kaggle_test, kaggle_train
 
-from .actors import begun, ended, forget_account, forked
+from .processes import forget_account, run_process, start_process, wait_for
 from .warm_client import warm
 
-PROMISE = "never two Kaggle entries for one file, and none forgotten"
+PROMISE = "never two Kaggle entries for one file, and none missing in the ledger"
 CASES = "sequences of faults, kills and second processes"
 GOAL = 10_000
 
@@ -31,14 +31,14 @@ FAULTS = (429, 500, 503, 401, "lost", "500 after", "html")
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     with flaky_kaggle(os.getcwd()) as kaggle:
         yield lambda number: trial(number, kaggle)
 
 
 @contextmanager
 def flaky_kaggle(home: str) -> Iterator[kaggle_stand_in.StandIn]:
-    """A stand-in for Kaggle, credentials for it in the environment, the real client warm, and no pauses."""
+    """A stand-in for Kaggle with credentials in the environment, a warm client and no pauses."""
     answers = [number % 10 for number in range(N_TEST)]
     with kaggle_stand_in.kaggle_stand_in(answers, allowance=1_000_000) as kaggle:
         forget_account()
@@ -50,7 +50,7 @@ def flaky_kaggle(home: str) -> Iterator[kaggle_stand_in.StandIn]:
 
 
 def write_data() -> None:
-    """Data of N_TEST rows to be labelled."""
+    """Write CSVs with N_TEST rows in test.csv."""
     Path("data").mkdir()
     Path("data/train.csv").write_bytes(kaggle_train(10))
     Path("data/test.csv").write_bytes(kaggle_test(N_TEST))
@@ -75,17 +75,17 @@ def trial(number: int, kaggle: kaggle_stand_in.StandIn) -> None:
         how = random.choice(("to the end", "killed", "two at once"))
         kaggle.list_lag = random.choice((0, 0, 1, 2))
         if how == "to the end":
-            codes = {forked(send)}
+            codes = {run_process(send)}
         elif how == "killed":
-            codes = {forked(send, after=random.uniform(0, 0.8))} - {-9}
+            codes = {run_process(send, after=random.uniform(0, 0.8))} - {-9}
         else:
-            codes = set(map(ended, [begun(send) for _ in range(2)]))
+            codes = set(map(wait_for, [start_process(send) for _ in range(2)]))
         assert codes <= {0}, f"ended with {codes}"
         assert len(kaggle.entries) <= 1, f"{len(kaggle.entries)} entries of one file"
 
     kaggle.faults.clear()
     kaggle.list_lag = 0
-    sleep(0.05)  # a child whose parent was killed may be at its last call
+    sleep(0.05)  # the child process of a killed one may be in its last call
     refused = ""
     try:
         submit.submit_file(file, Workspace())

@@ -1,4 +1,4 @@
-"""What is installed, and what listens or connects while commands run."""
+"""The pinned dependencies, and the sockets of commands."""
 
 import os
 import re
@@ -15,10 +15,10 @@ from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import network  # noqa: F401  # loaded once, for all commands
 from finished_runs import make_finished_run, write_data
 
-from .actors import begun, ended, forget_account
+from .processes import forget_account, start_process, wait_for
 
-PROMISE = "dependencies are locked and hashed; nothing listens, and nothing leaves the machine unasked"
-CASES = "requirements files, and commands whose sockets were watched"
+PROMISE = "dependencies are pinned by hash, and commands open no socket unless asked to"
+CASES = "requirements files, and commands whose sockets are observed"
 GOAL = 100
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +29,12 @@ COMMANDS = [
     *(["score", "submissions/submission.csv", "--answers", "elsewhere/answers.csv"], ["blend", "good", "poor"]),
 ]
 EVENTS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
-ASKED = 77  # the exit code of a command that did one of these
+OPENED = 77  # the exit code of a command with one of these events
 LISTENING, LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     forget_account()
     os.environ["HOME"] = os.getcwd()
     workspace = Workspace()
@@ -54,7 +54,7 @@ def trial(whole: Path, number: int) -> None:
 
 
 def _check_requirements(file: Path) -> None:
-    """Each line names one version of one package, and the hashes of its files."""
+    """Check that each line has one version of a package and the hashes of its files."""
     entries = re.sub(r"[ \\]+(\n +)?", " ", file.read_text()).splitlines()
     entries = [entry for entry in entries if entry and not entry.startswith("#")]
     assert len(entries) > 30, file
@@ -65,28 +65,28 @@ def _check_requirements(file: Path) -> None:
 
 
 def _watch(command: list[str]) -> None:
-    """Let a command run, whose Python may open no socket, and look what its libraries open."""
+    """Run a command that may open no socket in Python, and observe the sockets of its libraries."""
 
     def act() -> None:
-        sys.addaudithook(lambda event, _: os._exit(ASKED) if event in EVENTS else None)
+        sys.addaudithook(lambda event, _: os._exit(OPENED) if event in EVENTS else None)
         cli.main(command)
 
-    pid, seen = begun(act), set()
+    pid, seen = start_process(act), set()
     while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         seen |= _sockets(pid)
         time.sleep(0.005)
-    code = ended(pid)
-    assert code != ASKED, f"{command} opened a socket"
+    code = wait_for(pid)
+    assert code != OPENED, f"{command} opened a socket"
     assert code == 0, f"{command} ended with {code}"
     assert not seen, f"{command} opened {seen}"
 
 
 def _sockets(pid: int) -> set[tuple[str, str]]:
-    """The TCP sockets of a process: what it listens on, and which addresses off this machine it speaks to."""
+    """The TCP sockets of a process that listen, or are connected to another machine."""
     try:
         links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
         tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return set()
     own = {link[8:-1] for link in links if link.startswith("socket:[")}
     rows = [line.split() for table in tables for line in table]

@@ -1,4 +1,4 @@
-"""Real runs, ended by SIGTERM at any moment and begun again by the command that they print."""
+"""Real runs, ended by SIGTERM at any time and resumed by the command that they print."""
 
 import re
 import time
@@ -13,10 +13,10 @@ from digit_recognizer import cli
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import network  # noqa: F401  # Keras is loaded once, for all runs
 
-from .actors import forked
+from .processes import run_process
 
-PROMISE = "SIGTERM ends a run within seconds, and the run goes on to the same submission"
-CASES = "runs ended at random times, and resumed"
+PROMISE = "SIGTERM ends a run within seconds, and the resumed run writes the same submission"
+CASES = "runs ended at random times and resumed"
 GOAL = 200
 
 SECONDS = 10.0  # within which a run must have ended
@@ -24,41 +24,41 @@ COMMAND = ["run", "--data", "sample", "--recipe", "quick", "--epochs", "4", "--s
 
 
 @contextmanager
-def opened() -> Iterator[Callable[[int], None]]:
+def setup() -> Iterator[Callable[[int], None]]:
     output = Path("first").absolute()
     start = time.monotonic()
-    assert forked(lambda: cli.main(COMMAND), output=output) == 0, output.read_text()
+    assert run_process(lambda: cli.main(COMMAND), output=output) == 0, output.read_text()
     yield partial(trial, _hash(), time.monotonic() - start)
 
 
 def trial(expected: str, whole: float, number: int) -> None:
-    """The signal comes before the end of a run that takes as long as the first, which took `whole` seconds."""
+    """The signal is sent before `whole` seconds, the time of an uninterrupted run."""
     output = Path("output")
     after = Random(number).uniform(0.1, 0.9) * whole
     start = time.monotonic()
-    code = forked(lambda: cli.main(COMMAND), after=after, number=15, output=output)
-    told = output.read_text(errors="replace")
-    assert code in (143, 0), f"exit code {code}: {told}"
+    code = run_process(lambda: cli.main(COMMAND), after=after, number=15, output=output)
+    printed = output.read_text(errors="replace")
+    assert code in (143, 0), f"exit code {code}: {printed}"
     delay = time.monotonic() - start - after
-    assert delay < SECONDS, f"it ended after {delay:.1f} seconds: {told}"
-    if code == 0:  # it was done before
+    assert delay < SECONDS, f"it ended after {delay:.1f} seconds: {printed}"
+    if code == 0:  # it ended before the signal
         assert _hash() == expected
         return
-    assert told.rstrip().endswith("Terminated."), told
+    assert printed.rstrip().endswith("Terminated."), printed
     with Workspace().open_ledger() as ledger:
         runs = ledger.runs()
     again = COMMAND
     if runs:
         assert runs[0].status in ("interrupted", "done"), runs[0].status
-        if runs[0].status == "done":  # its last words were cut off
+        if runs[0].status == "done":  # its output was cut off
             assert _hash() == expected
             return
-        commands = re.findall(r"digits run --resume (\S+)", told)
-        assert commands == [runs[0].name] or "epoch" not in told, told
+        commands = re.findall(r"digits run --resume (\S+)", printed)
+        assert commands == [runs[0].name] or "epoch" not in printed, printed
         again = ["run", "--resume", runs[0].name]
-    code = forked(lambda: cli.main(again), output=output)
+    code = run_process(lambda: cli.main(again), output=output)
     assert code == 0, output.read_text()
-    assert _hash() == expected, "another submission"
+    assert _hash() == expected, "a different submission"
 
 
 def _hash() -> str:

@@ -1,4 +1,4 @@
-"""The states of an upload, by a machine of Hypothesis: whatever happens, in any order, one entry at most per file."""
+"""A Hypothesis state machine of uploads: one entry at most per file, after any events in any order."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ from digit_recognizer.errors import RunError
 from digit_recognizer.tracking.workspace import Workspace
 
 from . import sent_once
-from .actors import begun, ended, forked
+from .processes import run_process, start_process, wait_for
 
 FILES = {name: submission.render(np.roll(np.arange(sent_once.N_TEST) % 10, shift)) for shift, name in enumerate("abc")}
 NAMES = st.sampled_from(sorted(FILES))
 
 
 class Uploads(RuleBasedStateMachine):
-    """Three files, a flaky Kaggle, and processes that send, are killed, and come in pairs."""
+    """Three files, a flaky Kaggle, and processes that upload, alone or in pairs, and are killed."""
 
     kaggle: kaggle_stand_in.StandIn
 
@@ -51,7 +51,7 @@ class Uploads(RuleBasedStateMachine):
         self.kaggle.faults.clear()
 
     @rule(call=st.sampled_from(sent_once.CALLS), fault=st.sampled_from((429, 500, "500 after", "lost", "html")))
-    def something_goes_wrong_next_time(self, call: str, fault: object) -> None:
+    def next_call_fails(self, call: str, fault: object) -> None:
         self.kaggle.fail(call, fault, None)
 
     @rule(n=st.integers(1, 3))
@@ -59,24 +59,24 @@ class Uploads(RuleBasedStateMachine):
         self.kaggle.list_lag = n
 
     @rule()
-    def all_is_well_again(self) -> None:
+    def faults_end(self) -> None:
         self.kaggle.faults.clear()
         self.kaggle.list_lag = 0
 
     @rule(name=NAMES)
     def send(self, name: str) -> None:
-        assert forked(lambda: _send(name)) == 0
+        assert run_process(lambda: _send(name)) == 0
 
     @rule(name=NAMES, after=st.floats(0, 0.6))
-    def send_and_be_killed(self, name: str, after: float) -> None:
-        assert forked(lambda: _send(name), after=after) in (0, -9)
+    def send_and_kill(self, name: str, after: float) -> None:
+        assert run_process(lambda: _send(name), after=after) in (0, -9)
 
     @rule(name=NAMES)
     def two_send_at_once(self, name: str) -> None:
-        assert list(map(ended, [begun(lambda: _send(name)) for _ in range(2)])) == [0, 0]
+        assert list(map(wait_for, [start_process(lambda: _send(name)) for _ in range(2)])) == [0, 0]
 
     @invariant()
-    def one_entry_at_most_and_the_ledger_knows_it_or_says_that_it_does_not(self) -> None:
+    def each_file_has_one_entry_at_most_and_the_ledger_has_it_or_is_unclear(self) -> None:
         if not hasattr(self, "folder"):
             return
         made = [entry.data for entry in self.kaggle.entries]
@@ -89,18 +89,18 @@ class Uploads(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.kaggle.faults and not self.kaggle.list_lag)
     @rule(name=NAMES)
-    def send_in_peace(self, name: str) -> None:
-        """Then the file has its entry, or it is said that nobody knows."""
-        told = ""
+    def send_without_faults(self, name: str) -> None:
+        """The file has its entry, or the outcome is reported as not known."""
+        message = ""
         try:
             submit.submit_file(Path(f"{name}.csv"), Workspace())
         except RunError as error:
-            told = str(error)
+            message = str(error)
         made = [entry.ref for entry in self.kaggle.entries if entry.data == FILES[name]]
         with Workspace().open_ledger() as ledger:
             known = [row.ref for row in ledger.submissions(_hash(FILES[name])) if row.status == "COMPLETE"]
         assert made == known, f"{made} on Kaggle, {known} in the ledger"
-        assert made or "not known" in told, told
+        assert made or "not known" in message, message
 
     def teardown(self) -> None:
         os.chdir("/")

@@ -1,6 +1,6 @@
-"""The child process of `competition.client`, started in a tenth of the time: the same code, forked from a warm process.
+"""The child process of `competition.client`, forked from a process that has loaded the client's dependencies.
 
-`client_process` is run whole, with the real client; only the packages that this imports are loaded before.
+It runs all of `client_process` with the real client, in a tenth of the time.
 """
 
 import io
@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from digit_recognizer.competition import client, client_process
 
-from .actors import forget_account
+from .processes import forget_account
 
 STUB = """
 import json, os, socket, sys
@@ -34,7 +34,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def warm() -> Iterator[None]:
-    """Let the client start its children so while the body runs."""
+    """Fork the child processes of the client within the context."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"{folder}/socket"
         stub = Path(folder, "stub.py")
@@ -58,13 +58,13 @@ def warm() -> Iterator[None]:
 
 
 def serve(descriptor: int) -> NoReturn:
-    """Fork a child for each stub that connects to the socket of this number."""
+    """Fork a child process for each stub that connects to the socket `descriptor`."""
     server = socket.socket(fileno=descriptor)
     forget_account()
     with suppress(SystemExit), redirect_stdout(io.StringIO()):
-        import kaggle  # noqa: F401  # without credentials, so that it asks nobody: for what it imports itself
+        import kaggle  # noqa: F401  # for its dependencies; without credentials it makes no request
     for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
-        del sys.modules[name]  # each child imports it anew, with its own environment
+        del sys.modules[name]  # each child process imports it again, in its own environment
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         connection, _ = server.accept()

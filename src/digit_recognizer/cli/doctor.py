@@ -157,29 +157,21 @@ def _ledger(workspace: Workspace) -> list[Finding]:
 
 
 def _kaggle() -> list[Finding]:
-    found = client.all_credentials()
+    found = client.find_credentials()
     if not found:
         cure = (
             f"Only --submit and download need them: make a token at {client.SETTINGS} "
             "and save it as ~/.kaggle/access_token."
         )
-        broken = client.unusable_credentials()
-        text = f"none: {', '.join(broken)} without username and key" if broken else "none"
-        return [Finding("credentials", False if broken else None, text, cure)]
+        return [Finding("credentials", None, "none", cure)]
     findings = [Finding("credentials", True, found[0])]
     if len(found) > 1:
         findings.append(Finding("credentials", None, f"also there, not used: {', '.join(found[1:])}"))
     try:
-        access = api.check_access()
+        username, allowance = api.check_access(), api.allowance()
     except RunError as error:
         return [*findings, Finding("Kaggle", False, str(error))]
-    if not access.allowed:
-        cure = f"Accept the rules at {client.SITE}/rules, and verify your phone number at {client.SETTINGS}."
-        return [*findings, Finding("Kaggle", False, "the account answers, but may not enter", cure)]
-    findings.append(
-        Finding("Kaggle", True, f"answers{f' to {access.username}' if access.username else ''}, rules accepted")
-    )
-    allowance = access.allowance
+    findings.append(Finding("Kaggle", True, f"answers to {username}, rules accepted"))
     if allowance is None:
         findings.append(Finding("allowance", None, "Kaggle does not report how many entries are left today"))
     elif allowance.exhausted:

@@ -1,6 +1,5 @@
-"""What the commands that train print: the data, the result of a run, a blend, a sweep, a plan of networks."""
+"""What the commands that train print: the result of a run, a blend, a sweep, a plan of networks."""
 
-from digit_recognizer.data.inspection import Inspection
 from digit_recognizer.evaluation.metrics import Metrics
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.workspace import Workspace
@@ -10,16 +9,6 @@ from digit_recognizer.utils.console import print_table, print_text
 
 _HOPELESS = 0.5  # validation accuracy
 _ALL_WEIGHT = 0.999  # of a blend
-
-
-def show_data(found: Inspection) -> None:
-    """Print the input of a training, and what is odd about it."""
-    low, high = found.value_range
-    print_text(f"train.csv: {found.n_train:,} images, mean ink {found.mean_ink_train:.1f} of {high}")
-    print_text(f"test.csv:  {found.n_test:,} images, mean ink {found.mean_ink_test:.1f}; pixels from {low} to {high}")
-    print_table(["digit", *map(str, range(10))], [["images", *(f"{n:,}" for n in found.images_per_digit)]])
-    for warning in found.warnings:
-        print_text(f"Warning: {warning}.", style="yellow")
 
 
 def show_result(result: RunResult) -> None:

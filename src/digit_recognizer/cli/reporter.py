@@ -2,8 +2,7 @@
 
 import re
 
-from digit_recognizer.cli.render import show_data, show_result
-from digit_recognizer.data.inspection import Inspection
+from digit_recognizer.cli.render import show_result
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.utils.console import ConsoleReporter, confirm, print_text
 
@@ -49,9 +48,6 @@ class CommandReporter(ConsoleReporter):
 
     def confirm(self, question: str, otherwise: str) -> bool:
         return confirm(with_options(question), with_options(otherwise))
-
-    def on_data(self, inspection: Inspection) -> None:
-        show_data(inspection)
 
     def on_result(self, result: RunResult) -> None:
         show_result(result)

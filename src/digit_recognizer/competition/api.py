@@ -1,7 +1,6 @@
-"""The competition on Kaggle: downloads, uploads, entries, scores.
+"""Requests to Kaggle: uploads, entries, scores, the daily allowance.
 
-Connections are opened only here, by the calls of `client`, and only when one of these functions is called. Whether a
-file may be uploaded is checked before (`data.submission.check_upload`); `submit` records the result.
+The functions check no file and write no ledger; `submit` does.
 """
 
 import hashlib
@@ -10,45 +9,29 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from digit_recognizer.competition.client import COMPETITION, SITE, Answer, call, quoted, reason, require_credentials
-from digit_recognizer.data import archives
-from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.utils.files import nearest_folder, remove_stale_temporary_files, write_atomically
+from digit_recognizer.competition.client import COMPETITION, SITE, Answer, call, quoted, reason, value
+from digit_recognizer.errors import RunError
 
-FILES = ("train.csv", "test.csv", "sample_submission.csv")
 TRAIN_ROWS, TEST_ROWS = 42_000, 28_000  # of the competition's files
-MAX_DESCRIPTION = 200  # characters; Kaggle states no limit, this is a guess on the safe side
-AGAIN = f"Nothing was written; download again, or by hand from {SITE}/data."
-LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each look for an entry whose fate is unclear
-RETRY_PAUSES = (2.0, 8.0, 30.0)  # seconds before another try of what creates nothing, each half to one and a half times
-POLL_PAUSES = 2.0, 15.0  # seconds before the second look for a score, and at most
+MAX_DESCRIPTION = 200  # characters; Kaggle documents no limit, this is a cautious guess
+LOOKUP_PAUSES = (1.0, 5.0, 15.0)  # seconds before each search of the list for an entry that may exist
+RETRY_PAUSES = (2.0, 8.0, 30.0)  # seconds before each retry of what creates nothing, each times 0.5 to 1.5
+POLL_PAUSES = 2.0, 15.0  # seconds between requests for a score: the first pause and the longest
 _PACE = 1.0  # scales all pauses; tests set it to 0
-LONGEST_PAUSE = 120.0  # seconds that Kaggle may ask to wait; the user can wait for longer
+LONGEST_PAUSE = 120.0  # seconds; when Kaggle asks for a longer pause, the call fails
 
-_MARK = re.compile("sha ([0-9a-f]{12})$")  # the end of a description, as `Description.of_file` writes it
+_HASH = re.compile("sha ([0-9a-f]{12})$")  # the end of a description
 
 Status = Callable[[str], None]  # receives what is being waited for
 
 
 class UnclearOutcomeError(RunError):
-    """Raised when Kaggle may or may not have taken a file."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """The description of an entry, in which its file is found again."""
-
-    message: str
-    run: str
-
-    def of_file(self, sha256: str) -> str:
-        """At most MAX_DESCRIPTION characters that end in the run and the file's hash; a long message is cut."""
-        mark = f"run {_one_line(self.run)[:60]} {_mark(sha256)}"
-        return f"{_one_line(self.message)[: MAX_DESCRIPTION - len(mark) - 1]} {mark}".strip()
+    """Raised when it is not known whether Kaggle created an entry."""
 
 
 @dataclass(frozen=True)
@@ -58,69 +41,50 @@ class Upload:
     ref: int
     status: str  # PENDING, COMPLETE or ERROR
     public_score: float | None  # in [0, 1]; None until COMPLETE
-    sha256: str  # of the file sent, 64 hexadecimal digits
+    sha256: str  # of the file, 64 hexadecimal digits, or the 12 of the description
     description: str
     error: str = ""  # Kaggle's reason when the status is ERROR
-    already_sent: bool = False  # found in Kaggle's list, not sent now
+    already_sent: bool = False  # True when it was created by an earlier upload
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """How many entries the team has made and may still make; the day starts at 00:00 UTC."""
+    """How many entries the team has made and may still make; a day starts at 00:00 UTC."""
 
     num_today: int
     num_total: int
-    num_allowed_now: int  # also 0 for an account that has never entered: see `exhausted`
+    num_allowed_now: int
 
     @property
     def exhausted(self) -> bool:
+        """Whether no entry is left today; an account without any entry also has a `num_allowed_now` of 0."""
         return self.num_allowed_now == 0 and self.num_total > 0
 
 
-@dataclass(frozen=True)
-class Access:
-    """What an account may do."""
+def describe(message: str, run: str, sha256: str) -> str:
+    """The description of an entry, by which its file is found: ends in the run's name and 12 digits of the file's hash.
 
-    username: str | None
-    allowed: bool  # False: rules not accepted, or account not verified
-    allowance: Allowance | None
-
-
-def download(folder: Path, status: Status = lambda text: None) -> Path:
-    """Fetch the competition's files into `folder` and return it; nothing is written before all is tested.
-
-    Raises RunError when Kaggle refuses, the zip is damaged or not the expected one, or `folder` cannot be written.
+    A long message is cut so that at most MAX_DESCRIPTION characters are left.
     """
-    require_credentials()
-    existing, writable = nearest_folder(folder)
-    if not writable:
-        raise RunError(f"{existing}: no folder to write to, so nothing was downloaded. Choose another.")
-    status(f"Downloading {COMPETITION} from Kaggle ...")
-    with tempfile.TemporaryDirectory() as temporary:
-        _value(call("download", competition=COMPETITION, folder=temporary))
-        contents = _unpack(Path(temporary, f"{COMPETITION}.zip"))
-    remove_stale_temporary_files(folder)
-    for name, data in contents.items():
-        write_atomically(folder / name, data)
-    return folder
+    suffix = f"run {_one_line(run)[:60]} sha {sha256[:12]}"
+    return f"{_one_line(message)[: MAX_DESCRIPTION - len(suffix) - 1]} {suffix}".strip()
 
 
 def submit(
     content: bytes,
     name: str,
-    description: Description,
+    description: str,
     force: bool = False,
     unclear: bool = False,
-    on_step: Callable[[str, str], None] = lambda status, description: None,
+    on_step: Callable[[str], None] = lambda status: None,
     status: Status = lambda text: None,
 ) -> Upload:
-    """Send `content` once as the file `name` and return its entry; when Kaggle lists it already, only return that.
+    """Send `content` once as the file `name` and return its entry, or the entry that Kaggle lists for it already.
 
     Two processes must not do this at once for one file. A file that may have been sent before, `unclear`, is not sent
-    unless `force`, which also sends what is listed. `on_step` is called before each step with its status (UPLOADING,
-    CREATING) and the entry's description. The upload is tried again when its failure may pass; the entry is created
-    once, and looked up in the list when that came to no clear answer. Raises RunError with Kaggle's reason,
-    UnclearOutcomeError when it stays unclear.
+    unless `force`, which also sends what is listed. `on_step` is called before each step with its status, UPLOADING or
+    CREATING. The upload is retried after temporary failures; the entry is created once, and searched for in the list
+    when the answer is not clear. Raises RunError with Kaggle's reason, UnclearOutcomeError when it is not found.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     try:
@@ -130,23 +94,21 @@ def submit(
     if known and not force:
         return replace(known[0], already_sent=True)
     if unclear and not force:
-        raise _unclear("an earlier upload of it came to no clear answer", "Kaggle's list does not show it")
+        raise _unclear("an earlier upload got no clear answer", "Kaggle's list does not show it")
     status(f"Sending {name} to Kaggle ...")
-    text = description.of_file(sha256)
-    on_step("UPLOADING", text)
-    answer = _with_retries(lambda: _send(name, content, text, lambda: on_step("CREATING", text)), status)
+    on_step("UPLOADING")
+    answer = _with_retries(lambda: _send(name, content, description, lambda: on_step("CREATING")), status)
     if answer.value and answer.value["ref"]:
-        return Upload(answer.value["ref"], "PENDING", None, sha256, text)
+        return Upload(answer.value["ref"], "PENDING", None, sha256, description)
     if answer.creating and not answer.refused:
         return _look_up(sha256, {upload.ref for upload in known}, status)
-    raise RunError(f"{name} was not entered. {_refusal(answer)}")
+    raise RunError(f"{name} was not submitted. {_refusal(answer)}")
 
 
 def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_seconds: float = 600) -> Upload:
-    """Ask for the entry until it is scored, or until `limit_seconds` have passed: then it is still PENDING.
+    """Wait until the entry is COMPLETE, or ERROR with Kaggle's reason; it is still PENDING after `limit_seconds`.
 
-    Its status is then COMPLETE, or ERROR with Kaggle's reason. Raises RunError when Kaggle does not let the account
-    see it.
+    Raises RunError when the account has no access to it.
     """
     if upload.status == "PENDING":
         status(f"Waiting for the score of entry {upload.ref} ...")
@@ -156,7 +118,7 @@ def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_sec
         answer = call("get", ref=upload.ref)
         if answer.status in (401, 403):
             raise RunError(f"Entry {upload.ref} was sent, but its score cannot be read. {reason(answer)}")
-        if answer.value:  # anything else may pass: ask again
+        if answer.value:  # other failures may be temporary
             upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
         if upload.status == "PENDING":
             time.sleep(max(0.0, min(pause * _PACE, end - time.monotonic())))
@@ -165,32 +127,23 @@ def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_sec
 
 
 def entries() -> list[Upload]:
-    """All entries of the team, newest first; the SHA-256 of their files comes from the description, if it holds one.
-
-    Raises RunError with Kaggle's reason.
-    """
+    """All entries of the team, newest first, with the hash of their description, if any. Raises RunError."""
     return _listed(call("list", competition=COMPETITION))
 
 
 def allowance() -> Allowance | None:
-    """How many entries may still be made today; None when the client or the server does not know."""
+    """How many entries may still be made today; None when the server does not provide it. Raises RunError."""
     answer = call("limits", competition=COMPETITION)
-    if answer.status == 404:
-        return None
-    limits = _value(answer)
-    return limits and Allowance(**limits)
+    return None if answer.status == 404 else Allowance(**value(answer))
 
 
-def check_access() -> Access:
-    """Ask whether the account may download and submit. Raises RunError when Kaggle does not know it."""
-    answer = call("access", competition=COMPETITION, file="sample_submission.csv")
-    if answer.status == 403:
-        return Access(None, False, None)
-    return Access(_value(answer)["username"], True, _allowance_if_known())
+def check_access() -> str:
+    """The name of the account. Raises RunError when it is not valid or may not enter the competition."""
+    return value(call("access", competition=COMPETITION, file="sample_submission.csv"))["username"]
 
 
 def _send(name: str, data: bytes, description: str, on_create: Callable[[], None]) -> Answer:
-    """Upload the very bytes that were checked and hashed, from a file of their own."""
+    """Upload the bytes that were checked and hashed; the user's file may have changed since."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, name)
         copy.write_bytes(data)
@@ -198,20 +151,20 @@ def _send(name: str, data: bytes, description: str, on_create: Callable[[], None
 
 
 def _with_retries(attempt: Callable[[], Answer], status: Status) -> Answer:
-    """Try what creates nothing until it does, with growing pauses that no two processes share; its last answer."""
+    """Retry after temporary failures that created nothing, with growing random pauses, and return the last answer."""
     for pause in RETRY_PAUSES:
         answer = attempt()
-        is_lost = answer.error is None and answer.value is None  # what the store did not accept
-        if answer.creating or not (is_lost or answer.may_pass) or (answer.retry_after or 0) > LONGEST_PAUSE:
+        is_lost = answer.error is None and answer.value is None  # the store did not accept the file
+        if answer.creating or not (is_lost or answer.is_temporary) or (answer.retry_after or 0) > LONGEST_PAUSE:
             return answer
-        status("Kaggle is not ready; trying again in a moment ...")
+        status("Kaggle is not ready; trying again soon ...")
         time.sleep(max(pause * random.uniform(0.5, 1.5), answer.retry_after or 0) * _PACE)
     return attempt()
 
 
 def _look_up(sha256: str, known: set[int], status: Status) -> Upload:
-    """Find the entry that was perhaps made while the answer was lost."""
-    status("Kaggle gave no clear answer; looking for the entry in its list ...")
+    """Find the entry that may have been created although the answer was lost."""
+    status("Kaggle gave no clear answer; searching its list for the entry ...")
     found = "its list cannot be read"
     for pause in LOOKUP_PAUSES:
         time.sleep(pause * _PACE)
@@ -222,26 +175,25 @@ def _look_up(sha256: str, known: set[int], status: Status) -> Upload:
         if new:
             return new[0]
         found = "its list does not show it"
-    raise _unclear("it gave no clear answer", found)
+    raise _unclear("Kaggle gave no clear answer", found)
 
 
 def _unclear(why: str, found: str) -> UnclearOutcomeError:
     return UnclearOutcomeError(
-        f"Whether Kaggle took the file is not known: {why}, and {found}. The file was not resent. Look at "
+        f"It is not known whether Kaggle has the file: {why}, and {found}. The file was not sent again. See "
         f"{SITE}/submissions in a few minutes; if it is not there, `force` sends it."
     )
 
 
 def _find(sha256: str, status: Status) -> list[Upload]:
-    """The entries made of this file, newest first."""
+    """The entries of this file, newest first."""
     uploads = _listed(_with_retries(lambda: call("list", competition=COMPETITION), status))
     return [replace(upload, sha256=sha256) for upload in uploads if upload.sha256 == sha256[:12]]
 
 
 def _listed(answer: Answer) -> list[Upload]:
-    listed = _value(answer)
-    marks = [_MARK.search(entry["description"]) for entry in listed]
-    return [_upload(entry, mark[1] if mark else "") for entry, mark in zip(listed, marks, strict=True)]
+    hashes = [(entry, _HASH.search(entry["description"])) for entry in value(answer)]
+    return [_upload(entry, hash[1] if hash else "") for entry, hash in hashes]
 
 
 def _upload(entry: dict[str, Any], sha256: str) -> Upload:
@@ -252,46 +204,19 @@ def _upload(entry: dict[str, Any], sha256: str) -> Upload:
     return Upload(entry["ref"], entry["status"], score, sha256, entry["description"], entry["error"])
 
 
-def _mark(sha256: str) -> str:
-    return f"sha {sha256[:12]}"
-
-
 def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _unpack(path: Path) -> dict[str, bytes]:
-    """Read exactly the expected files, whole; nothing is written yet."""
-    try:
-        names = archives.names(path)
-        if sorted(names) != sorted(FILES):
-            received = _one_line(", ".join(names))[:200]
-            raise InputError(f"expected {', '.join(FILES)}, received {received}.")
-        return {name: archives.read(path, name) for name in FILES}
-    except InputError as error:
-        detail = str(error).replace(str(path), path.name)
-        raise RunError(f"Kaggle's zip cannot be used: {detail} {AGAIN}") from error
-
-
-def _value(answer: Answer) -> Any:
-    if answer.error:
-        raise RunError(reason(answer))
-    return answer.value
-
-
-def _allowance_if_known() -> Allowance | None:
-    try:
-        return allowance()
-    except RunError:
-        return None
-
-
 def _refusal(answer: Answer) -> str:
-    """Why no entry was made; a 400 is most often the daily allowance."""
+    """Why no entry was created; a 400 mostly means that the daily allowance is used up."""
     if answer.error is None:
         return "Kaggle's store did not accept the upload. Submit again in a few minutes."
-    left = _allowance_if_known() if answer.status == 400 else None
+    left = None
+    if answer.status == 400:
+        with suppress(RunError):
+            left = allowance()
     if "allowance" in answer.text or (left and left.exhausted):
         used = f" ({left.num_today} sent today)" if left else ""
-        return f"The day's allowance is used up{used}; it starts anew at 00:00 UTC. {quoted(answer)}"
+        return f"Today's allowance is used up{used}; it is renewed at 00:00 UTC. {quoted(answer)}"
     return reason(answer)

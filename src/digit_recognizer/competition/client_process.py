@@ -1,9 +1,9 @@
-"""The child process that alone imports the kaggle client: one order in on stdin, JSON lines out on stdout.
+"""The child process that imports the kaggle client: reads one order from stdin, writes JSON lines to stdout.
 
-In: {"call": one of CALLS, "seconds": to live at most, ...its arguments}. Out: {"ok": value} or {"error": "http" |
-"network" | "client", "status", "text", "type", "retry_after"}. Before an entry is created, {"stage": "create"} goes
-out, and "go" must come in: when the parent is dead, none is. Whatever the client prints is swallowed, and every string
-that leaves is stripped of secrets. It knows no retries and no advice.
+In: {"call": one of CALLS, "seconds": the time limit, ...its arguments}. Out: {"ok": value} or {"error": "http" |
+"network" | "client", "status", "text", "type", "retry_after"}. Before an entry is created, {"stage": "create"} is
+written and "go" is expected, so that none is created when the parent is dead. What the client prints is discarded, and
+secrets are removed from every string that is written.
 """
 
 import base64
@@ -13,8 +13,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 LONGEST_TEXT = 500
@@ -28,34 +26,34 @@ _SECRET_SHAPES = (
 
 
 def main() -> None:
-    """Execute the order on stdin. Always answers on stdout; the exit code has no meaning."""
-    answers = _keep_stdout_for_answers()
+    """Execute the order on stdin. The answer is always on stdout; the exit code has no meaning."""
+    answers = _reserve_stdout()
     order = json.loads(sys.stdin.readline())
     seconds = order.pop("seconds")
-    if hasattr(signal, "alarm"):  # the client waits for ever, the parent may be dead, and Windows has none
+    if hasattr(signal, "alarm"):  # the parent may be dead, and the client has no time-out; not on Windows
         signal.alarm(int(seconds) + 5)
     secrets: list[str] = []
 
-    def say(answer: dict[str, Any]) -> None:
-        answers.write(json.dumps(_tidy(answer, secrets)) + "\n")
+    def send(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(_redact(answer, secrets)) + "\n")
         answers.flush()
 
     try:
-        import kaggle  # logs in while it is imported
+        import kaggle  # authenticates when it is imported
 
         secrets += _secrets(kaggle.api)
-        say({"ok": CALLS[order.pop("call")](kaggle.api, say, **order)})
+        send({"ok": CALLS[order.pop("call")](kaggle.api, send, **order)})
     except (Exception, SystemExit) as error:
-        say(_failure(error))
+        send(_failure(error))
 
 
-def _download(api: Any, say: Callable[..., None], competition: str, folder: str) -> None:
+def _download(api: Any, send: Callable[..., None], competition: str, folder: str) -> None:
     # force: without it a newer local file of the same length is kept even when it is corrupt
     api.competition_download_files(competition, path=folder, force=True, quiet=True)
 
 
-def _submit(api: Any, say: Callable[..., None], competition: str, file: str, description: str) -> Any:
-    """The client's own three steps, taken apart so that it is known whether the third was begun."""
+def _submit(api: Any, send: Callable[..., None], competition: str, file: str, description: str) -> Any:
+    """The client's three steps, one by one, so that it is known whether the third was started."""
     from kaggle.api.kaggle_api_extended import ResumableUploadResult
     from kagglesdk.competitions.types import competition_api_service as types
 
@@ -71,16 +69,16 @@ def _submit(api: Any, say: Callable[..., None], competition: str, file: str, des
         competitions = client.competitions.competition_api_client
         target = competitions.start_submission_upload(start)
         if api.upload_complete(file, target.create_url, quiet=True) != ResumableUploadResult.COMPLETE:
-            return None  # it never raises
+            return None  # upload_complete never raises
         create.blob_file_tokens = target.token
-        say({"stage": "create"})
+        send({"stage": "create"})
         if sys.stdin.readline() != "go\n":
             raise SystemExit  # the parent has ended and has not recorded this call
         return {"ref": competitions.create_submission(create).ref}
 
 
-def _list(api: Any, say: Callable[..., None], competition: str) -> list[Any]:
-    """All entries, newest first; the client's own call drops the page token."""
+def _list(api: Any, send: Callable[..., None], competition: str) -> list[Any]:
+    """All entries, newest first; the client's own method drops the page token."""
     from kagglesdk.competitions.types import competition_api_service as types
 
     request = types.ApiListSubmissionsRequest()
@@ -99,7 +97,7 @@ def _list(api: Any, say: Callable[..., None], competition: str) -> list[Any]:
     return entries
 
 
-def _get(api: Any, say: Callable[..., None], ref: int) -> Any:
+def _get(api: Any, send: Callable[..., None], ref: int) -> Any:
     from kagglesdk.competitions.types import competition_api_service as types
 
     request = types.ApiGetSubmissionRequest()
@@ -108,15 +106,13 @@ def _get(api: Any, say: Callable[..., None], ref: int) -> Any:
         return _entry(client.competitions.competition_api_client.get_submission(request))
 
 
-def _limits(api: Any, say: Callable[..., None], competition: str) -> Any:
-    if not hasattr(api, "competition_get_submission_limits"):  # came with kaggle 2.2.4
-        return None
+def _limits(api: Any, send: Callable[..., None], competition: str) -> Any:
     limits = api.competition_get_submission_limits(competition)
     names = ("num_today", "num_total", "num_allowed_now")
     return {name: getattr(limits, name) for name in names}
 
 
-def _access(api: Any, say: Callable[..., None], competition: str, file: str) -> Any:
+def _access(api: Any, send: Callable[..., None], competition: str, file: str) -> Any:
     """Open a download without reading it: Kaggle answers 403 until the rules are accepted."""
     from kagglesdk.competitions.types import competition_api_service as types
 
@@ -149,7 +145,7 @@ def _entry(submission: Any) -> dict[str, Any]:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    """What went wrong, without the exception's own text where that may hold a URL."""
+    """Describes an error, without the exception's text where that may hold a URL."""
     kind, status, text = "client", None, ""
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__.startswith("requests.")]
     response = getattr(error, "response", None)
@@ -158,29 +154,30 @@ def _failure(error: BaseException) -> dict[str, Any]:
         try:
             body = response.json()
             text = str(body.get("message") or "")
-            status = max(status, int(body.get("code") or 0))  # the client trusts the larger one, too
+            status = max(status, int(body.get("code") or 0))  # the client uses the larger one, too
         except (ValueError, TypeError, AttributeError):
-            pass  # not Kaggle's own error but a gateway's page
+            pass  # a gateway's page, not Kaggle's JSON
     elif {"ConnectionError", "Timeout", "ChunkedEncodingError"} & set(classes):
         kind = "network"
     elif isinstance(error, (ImportError, OSError)) and not classes:
         text = str(error)
-    after = _seconds(response.headers.get("Retry-After", "")) if response is not None else None
+    after = None if response is None else _retry_after(response.headers)
     return {"error": kind, "status": status, "text": text, "type": type(error).__name__, "retry_after": after}
 
 
-def _seconds(retry_after: str) -> float | None:
-    """How long an answer's Retry-After, in seconds or as a date, asks to wait (RFC 9110, 10.2.3)."""
+def _retry_after(headers: Any) -> float | None:
+    """The seconds to wait by the header Retry-After (RFC 9110, 10.2.3); None when it is missing or not valid."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
     try:
-        if retry_after.strip().isdecimal():
-            return float(retry_after)
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):  # none, or not understood
+        return Retry().parse_retry_after(headers.get("Retry-After", ""))
+    except InvalidHeader:
         return None
 
 
 def _secrets(api: Any) -> list[str]:
-    """All the credentials this process can know, longest first, so that none hides part of another."""
+    """All credentials this process may have, longest first, so that none hides part of another."""
     from kagglesdk.kaggle_env import get_access_token_from_env
 
     values = api.config_values
@@ -191,24 +188,25 @@ def _secrets(api: Any) -> list[str]:
     return sorted((secret for secret in found if secret and len(secret) > 3), key=len, reverse=True)
 
 
-def _tidy(value: Any, secrets: list[str], key: str = "") -> Any:
-    """Strip every string in `value` of secrets and control characters, and cut it to LONGEST_TEXT."""
+def _redact(value: Any, secrets: list[str], key: str = "") -> Any:
+    """Remove secrets and control characters from every string in `value`, and cut it to LONGEST_TEXT."""
     if isinstance(value, dict):
-        return {key: _tidy(item, secrets, key) for key, item in value.items()}
+        return {key: _redact(item, secrets, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [_tidy(item, secrets) for item in value]
+        return [_redact(item, secrets) for item in value]
     if not isinstance(value, str):
         return value
     for secret in secrets:
         value = value.replace(secret, _HIDDEN)
-    if key != "description":  # the user's own words, by which entries are found again: "basic sha 12ab" is no secret
+    if key != "description":  # the user's text, in which "basic sha 12ab" is no secret but finds the entry
         for shape, replacement in _SECRET_SHAPES:
             value = shape.sub(replacement, value)
     printable = "".join(character if character.isprintable() else " " for character in value)
     return " ".join(printable.split())[:LONGEST_TEXT]
 
 
-def _keep_stdout_for_answers() -> Any:
+def _reserve_stdout() -> Any:
+    """Returns a file on stdout, and discards what else is printed there."""
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

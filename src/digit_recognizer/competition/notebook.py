@@ -1,14 +1,12 @@
-"""A Jupyter notebook that trains a recipe on Kaggle, with internet off and nothing to install.
+"""A Jupyter notebook that trains a recipe on Kaggle, without internet and without installing anything.
 
-It carries, as text, the files of this package that a run imports: each is a cell that writes its file. The same code
-and recipe give the same bytes.
+It contains the files of this package that a run imports, each in a cell that writes the file. The same code and recipe
+give the same bytes.
 """
 
-import ast
 import json
-from collections import deque
-from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from modulefinder import ModuleFinder
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,9 +17,10 @@ from digit_recognizer.recipes.toml import describe_models, to_toml
 from digit_recognizer.tracking.run_dir import name_from
 from digit_recognizer.utils.files import check_target, write_atomically
 
-ENTRIES = ("utils/console.py", "pipeline.py")  # what the notebook calls
-_HERE = Path(__file__).resolve().parents[1]  # the package
-_PACKAGE = _HERE.name
+ENTRIES = ("pipeline", "utils.console")  # the modules that the notebook imports
+_FOLDER = Path(__file__).resolve().parents[1]  # of the package
+_PACKAGE = _FOLDER.name
+_ONLY_FOR_TYPES = [f"{_PACKAGE}.api"]  # imported under TYPE_CHECKING
 
 _HEAD = """\
 # Digit Recognizer: {name}
@@ -32,7 +31,7 @@ This trains {models} by the recipe `{name}` on the competition's `train.csv` and
 1. *Add Input*: the competition *Digit Recognizer*, unless it is there already.
 2. *Run All*, or *Save Version*; then submit `submission.csv` from the output.
 
-Made by `digits notebook` of digit-recognizer {version}; the SHA-256 of the code below begins with {fingerprint}."""
+Written by `digits notebook` of digit-recognizer {version}; the SHA-256 of the code below begins with {fingerprint}."""
 
 _SETTINGS = '''\
 from pathlib import Path
@@ -47,7 +46,7 @@ RECIPE = """
 _PROGRAM = """\
 ## The program
 
-The files of the package `{package}` that a run needs, as they are; a file comes after those that it imports."""
+The files of the package `{package}` that a run needs, unchanged."""
 
 _FOLDERS = """\
 import sys
@@ -59,7 +58,7 @@ for folder in {folders}:
 _TRAINING = """\
 ## The run
 
-All that it leaves lies in `submissions/<time>-{name}/`."""
+Its files are in `submissions/<time>-{name}/`."""
 
 _RUN = """\
 import tomllib
@@ -98,7 +97,7 @@ print(*submission.decode().splitlines()[:6], sep="\\n")"""
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
-    "kaggle": {  # as Kaggle writes it into notebooks that one downloads there
+    "kaggle": {  # as in notebooks downloaded from Kaggle
         "accelerator": "none",
         "dataSources": [{"sourceId": 3004, "databundleVersionId": 861823, "sourceType": "competition"}],
         "isGpuEnabled": False,
@@ -107,27 +106,27 @@ _METADATA = {
         "sourceType": "notebook",
     },
 }
-_FOLDED = {"_kg_hide-input": True}  # Kaggle shows the cell closed, with a button that opens it
+_FOLDED = {"_kg_hide-input": True}  # Kaggle collapses the cell
 
 
 def write_notebook(path: Path, name: str, recipe: Recipe) -> int:
     """Write the notebook of `recipe` and return the number of source files in it.
 
-    Raises InputError for a path that does not end in .ipynb, RunError on failure.
+    Raises InputError for a path that does not end in .ipynb and for a recipe with a teacher, RunError on failure.
     """
     check_target(path, ".ipynb")
     if recipe.teacher:
-        raise InputError("teacher: a notebook carries no trained networks to learn from. Use a recipe without.")
-    carried = sources()
-    write_atomically(path, notebook(name, recipe, carried))
-    return len(carried)
+        raise InputError("teacher: a notebook contains no trained networks. Use a recipe without a teacher.")
+    files = sources()
+    write_atomically(path, notebook(name, recipe, files))
+    return len(files)
 
 
-def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
-    """The notebook of `recipe` with the files `carried`, text by path: JSON in the form nbformat 4.5, UTF-8."""
+def notebook(name: str, recipe: Recipe, files: dict[str, str]) -> bytes:
+    """The notebook of `recipe` with the source files `files`, text by path: nbformat 4.5, UTF-8."""
     name = name_from(name)
-    fingerprint = sha256(json.dumps(carried).encode()).hexdigest()[:12]
-    folders = sorted({str(PurePosixPath(_PACKAGE, file).parent) for file in carried})
+    fingerprint = sha256(json.dumps(files).encode()).hexdigest()[:12]
+    folders = sorted({str(PurePosixPath(_PACKAGE, file).parent) for file in files})
     cells = [
         _markdown(
             "head",
@@ -136,56 +135,26 @@ def notebook(name: str, recipe: Recipe, carried: dict[str, str]) -> bytes:
         _code("settings", _SETTINGS.format(name=name, recipe=to_toml(recipe))),
         _markdown("program", _PROGRAM.format(package=_PACKAGE)),
         _code("folders", _FOLDERS.format(folders=json.dumps(folders))),
-        *(_code(_cell_id(file), f"%%writefile {_PACKAGE}/{file}\n{text}", _FOLDED) for file, text in carried.items()),
+        *(_code(_cell_id(file), f"%%writefile {_PACKAGE}/{file}\n{text}", _FOLDED) for file, text in files.items()),
         _markdown("training", _TRAINING.format(name=name)),
         _code("run", _RUN.format(package=_PACKAGE)),
         _code("result", _RESULT),
     ]
-    whole = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
-    return (json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    document = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
+    return (json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def sources(entries: Sequence[str] = ENTRIES) -> dict[str, str]:
-    """The text of `entries` and of all that they import of this package, at once or later, by path in the package.
+def sources() -> dict[str, str]:
+    """The text of all files of this package that a run imports, at once or later, by path in the package.
 
-    A file comes after those that it imports; the `__init__.py` of a folder belongs to each file in it. What is started
-    by its path is left out: client_process, which no run needs that uploads nothing.
+    client_process, which the client starts as a script, is not needed without an upload.
     """
-    seen: set[PurePosixPath] = set()
-    return {str(file): _text(file) for entry in entries for file in _with_imports(PurePosixPath(entry), seen)}
-
-
-def _with_imports(file: PurePosixPath, seen: set[PurePosixPath]) -> Iterator[PurePosixPath]:
-    if file not in seen:
-        seen.add(file)
-        for other in _imports(file):
-            yield from _with_imports(other, seen)
-        yield file
-
-
-def _imports(file: PurePosixPath) -> Iterator[PurePosixPath]:
-    """The `__init__.py` above `file` and the files of this package that it imports, those within functions last."""
-    yield from (folder / "__init__.py" for folder in reversed(file.parents))
-    for node in _nodes(ast.parse(_text(file))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == _PACKAGE:
-            module = PurePosixPath(*node.module.split(".")[1:])
-            for name in (module, *(module / alias.name for alias in node.names)):
-                either = (PurePosixPath(f"{name}.py"), name / "__init__.py")
-                yield from (path for path in either if (_HERE / path).is_file())
-
-
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, breadth-first, without `if TYPE_CHECKING:`, whose imports never happen."""
-    pending = deque([tree])
-    while pending:
-        node = pending.popleft()
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield node
-            pending.extend(ast.iter_child_nodes(node))
-
-
-def _text(file: PurePosixPath) -> str:
-    return (_HERE / file).read_text(encoding="utf-8")
+    finder = ModuleFinder(path=[str(_FOLDER.parent)], excludes=_ONLY_FOR_TYPES)
+    for module in ENTRIES:
+        finder.import_hook(f"{_PACKAGE}.{module}")
+    places = [vars(module)["__file__"] for module in finder.modules.values()]
+    files = sorted(Path(place) for place in places if place)  # built-in modules have no file
+    return {file.relative_to(_FOLDER).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
 def _cell_id(file: str) -> str:

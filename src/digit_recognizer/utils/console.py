@@ -143,6 +143,15 @@ class ConsoleReporter(Reporter):
     def warning(self, text: str) -> None:
         print_text(f"Warning: {text}", style="yellow")
 
+    def on_data(self, inspection: Any) -> None:
+        low, high = inspection.value_range
+        train, test = f"mean ink {inspection.mean_ink_train:.1f}", f"mean ink {inspection.mean_ink_test:.1f}"
+        print_text(f"train.csv: {inspection.n_train:,} images, {train} of {high}")
+        print_text(f"test.csv:  {inspection.n_test:,} images, {test}; pixels from {low} to {high}")
+        print_table(["digit", *map(str, range(10))], [["images", *(f"{n:,}" for n in inspection.images_per_digit)]])
+        for warning in inspection.warnings:
+            self.warning(f"{warning}.")
+
     def confirm(self, question: str, otherwise: str) -> bool:
         return confirm(question, otherwise)
 

@@ -1,4 +1,4 @@
-"""Cases of a promise, tried in a process of their own, perhaps without one of the guards."""
+"""Runs the trials of a guarantee in a child process, perhaps without one of the guards."""
 
 import importlib
 import json
@@ -13,27 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from . import PROMISES
-from .actors import begun, ended
-from .broken import GUARDS
+from .guards import GUARDS
+from .processes import start_process, wait_for
 
-SHOWN = 3  # failures told
+SHOWN = 3  # tracebacks in the result
 
 
-def tried(
+def run_trials(
     number: int, cases: int | None = None, first: int = 0, seconds: float = float("inf"), guard: str | None = None
 ) -> dict[str, Any]:
-    """Try so many cases, the goal by default, from the first on, but begin none after so many seconds.
+    """Run `cases` trials, by default the goal, from the trial `first`, and start none after `seconds`.
 
-    Returns {promise, cases, failures, seconds, told}, of which `told` has the first tracebacks.
+    Returns {promise, cases, failures, seconds, tracebacks}.
     """
     reading, writing = os.pipe()
-    pid = begun(lambda: _write(writing, _run(number, cases, first, seconds, guard)), os.dup(2))
+    pid = start_process(lambda: _write(writing, _run(number, cases, first, seconds, guard)), os.dup(2))
     os.close(writing)
     with os.fdopen(reading) as answer:
-        told = answer.read()
-    code = ended(pid)
-    assert told, f"the process of promise {number} ended with {code}"
-    return json.loads(told)
+        result = answer.read()
+    code = wait_for(pid)
+    assert result, f"the process of promise {number} ended with {code}"
+    return json.loads(result)
 
 
 def _write(descriptor: int, result: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def _run(number: int, cases: int | None, first: int, seconds: float, guard: str 
         here = Path(temporary, "here")
         here.mkdir()
         os.chdir(here)
-        with module.opened() if hasattr(module, "opened") else nullcontext(module.trial) as trial:
+        with module.setup() if hasattr(module, "setup") else nullcontext(module.trial) as trial:
             for case in range(first, first + (cases or module.GOAL)):
                 if time.monotonic() - start > seconds:
                     break
@@ -69,4 +69,10 @@ def _run(number: int, cases: int | None, first: int, seconds: float, guard: str 
                 shutil.rmtree(folder)
         os.chdir("/")
     took = round(time.monotonic() - start, 1)
-    return {"promise": number, "cases": done, "failures": len(failures), "seconds": took, "told": failures[:SHOWN]}
+    return {
+        "promise": number,
+        "cases": done,
+        "failures": len(failures),
+        "seconds": took,
+        "tracebacks": failures[:SHOWN],
+    }

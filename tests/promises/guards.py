@@ -1,4 +1,4 @@
-"""The guards, each taken away: a promise whose trials do not notice that shows nothing."""
+"""Functions that remove a guard each, so that trials must fail."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def writer() -> None:
-    """Files are opened and written, as anybody does."""
+    """Write files in place instead of atomically."""
     from digit_recognizer.tracking import history, run_dir, run_session
     from digit_recognizer.utils import arrays
 
@@ -21,7 +21,7 @@ def writer() -> None:
 
 
 def reader() -> None:
-    """CSVs are read by pandas, as anybody does."""
+    """Read CSVs by pandas without checks."""
     import io
 
     import pandas as pd
@@ -35,42 +35,44 @@ def reader() -> None:
 
 
 def gate() -> None:
-    """Every file is sent."""
+    """Upload any file."""
     from digit_recognizer.data import submission
 
     submission.check_upload = lambda data, name, n_rows: None
 
 
-def look() -> None:
-    """A file is sent without a look at what Kaggle has."""
+def search() -> None:
+    """Upload a file without reading Kaggle's list."""
     from digit_recognizer.competition import api
 
     api._find = lambda sha256, status: []
 
 
-def once() -> None:
-    """What came to no clear answer is done again, the call that makes the entry, too."""
+def single_create() -> None:
+    """Retry every call without a clear answer, also the one that creates the entry."""
     from digit_recognizer.competition import api
 
-    def impatiently(attempt: Any, status: Any) -> Any:
+    def retry_always(attempt: Any, status: Any) -> Any:
         answer = attempt()
         return answer if answer.value else attempt()
 
-    api._with_retries = impatiently
+    api._with_retries = retry_always
 
 
-def memory() -> None:
-    """What the ledger knows of an upload whose fate is not clear is forgotten."""
+def unclear_states() -> None:
+    """Ignore the ledger's record of unclear uploads."""
     from digit_recognizer.tracking import run_record
 
     run_record.UNCLEAR_STATES = ()
 
 
-def numbers() -> None:
-    """Nobody looks whether a value is a number."""
+def finite_check() -> None:
+    """Do not check for NaN and infinity."""
     from digit_recognizer.utils import arrays
 
     arrays._not_finite = lambda arrays: None
 
 
-GUARDS: dict[str, Callable[[], None]] = {f.__name__: f for f in (writer, reader, gate, look, once, memory, numbers)}
+GUARDS: dict[str, Callable[[], None]] = {
+    f.__name__: f for f in (writer, reader, gate, search, single_create, unclear_states, finite_check)
+}

@@ -1,7 +1,4 @@
-"""What stands in for a training where its writing is tried: small checkpoints, and runs that train nothing.
-
-And what must be true of such runs, however they were stopped.
-"""
+"""Runs with stubs for networks and plots, small checkpoints, and checks of such runs."""
 
 import json
 import os
@@ -19,7 +16,7 @@ from digit_recognizer.training.state import Checkpoint
 from digit_recognizer.utils.arrays import read_arrays
 from kaggle_csv import kaggle_test, kaggle_train
 
-from .actors import forked
+from .processes import run_process
 
 FACTS = {"kind": "run", "recipe_name": "x", "recipe": {}, "data": "", "source": "folder"}
 FACTS |= {"train_hash": "", "test_hash": "", "device": "cpu"}
@@ -27,7 +24,7 @@ IDENTITY = "me"
 N_EPOCHS = 4
 N_TEST = 2_000
 COMMAND = ["run", "--recipe", "quick", "--epochs", str(N_EPOCHS), "--name", "mine"]
-OLD = b"of the run before"
+OLD = b"of an earlier run"
 PUBLISHED = Path("submissions/submission.csv")
 
 
@@ -36,30 +33,29 @@ def state(epoch: int) -> tuple[np.ndarray, ...]:
 
 
 def checkpoint_after(n_epochs: int) -> Checkpoint:
-    """As a training has it after so many epochs."""
+    """A checkpoint after `n_epochs` epochs."""
     history = tuple(Epoch(epoch, 0.5, 0.9, None, None, float(epoch)) for epoch in range(1, n_epochs + 1))
     return Checkpoint(history, state(n_epochs))
 
 
 def write_data(folder: Path) -> None:
-    """Data for such runs."""
+    """Write small CSVs."""
     folder.mkdir()
     (folder / "train.csv").write_bytes(kaggle_train(200))
     (folder / "test.csv").write_bytes(kaggle_test(N_TEST))
 
 
 def digits(command: list[str], n_epochs: int = N_EPOCHS) -> None:
-    """A command that trains no network and draws nothing, but does all else; its run is stopped after so many epochs.
+    """Run a command with stubs for networks and plots; the run is stopped after `n_epochs` epochs.
 
-    `log` in the folder it runs in has what it may rely on from then: with how many epochs the training begun, and each
-    epoch that was kept.
+    The file `log` gets the number of epochs with which the training starts, and each epoch after its checkpoint.
     """
 
     def train_network(one: Any, train: Any, test: Any, teachers: Any, checkpoint: Any, hooks: Any) -> Any:
         n_done = len(checkpoint.history) if checkpoint else 0
         if checkpoint:
             np.testing.assert_equal(checkpoint.variables, state(n_done))
-        log(f"begun {n_done}")
+        log(f"start {n_done}")
         for epoch in range(n_done + 1, n_epochs + 1):
             hooks.on_checkpoint(checkpoint_after(epoch))
             log(f"epoch {epoch}")
@@ -79,8 +75,8 @@ def log(line: str) -> None:
 
 
 def check_files(expected: bytes) -> None:
-    """Every file is whole, or not there."""
-    assert PUBLISHED.read_bytes() in (OLD, expected), "a torn submission"
+    """Check that every file is complete or missing."""
+    assert PUBLISHED.read_bytes() in (OLD, expected), "a partial submission"
     for path in PUBLISHED.parent.glob("*/**/*"):
         if path.suffix == ".npz":
             read_arrays(path)
@@ -91,19 +87,19 @@ def check_files(expected: bytes) -> None:
 
 
 def check_end(code: int, output: Path) -> None:
-    """A run ended in order: well, or with an error that is told."""
-    told = output.read_text(errors="replace")
-    assert code in (0, 1), f"exit code {code}: {told}"
-    assert "Traceback" not in told, told
-    assert (code == 1) == ("Error: " in told), f"exit code {code}: {told}"
+    """Check that a run ended with exit code 0, or with 1 and an error message."""
+    printed = output.read_text(errors="replace")
+    assert code in (0, 1), f"exit code {code}: {printed}"
+    assert "Traceback" not in printed, printed
+    assert (code == 1) == ("Error: " in printed), f"exit code {code}: {printed}"
 
 
-def go_on(name: str, lines: list[str]) -> None:
-    """A run that was stopped goes on, from no earlier an epoch than its log tells."""
+def resume(name: str, lines: list[str]) -> None:
+    """Resume a run, and check that it starts at the last epoch in its log or later."""
     output = Path("output")
-    assert forked(lambda: digits(["run", "--resume", name]), output=output) == 0, output.read_text()
+    assert run_process(lambda: digits(["run", "--resume", name]), output=output) == 0, output.read_text()
     n_done = sum(line.startswith("epoch") for line in lines)
-    begun = Path("log").read_text().splitlines()[len(lines) :][:1]
-    n_begun = int(begun[0].split()[1]) if begun else N_EPOCHS
-    assert n_done <= n_begun <= n_done + 1, f"{n_begun} epochs of {n_done}"
+    start = Path("log").read_text().splitlines()[len(lines) :][:1]
+    n_start = int(start[0].split()[1]) if start else N_EPOCHS
+    assert n_done <= n_start <= n_done + 1, f"{n_start} epochs of {n_done}"
     assert not list(PUBLISHED.parent.rglob("checkpoint-*"))

@@ -1,4 +1,4 @@
-"""Processes that a trial starts, stops, kills, and gives too little disk."""
+"""Processes that a trial starts, waits for and kills."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from typing import Any
 
 from digit_recognizer.errors import InputError, RunError
 
-CRASHED = 99  # the exit code of an actor that raised
+CRASHED = 99  # the exit code of a process that raised
 
 
 def refusal(act: Callable[[], Any]) -> str:
-    """The message with which something is refused, as it must be."""
+    """The message of the InputError or RunError that `act` must raise."""
     try:
         act()
     except (InputError, RunError) as error:
@@ -24,25 +24,25 @@ def refusal(act: Callable[[], Any]) -> str:
 
 
 def forget_account() -> None:
-    """Remove all that the environment says to Kaggle's client."""
+    """Remove the variables of Kaggle's client from the environment."""
     for name in [name for name in os.environ if name.upper().startswith("KAGGLE")]:
         del os.environ[name]
 
 
-def forked(
+def run_process(
     act: Callable[[], Any],
     after: float | None = None,
     number: int = signal.SIGKILL,
     output: Path | None = None,
     since: Path | None = None,
 ) -> int:
-    """Let a copy of this process do something, with a signal after so many seconds, counted from when `since` is there.
+    """Run `act` in a fork of this process and wait for its end.
 
-    Returns its exit code, or minus the signal that ended it. What it writes to the terminal, at most as much as a pipe
-    holds, goes to `output`, or nowhere.
+    The signal `number` is sent `after` seconds, counted from when the file `since` exists. Returns the exit code, or
+    minus the signal that ended the process. Its output, at most as much as a pipe holds, is written to `output`.
     """
     reading, writing = os.pipe()
-    pid = begun(act, writing if output else None)
+    pid = start_process(act, writing if output else None)
     os.close(writing)
     if after is not None:
         begin = time.monotonic()
@@ -51,29 +51,29 @@ def forked(
                 begin = time.monotonic()
             time.sleep(min(0.002, max(0.0, begin + after - time.monotonic())))
         os.kill(pid, number)
-    code = ended(pid)
-    with os.fdopen(reading, "rb") as told:
+    code = wait_for(pid)
+    with os.fdopen(reading, "rb") as printed:
         if output:
-            output.write_bytes(told.read())
+            output.write_bytes(printed.read())
     return code
 
 
-def begun(act: Callable[[], Any], output: int | None = None) -> int:
-    """The number of a copy of this process that does something; `output` is the descriptor it writes to."""
+def start_process(act: Callable[[], Any], output: int | None = None) -> int:
+    """Run `act` in a fork of this process, with its output to the descriptor `output`, and return its id."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         code = CRASHED
         try:
-            code = _acted(act, os.open(os.devnull, os.O_WRONLY) if output is None else output)
+            code = _run(act, os.open(os.devnull, os.O_WRONLY) if output is None else output)
         finally:
             os._exit(code)
     return pid
 
 
-def ended(pid: int) -> int:
-    """Wait for such a process; its exit code, or minus the signal that ended it."""
+def wait_for(pid: int) -> int:
+    """Wait for a process and return its exit code, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -81,7 +81,7 @@ def has_ended(pid: int) -> bool:
     return bool(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 
-def _acted(act: Callable[[], Any], output: int) -> int:
+def _run(act: Callable[[], Any], output: int) -> int:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
