@@ -81,7 +81,7 @@ workspace_option = click.option(
 )
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="digits")
 @workspace_option
 def digits() -> None:
@@ -117,7 +117,8 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may contain what the terminal cannot show
-    sys.exit(_run(lambda: command.main(arguments, prog_name=program, standalone_mode=False)))
+    settings = {"help_option_names": ["-h", "--help"], "standalone_mode": False}
+    sys.exit(_run(lambda: command.main(arguments, program, **settings)))
 
 
 def _run(command: Callable[[], Any]) -> int:

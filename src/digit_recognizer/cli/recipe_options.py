@@ -21,7 +21,7 @@ recipe_options = add_options(
     click.option("--recipe-file", type=FILE, metavar="TOML", help="File with your own recipe."),
     click.option("--model", metavar="NAME", help="Network to train, one of `digits models`."),
     click.option("--epochs", metavar="N", help="Number of passes over the training images."),
-    click.option("--validation", metavar="PART", help="Part of train.csv to hold out, 0 to 0.9; 0 holds out none."),
+    click.option("--validation", metavar="PART", help="Fraction of train.csv to hold out, 0 to 0.9."),
     click.option("--folds", metavar="K", help="Cross-validate in K stratified folds, 2 to 50."),
     click.option(
         "--refit", "full", is_flag=True, default=None, help="Predict test.csv with networks trained on all rows."
@@ -29,7 +29,7 @@ recipe_options = add_options(
     click.option("--seeds", metavar="N", help="Average N networks, trained with seed, seed + 1, and so on."),
     click.option("--seed", metavar="N", help="Random seed of the split, weights, order and augmentation."),
     click.option("--tta", metavar="VIEWS", help="Test-time augmentation: none, shift or rotate."),
-    click.option("--resize", "fit", metavar="METHOD", help="From 28x28 to 32x32: pad (zeros) or resize (bilinear)."),
+    click.option("--resize", "fit", metavar="METHOD", help="Enlarge 28x28 to 32x32: pad (zeros) or resize (bilinear)."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change any field of the recipe."),
     click.option("--from-run", metavar="RUN", help="Repeat a run of the ledger; other options change its recipe."),
 )

@@ -20,14 +20,19 @@ DATA = click.option("--data", type=FILE, metavar="PATH", help="Folder or zip wit
 
 # The options from which `execution_config` is made.
 execution_options = add_options(
-    click.option("--workers", type=click.IntRange(1, 1024), default=1, metavar="N", help="Train N networks at a time."),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Train N networks at a time.",
+    ),
     click.option(
         "--dask-scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, tls://HOST:PORT."
     ),
-    click.option(
-        "--tls-ca-file", type=FILE, metavar="PEM", help="Certificate of the authority that the scheduler uses."
-    ),
-    click.option("--tls-cert", type=FILE, metavar="PEM", help="Your certificate for the scheduler."),
+    click.option("--tls-ca-file", type=FILE, metavar="PEM", help="CA certificate of the Dask cluster."),
+    click.option("--tls-cert", type=FILE, metavar="PEM", help="Your certificate for the Dask cluster."),
     click.option("--tls-key", type=FILE, metavar="PEM", help="Private key of your certificate."),
     click.option("--insecure", is_flag=True, help="Allow a scheduler at tcp://, unencrypted, on a trusted network."),
 )
@@ -49,7 +54,7 @@ def execution_config(options: dict[str, Any]) -> "ExecutionConfig":
 @click.option("--verify", is_flag=True, help="With --from-run: check whether the rerun gives the same bits.")
 @click.option("--resume", metavar="RUN", help="Continue a run that was stopped.")
 @click.option("--answers", type=FILE, metavar="CSV", help="Score the submission against these test labels.")
-@click.option("--name", metavar="NAME", help="Name of the run, added to its time. [the recipe's name]")
+@click.option("--name", metavar="NAME", help="Name of the run, written after its time. [the recipe's name]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--force", is_flag=True, help="Upload even a file that Kaggle already has.")
@@ -114,14 +119,14 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--weights", default="greedy", show_default=True, metavar="METHOD", help="greedy or equal.")
 @click.option(
-    "--name", default="blend", show_default=True, metavar="NAME", help="Name of the new run, added to its time."
+    "--name", default="blend", show_default=True, metavar="NAME", help="Name of the new run, written after its time."
 )
 @click.option("--data", type=FILE, metavar="PATH", help="Data of the runs, if it was moved.")
 @JSON
 def blend(runs: tuple[str, ...], weights: str, name: str, data: Path | None, as_json: bool) -> None:
     """Average finished runs into a new submission.
 
-    Nothing is trained: the stored predictions of the runs are averaged. A blend counts as the runs that it averages.
+    Nothing is trained: the stored predictions of the runs are averaged. A blend among them is replaced by its own runs.
     """
     from digit_recognizer.blending import blend_runs
 
