@@ -45,7 +45,12 @@ def blend_runs(
     with workspace.existing_ledger() as ledger:
         parts = {run.id: run for word in words for run in _trained_runs(ledger, ledger.run(word), reporter)}
         runs = list(parts.values())
-        _check(runs)
+        if len(runs) < 2:
+            raise InputError("a blend needs at least two different runs. `digits leaderboard` lists them.")
+        for run in runs:
+            check_finished(run)
+        if len({run.test_hash for run in runs}) > 1:
+            raise InputError("the runs predicted different test.csv files and cannot be blended.")
         table = train_table_of(runs, data)
         rows, shares, log_p = _weigh(runs, weights, table.labels)
         test_log_p = average_log_p([run_dir.run_predictions(run).test_log_p for run in runs], shares)
@@ -96,12 +101,3 @@ def _trained_runs(ledger: Ledger, run: RunRecord, reporter: Reporter) -> list[Ru
         return [run]
     reporter.info(f"{run.name} is a blend: it is replaced by its runs, which get new weights.")
     return [own for name in run.blend_weights for own in _trained_runs(ledger, ledger.run(name), reporter)]
-
-
-def _check(runs: Sequence[RunRecord]) -> None:
-    if len(runs) < 2:
-        raise InputError("a blend needs at least two different runs. `digits leaderboard` lists them.")
-    for run in runs:
-        check_finished(run)
-    if len({run.test_hash for run in runs}) > 1:
-        raise InputError("the runs predicted different test.csv files and cannot be blended.")

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -20,41 +20,20 @@ from digit_recognizer.utils.signals import TerminationSignal, handle_signals
 
 FILE = click.Path(path_type=Path)
 
-# Names of earlier versions, which still work.
-_OLD_OPTIONS = {
-    "--like": "--from-run",
-    "--check": "--verify",
-    "--again": "--force",
-    "--full": "--refit",
-    "--fit": "--resize",
-    "--skip-bad": "--rejects",
-    "--wrong": "--errors",
-    "--engine": "--runtime",
-    "--cluster": "--dask-scheduler",
+# Names of options and commands in earlier versions, which still work.
+_OLD_NAMES = {
+    "like": "from-run",
+    "check": "verify",
+    "again": "force",
+    "full": "refit",
+    "fit": "resize",
+    "skip-bad": "rejects",
+    "wrong": "errors",
+    "engine": "runtime",
+    "cluster": "dask-scheduler",
+    "bundle": "notebook",
+    "train": "run",  # was never a name, but many users type it
 }
-_OLD_COMMANDS = {"bundle": "notebook", "train": "run"}  # `train` was never a name, but many users type it
-
-
-class Command(click.Command):
-    """A command that also accepts the earlier names of its options."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        end = args.index("--") if "--" in args else len(args)
-        return super().parse_args(ctx, [*map(_current_option, args[:end]), *args[end:]])
-
-
-class Group(click.Group):
-    """The group of commands, which also accepts their earlier names."""
-
-    command_class = Command
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, _OLD_COMMANDS.get(cmd_name, cmd_name))
-
-
-def _current_option(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return _OLD_OPTIONS.get(name, name) + equals + value
 
 
 def _set_workspace(ctx: click.Context, option: click.Parameter, folder: Path) -> None:
@@ -81,7 +60,7 @@ workspace_option = click.option(
 )
 
 
-@click.group(cls=Group)
+@click.group()
 @click.version_option(__version__, prog_name="digits")
 @workspace_option
 def digits() -> None:
@@ -117,8 +96,15 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may contain what the terminal cannot show
-    settings = {"help_option_names": ["-h", "--help"], "standalone_mode": False}
-    sys.exit(_run(lambda: command.main(arguments, program, **settings)))
+    call = partial(
+        command.main,
+        arguments,
+        program,
+        standalone_mode=False,
+        help_option_names=["-h", "--help"],
+        token_normalize_func=lambda name: _OLD_NAMES.get(name, name),
+    )
+    sys.exit(_run(call))
 
 
 def _run(command: Callable[[], Any]) -> int:
