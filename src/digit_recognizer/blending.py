@@ -47,8 +47,8 @@ def blend_runs(
         runs = list(parts.values())
         if len(runs) < 2:
             raise InputError("a blend needs at least two different runs. `digits leaderboard` lists them.")
-        for run in runs:
-            check_finished(run)
+        for part in runs:
+            check_finished(part)
         if len({run.test_hash for run in runs}) > 1:
             raise InputError("the runs predicted different test.csv files and cannot be blended.")
         table = train_table_of(runs, data)

@@ -27,11 +27,10 @@ from digit_recognizer.tracking.reproducibility import verify
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.run_session import ActiveRun, finish_run, open_run, record_score, resume_run
 from digit_recognizer.tracking.workspace import Workspace
-from digit_recognizer.training.cross_validation import EnsemblePredictions, n_networks, plan_networks
+from digit_recognizer.training.cross_validation import n_networks, plan_networks
 from digit_recognizer.training.ensemble import train_ensemble, write_results
 from digit_recognizer.training.estimate import RunEstimate, estimate_run
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
-from digit_recognizer.training.parallel.process_pool import Pool
 from digit_recognizer.training.run_plan import ResumeRun, RunMode, RunPlan, plan_run, planned_recipe
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import read_bytes
@@ -83,7 +82,9 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
         plan = plan_run(config.mode, data, place, ledger, execution, pool, reporter)
         with _open(ledger, plan) as active, _resumable(active, reporter), handle_signals():
             _announce(plan, config.execution, execution, reporter)
-            predictions = _train(active, plan, data, pool, reporter)
+            epochs = {network.name: network.recipe.epochs for network in plan.networks}
+            with reporter.training(epochs, side_by_side=pool is not None and len(epochs) > 1) as hooks:
+                predictions = train_ensemble(active, plan.networks, data, plan.teachers, pool, hooks)
             result = write_results(active, plan.header, data, predictions)
             write_plots(active.folder, data.train, predictions.rows, predictions.log_p, predictions.histories)
             total = data.seconds + time.perf_counter() - start + (plan.seconds_before or 0)
@@ -140,12 +141,6 @@ def _open(ledger: Ledger, plan: RunPlan) -> AbstractContextManager[ActiveRun]:
     return open_run(ledger, plan.name, plan.header)
 
 
-def _train(run: ActiveRun, plan: RunPlan, data: Dataset, pool: Pool | None, reporter: Reporter) -> EnsemblePredictions:
-    epochs = {network.name: network.recipe.epochs for network in plan.networks}
-    with reporter.training(epochs, side_by_side=pool is not None and len(epochs) > 1) as hooks:
-        return train_ensemble(run, plan.networks, data, plan.teachers, pool, hooks)
-
-
 def _upload(
     ledger: Ledger, run: ActiveRun, result: RunResult, upload: UploadConfig, n_rows: int, reporter: Reporter
 ) -> RunResult:
@@ -184,9 +179,7 @@ def _announce(plan: RunPlan, wanted: ExecutionConfig, used: ExecutionConfig, rep
         else "none are held out, so there is no validation; `folds` 5 would give one."
     )
     reporter.info(f"Training {many}{first.recipe.model} on {len(first.train_rows):,} images; {validation}")
-    if plan.recipe.threads:
-        reporter.info(f"Threads for each network, a part of the recipe: {plan.recipe.threads}.")
-    elif used.dask_scheduler:
+    if used.dask_scheduler and not plan.recipe.threads:
         reporter.warning("each network uses all threads of its machine, as when the run began; the bits may differ.")
     if plan.teachers:
         reporter.info(f"Each network learns from networks of {plan.recipe.teacher}.")

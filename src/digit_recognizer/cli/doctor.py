@@ -163,17 +163,6 @@ def _kaggle() -> list[Finding]:
     return [*findings, Finding("allowance", not allowance.exhausted, text, cure)]
 
 
-def show_findings(findings: list[Finding]) -> None:
-    """Print a row for each finding, with its remedy below it."""
-    signs = {True: "ok", False: "!!", None: "--"}
-    rows = []
-    for finding in findings:
-        rows.append([signs[finding.ok], finding.what, with_options(finding.found)])
-        if finding.cure:
-            rows.append(["", "", f"-> {with_options(finding.cure)}"])
-    print_table(["", "", ""], rows)
-
-
 @digits.command()
 @click.option("--leak", is_flag=True, help="Only check whether train.csv contains test images or added rows.")
 @click.option("--data", type=FILE, metavar="PATH", help="Data to check. [the data that a run would use]")
@@ -185,6 +174,11 @@ def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
     """
     workspace = current_workspace()
     findings = examine_leaks(workspace, data) if leak else examine(workspace, data)
-    print_json([asdict(finding) for finding in findings]) if as_json else show_findings(findings)
+    signs, rows = {True: "ok", False: "!!", None: "--"}, []
+    for finding in findings:
+        rows.append([signs[finding.ok], finding.what, with_options(finding.found)])
+        if finding.cure:
+            rows.append(["", "", f"-> {with_options(finding.cure)}"])
+    print_json([asdict(finding) for finding in findings]) if as_json else print_table(["", "", ""], rows)
     if any(finding.ok is False for finding in findings):
         raise click.exceptions.Exit(1)
