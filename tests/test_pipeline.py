@@ -1,4 +1,4 @@
-"""The main job on the built-in sample, from data to submission, and uploads with the real client to a Kaggle stand-in."""
+"""The main job on the built-in sample, from data to submission, and uploads to a stand-in for Kaggle."""
 
 import csv
 import json

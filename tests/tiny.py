@@ -1,4 +1,4 @@
-"""A network of two layers for tests that do not depend on the network; TensorFlow traces it twice as fast as LeNet-5."""
+"""A network of two layers, for tests where the network does not matter; TensorFlow traces it twice as fast."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
