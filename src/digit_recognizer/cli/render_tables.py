@@ -67,7 +67,7 @@ def show_run(found: RunDetails) -> None:
         estimate += f"loss {validation.log_loss:.4f}"
     facts = {
         "recipe": f"{run.recipe_name}: {_settings(found)}",
-        run.estimate or "estimate": estimate,
+        run.estimate or "validation": estimate,
         "data": f"{run.data} ({run.source}); train.csv {run.train_hash}, test.csv {run.test_hash}",
         "time": ", ".join([run.started, *(f"{part} {value:.1f} s" for part, value in run.seconds.items())]),
         "machine": f"{run.cpu}, {run.threads} threads",
