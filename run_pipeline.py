@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from digit_recognizer.cli import main, run
+from digit_recognizer.cli import main, run, workspace_option
 
 if __name__ == "__main__":
-    main(command=run, program="run_pipeline.py")
+    main(command=workspace_option(run), program="run_pipeline.py")

@@ -1,4 +1,4 @@
-"""What every test file starts from: a quiet TensorFlow, a folder of its own, no credentials, the real data if any."""
+"""Fixtures of all tests: an empty workspace, no credentials, and the real data if available."""
 
 import os
 import sys
@@ -14,30 +14,30 @@ from promises.warm_client import warm
 from tiny import tiny
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-_TEMPORARY = tempfile.TemporaryDirectory()  # locks lie here, too: suites side by side are not in each other's way
+_TEMPORARY = tempfile.TemporaryDirectory()  # also of locks, so that concurrent suites do not conflict
 tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY.name
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the slow ones, so that few workers end with one while others wait."""
+    """Run slow tests first, so that no worker ends long after the others."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
 def messages_on_stdout(monkeypatch):
-    """Also after a command with --json, for which they go to stderr."""
+    """Undo --json, which redirects messages to stderr."""
     monkeypatch.setattr(console, "stderr", False)
 
 
 @pytest.fixture
 def tiny_lenet5(monkeypatch):
-    """A tiny network in LeNet-5's place."""
+    """A tiny network instead of LeNet-5."""
     monkeypatch.setitem(MODELS, "lenet5", tiny("lenet5"))
 
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
-    """An empty workspace, which commands use too, and a home without Kaggle credentials."""
+    """An empty workspace, also for commands, and a home folder without Kaggle credentials."""
     for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
@@ -53,7 +53,7 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def warm_client():
-    """Kaggle's client without the half second to load it in each process."""
+    """Kaggle's client, loaded once instead of half a second in each process."""
     if sys.platform != "linux":
         yield
         return
@@ -66,5 +66,5 @@ def real_data():
     """The folder or zip with the real CSVs."""
     path = os.environ.get("DIGITS_REAL_DATA")
     if not path or not Path(path).exists():
-        pytest.skip("the real CSVs are not here: DIGITS_REAL_DATA names no folder or zip")
+        pytest.skip("DIGITS_REAL_DATA is not a folder or zip with the real CSVs")
     return Path(path)

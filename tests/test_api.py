@@ -1,9 +1,11 @@
-"""The Python API: its lines in the README run in a notebook, and its objects have what their docstrings name."""
+"""The Python API: its examples, in the docstrings and in the README, and its results and errors."""
 
+import inspect
 import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -60,11 +62,16 @@ def test_nothing_is_written_outside_the_workspace(workspace, tiny_data, tmp_path
     assert after == before
 
 
-def test_a_run_shows_itself_in_a_notebook(runs):
-    shown = dr.open_run("one", runs)._repr_html_()
-    assert "validation accuracy" in shown
-    assert shown.count("data:image/png;base64,") == 2
+def test_a_notebook_shows_the_metrics_learning_curves_and_challenging_digits_of_a_run(runs):
+    run = dr.open_run("one", runs)
+    shown = run._repr_html_()
+    assert all(f">{value}<" in shown for value in ("validation accuracy", "1,200", f"{run.validation.accuracy:.4f}"))
+    assert re.findall(r'<img alt="([^"]*)"[^>]* src="data:image/png;base64,\w', shown) == [
+        "Learning curves",
+        "Challenging digits",
+    ]
     assert not re.search(r"https?://", shown)
+    assert repr(run) == f"<Run {run.name}: accuracy {run.validation.accuracy:.4f}>"
 
 
 def test_runs_are_compared_blended_scored_and_listed(runs):
@@ -81,7 +88,7 @@ def test_runs_are_compared_blended_scored_and_listed(runs):
     assert set(dr.leaderboard(runs)["name"]) == {"one", "two", "both"}
 
 
-def test_a_recipe_of_your_own_and_a_model_of_your_own_are_trained(workspace, tiny_data):
+def test_custom_recipes_and_models_are_trained(workspace, tiny_data):
     def build(dropout=0.0):
         return tiny.tiny("lenet-28").build(dropout=dropout)
 
@@ -111,7 +118,7 @@ def test_models_are_built_by_name():
         (np.zeros((2, 28, 28), np.int64), "received int64"),
     ],
 )
-def test_other_images_are_refused(runs, images, message):
+def test_images_of_another_shape_range_or_dtype_are_refused(runs, images, message):
     with pytest.raises(dr.InputError, match=message):
         dr.open_run("one", runs).predict(images)
 
@@ -126,12 +133,30 @@ def test_wrong_names_are_refused(workspace, tiny_data):
     assert not workspace.submissions.exists()
 
 
-def test_every_name_is_there_and_documented():
+def test_every_public_name_is_documented():
     assert set(dr.__all__) <= set(dir(dr))
     for name in dr.__all__:
         assert getattr(dr, name).__doc__ or name == "RECIPES"
     with pytest.raises(AttributeError):
         _ = dr.nothing
+
+
+def example_of(function):
+    """The code of the example in a docstring, inline or as a block."""
+    inline, block = re.fullmatch(r".*Example:(?: `(.*)`|\n\n(.*))", inspect.getdoc(function), re.DOTALL).groups()
+    return inline or textwrap.dedent(block)
+
+
+def test_the_examples_of_the_docstrings_run(workspace, tiny_lenet5, monkeypatch):
+    monkeypatch.chdir(workspace.folder)
+    names = {"dr": dr}
+    functions = (dr.load_data, dr.train, dr.open_run, dr.Run, dr.Run.predict, dr.predict, dr.compare, dr.blend)
+    for function in (*functions, dr.leaderboard, dr.score, dr.list_models, dr.create_model, dr.register_model):
+        exec(example_of(function), names)
+    del MODELS["mine"]
+    assert names["labels"].shape == (597,)
+    with pytest.raises(dr.InputError, match="sample is not Kaggle's"):
+        exec(example_of(dr.submit), names)
 
 
 def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
@@ -141,7 +166,7 @@ def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
     assert done.stdout == "[]\n"
 
 
-def test_the_lines_of_the_readme_run_in_a_notebook(tmp_path, monkeypatch):
+def test_the_code_of_the_readme_runs_in_a_notebook(tmp_path, monkeypatch):
     kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]

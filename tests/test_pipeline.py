@@ -1,4 +1,4 @@
-"""The main job, from data to submission, on the built-in sample, and uploads by the real client to a stand-in."""
+"""The main job on the built-in sample, from data to submission, and uploads to a stand-in for Kaggle."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ SAMPLE = Path("sample")
 
 
 class Recording(Reporter):
-    """Keeps information and warnings."""
+    """Records information and warnings."""
 
     def __init__(self):
         self.texts, self.warnings = [], []
@@ -58,7 +58,7 @@ def record(workspace, word="last"):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A workspace with one run on the sample, and the result that it returned."""
+    """A workspace with a run on the sample, and the result of that run."""
     workspace = Workspace(tmp_path_factory.mktemp("run"))
     sources.sample_source(workspace.data / "sample")
     mode, answers = NewRun("lenet5", RECIPE, "first"), workspace.data / "sample" / "answers.csv"
@@ -67,7 +67,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def command(finished, workspace, monkeypatch, capfd):
-    """Calls `digits` in the workspace of the finished run: stdout and stderr, each in one line."""
+    """Calls `digits` in the workspace of the finished run: (stdout, stderr), each joined to one line."""
     monkeypatch.setenv("DIGITS_WORKSPACE", str(finished[0].folder))
 
     def call(*words):
@@ -78,7 +78,7 @@ def command(finished, workspace, monkeypatch, capfd):
     return call
 
 
-def test_submission_is_kaggles_form_byte_for_byte(finished):
+def test_the_submission_has_exactly_kaggles_format(finished):
     workspace, result = finished
     data = result.submission.read_bytes()
     submission.check_upload(data, "submission.csv", 597)
@@ -86,7 +86,7 @@ def test_submission_is_kaggles_form_byte_for_byte(finished):
     assert workspace.newest_submission.read_bytes() == data
 
 
-def test_record_holds_what_was_promised_and_is_kept(finished):
+def test_the_result_is_complete_and_stored(finished):
     workspace, result = finished
     assert result.recipe == result.model == "lenet5"
     assert result.weights == 61_706
@@ -96,7 +96,7 @@ def test_record_holds_what_was_promised_and_is_kept(finished):
     assert json.loads((workspace.submissions / result.run / "result.json").read_text()) == result.to_json()
 
 
-def test_score_in_the_record_is_what_scoring_the_file_gives(finished):
+def test_the_stored_score_is_the_score_of_the_file(finished):
     workspace, result = finished
     labels, answers = (
         submission.parse(file.read_bytes(), str(file))
@@ -107,7 +107,7 @@ def test_score_in_the_record_is_what_scoring_the_file_gives(finished):
     assert result.score.correct == scored.correct
 
 
-def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(finished):
+def test_the_run_folder_contains_recipe_history_probabilities_weights_and_plots(finished):
     workspace, result = finished
     folder = workspace.submissions / result.run
     assert json.loads((folder / "recipe.json").read_text()) == json.loads(json.dumps(asdict(RECIPE)))
@@ -128,7 +128,7 @@ def test_run_folder_holds_recipe_history_probabilities_weights_and_pictures(fini
     assert not list(workspace.folder.rglob("*.tmp"))
 
 
-def test_the_ledger_holds_the_run_whole(finished):
+def test_the_ledger_contains_the_complete_run(finished):
     workspace, result = finished
     with workspace.existing_ledger() as ledger:
         run = ledger.run(result.run)
@@ -145,7 +145,7 @@ def test_the_ledger_holds_the_run_whole(finished):
     assert (scored.correct, scored.n) == (result.score.correct, 597)
 
 
-def test_folds_and_seeds_are_written_as_networks_and_estimate_all_rows(workspace, tiny_lenet5):
+def test_folds_and_seeds_are_networks_that_validate_all_rows(workspace, tiny_lenet5):
     result = run(workspace, change(RECIPE, {"epochs": 1, "folds": 2, "seeds": 2}))
     assert result.validation.n == 1200
     assert result.networks == 4
@@ -175,14 +175,14 @@ def test_a_run_that_diverges_is_recorded_as_diverged_and_not_resumed(workspace, 
     assert f"digits run --from-run {found.name} --set learning_rate=" in " ".join(capfd.readouterr().err.split())
 
 
-def test_what_cannot_be_split_is_refused_before_a_run_is_made(workspace):
+def test_data_that_cannot_be_split_is_refused_before_a_run_is_created(workspace):
     with pytest.raises(InputError, match=r"validation 0\.001: .* Choose another part"):
         run(workspace, change(RECIPE, {"validation": 0.001}))
     with workspace.existing_ledger() as ledger:
         assert not ledger.runs()
 
 
-def test_from_run_repeats_a_run_from_its_row_alone(finished, command):
+def test_from_run_repeats_a_run_without_its_folder(finished, command):
     workspace, result = finished
     shutil.rmtree(workspace.submissions / result.run)
     out, err = command("run", "--from-run", result.run, "--name", "first", "--json")
@@ -195,7 +195,7 @@ def test_from_run_repeats_a_run_from_its_row_alone(finished, command):
     assert "score" not in again
 
 
-def test_a_run_repeated_on_other_files_is_warned_of(finished, tiny_lenet5, command, tmp_path):
+def test_repeating_a_run_on_other_files_is_a_warning(finished, tiny_lenet5, command, tmp_path):
     _, result = finished
     other = tmp_path / "other"
     write_sample(other)
@@ -205,7 +205,7 @@ def test_a_run_repeated_on_other_files_is_warned_of(finished, tiny_lenet5, comma
     assert "Warning: the data is not that of the run that is repeated." in out
 
 
-def test_a_run_repeated_with_another_backend_is_warned_of_and_one_that_is_resumed_refused(finished):
+def test_another_backend_is_a_warning_for_repeated_runs_and_an_error_for_resumed_ones(finished):
     workspace, result = finished
     of_jax, of_old = (replace(record(workspace, result.run), versions=own) for own in ({"backend": "jax"}, {}))
     reporter = Recording()
@@ -217,13 +217,13 @@ def test_a_run_repeated_with_another_backend_is_warned_of_and_one_that_is_resume
     assert not reporter.warnings
 
 
-def test_nothing_held_out_trains_on_all_rows(workspace, tiny_lenet5):
+def test_without_held_out_rows_all_rows_are_trained_on(workspace, tiny_lenet5):
     result = run(workspace, change(RECIPE, {"validation": 0, "epochs": 1}))
     assert "validation" not in result.to_json()
     assert result.train.n == 1200
 
 
-def test_a_recipe_file_names_the_run_and_may_resize(workspace, tiny_lenet5, capfd):
+def test_a_recipe_file_names_the_run_and_can_resize(workspace, tiny_lenet5, capfd):
     file = workspace.folder / "my recipe.toml"
     file.write_text('fit = "resize"\nepochs = 1\n')
     with pytest.raises(SystemExit) as leave:
@@ -240,7 +240,7 @@ def test_a_recipe_file_names_the_run_and_may_resize(workspace, tiny_lenet5, capf
 
 @pytest.fixture
 def kaggle(workspace, monkeypatch, warm_client):
-    """A stand-in for Kaggle with credentials for it, and the sample under Kaggle's names in data/."""
+    """A stand-in for Kaggle with its credentials, and the sample under Kaggle's file names in data/."""
     answers = write_data(workspace).tolist()
     with kaggle_stand_in.kaggle_stand_in(answers) as stand_in:
         for name, value in {**stand_in.environment, "KAGGLE_API_TOKEN": kaggle_stand_in.TOKEN}.items():
@@ -265,7 +265,7 @@ def sha256_of(file):
     return sha256(file.read_bytes()).hexdigest()
 
 
-def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle, workspace):
+def test_an_invalid_file_is_never_uploaded(kaggle, workspace):
     good = submission.render(np.array(kaggle.right))
     bad = {
         "a row less": good[: good.rindex(b"597,")],
@@ -282,13 +282,13 @@ def test_a_file_that_does_not_pass_the_gate_never_reaches_kaggle(kaggle, workspa
     assert kaggle.requests == []
 
 
-def test_a_good_file_without_credentials_is_told_where_to_get_them(mine, workspace, monkeypatch):
+def test_without_credentials_nothing_is_uploaded(mine, workspace, monkeypatch):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     with pytest.raises(InputError, match="No Kaggle credentials"):
         submit.submit_file(mine, workspace)
 
 
-def test_the_file_of_a_run_on_the_sample_is_not_sent(kaggle, mine, workspace):
+def test_the_file_of_a_run_on_the_sample_is_not_uploaded(kaggle, mine, workspace):
     with workspace.open_ledger() as ledger, open_run(ledger, "tried", HEADER) as run:
         ledger.finish_run(run.id, "done", submission_hash=sha256_of(mine))
     with pytest.raises(InputError, match=r"written by run \S+-tried for the built-in sample"):
@@ -302,7 +302,7 @@ def test_a_run_on_the_sample_cannot_be_submitted(kaggle, workspace):
     assert kaggle.requests == []
 
 
-def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle, mine, workspace):
+def test_without_data_28000_rows_are_expected(kaggle, mine, workspace):
     for name in ("test.csv", "train.csv"):
         (workspace.data / name).unlink()
     with pytest.raises(InputError, match="28,000"):
@@ -310,7 +310,7 @@ def test_without_data_as_many_rows_as_kaggles_are_expected(kaggle, mine, workspa
     assert kaggle.requests == []
 
 
-def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, workspace, tiny_lenet5):
+def test_the_score_of_a_submitted_run_is_stored_in_its_result(kaggle, workspace, tiny_lenet5):
     recipe, newest = change(RECIPE, {"epochs": 1}), workspace.newest_submission
     result = run(workspace, recipe, data=None, upload=pipeline.UploadConfig("mine"))
     assert result.kaggle.status == "COMPLETE"
@@ -332,7 +332,7 @@ def test_the_score_of_a_submitted_run_is_kept_in_its_record(kaggle, workspace, t
     assert len(kaggle.entries) == 2
 
 
-def test_a_day_without_allowance_is_noticed_before_the_training(kaggle, mine, workspace):
+def test_a_used_up_allowance_is_detected_before_the_training(kaggle, mine, workspace):
     kaggle.allowance = 1
     submit.submit_file(mine, workspace)
     with pytest.raises(RunError, match=r"allowance is used up \(1 sent\).*run without `submit`"):
@@ -342,7 +342,7 @@ def test_a_day_without_allowance_is_noticed_before_the_training(kaggle, mine, wo
         assert ledger.runs() == []
 
 
-def test_a_refused_upload_keeps_the_file_and_says_how_to_go_on(kaggle, mine, workspace):
+def test_a_refused_upload_keeps_the_file_and_names_the_next_command(kaggle, mine, workspace):
     kaggle.fail("CreateSubmission", 429)
     with pytest.raises(RunError, match=rf"too many requests.*digits submit {mine}"):
         submit.submit_file(mine, workspace)
@@ -355,7 +355,7 @@ def states(workspace):
         return [[state.status for state in ledger.submission_states(row.id)] for row in rows]
 
 
-def test_a_file_of_unclear_fate_is_not_sent_again_unless_forced(kaggle, mine, workspace):
+def test_a_file_without_a_clear_answer_is_uploaded_again_only_with_force(kaggle, mine, workspace):
     kaggle.fail("CreateSubmission", 500, None)
     with pytest.raises(RunError, match=r"not known.*`force` sends it"):
         submit.submit_file(mine, workspace)
@@ -373,7 +373,7 @@ def test_a_file_of_unclear_fate_is_not_sent_again_unless_forced(kaggle, mine, wo
         submit.submit_file(mine, workspace)
 
 
-def test_a_stopped_upload_names_the_command_that_goes_on(mine, monkeypatch, capfd):
+def test_a_stopped_upload_names_the_command_that_continues_it(mine, monkeypatch, capfd):
     def stop(*arguments, **values):
         raise KeyboardInterrupt
 
@@ -383,10 +383,10 @@ def test_a_stopped_upload_names_the_command_that_goes_on(mine, monkeypatch, capf
     assert f"`digits submit {mine}`." in capfd.readouterr().out
 
 
-def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_command(
+def test_an_upload_that_was_stopped_before_its_entry_is_repeated_by_the_same_command(
     kaggle, mine, workspace, monkeypatch
 ):
-    """No entry is created before its row is in the ledger, so none when the disk is full then, or the process dies."""
+    """No entry is created before its row is in the ledger, even when the disk is full or the process dies."""
 
     def full(*arguments, **values):
         raise RunError("the disk is full")
@@ -402,7 +402,7 @@ def test_a_file_whose_upload_was_stopped_before_its_entry_is_sent_by_the_same_co
     assert states(workspace) == [["UPLOADING", "CREATING", "PENDING", "COMPLETE"]]
 
 
-def test_a_file_that_the_ledger_knows_is_not_sent_again_though_kaggles_list_lags(kaggle, mine, workspace):
+def test_a_file_in_the_ledger_is_not_uploaded_again_while_kaggles_list_lags(kaggle, mine, workspace):
     kaggle.list_lag = 1
     first = submit.submit_file(mine, workspace)
     with pytest.raises(RunError, match="Kaggle has this file already"):
@@ -410,7 +410,7 @@ def test_a_file_that_the_ledger_knows_is_not_sent_again_though_kaggles_list_lags
     assert [entry.ref for entry in kaggle.entries] == [first.ref]
 
 
-def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kaggle, workspace):
+def test_a_changed_file_in_a_run_folder_is_not_uploaded(kaggle, workspace):
     with workspace.open_ledger() as ledger, open_run(ledger, "mine", replace(HEADER, source="folder")) as run:
         file = write(kaggle.right, run.folder / "submission.csv")
         ledger.finish_run(run.id, "done", submission_hash=sha256_of(file))
@@ -422,13 +422,13 @@ def test_a_file_in_a_runs_folder_that_is_not_what_the_run_wrote_is_not_sent(kagg
     assert submit.submit_file(copy, workspace).ref == 1001
 
 
-def test_the_command_that_resumes_names_what_is_no_part_of_the_run():
+def test_the_command_that_resumes_repeats_the_options_that_a_run_does_not_store():
     options = {"answers": Path("my answers.csv"), "submit": True, "message": "first try", "force": False}
     assert _resume_options(options) == " --answers 'my answers.csv' --submit --message 'first try'"
     assert _resume_options({"answers": None, "submit": False, "message": "", "force": False}) == ""
 
 
-def test_a_second_process_is_kept_out_while_the_first_sends(kaggle, mine, workspace):
+def test_two_processes_cannot_upload_a_file_at_once(kaggle, mine, workspace):
     with (
         workspace.open_ledger() as ledger,
         submit._locked(ledger, sha256_of(mine), "mine.csv"),
@@ -440,7 +440,7 @@ def test_a_second_process_is_kept_out_while_the_first_sends(kaggle, mine, worksp
     assert not list(workspace.submissions.glob(".*"))
 
 
-def test_a_score_that_is_lost_on_the_way_is_asked_for_by_the_same_command(kaggle, mine, workspace):
+def test_the_same_command_requests_a_score_that_was_not_received(kaggle, mine, workspace):
     kaggle.fail("GetSubmission", 401)
     with pytest.raises(RunError, match="digits submit"):
         submit.submit_file(mine, workspace)

@@ -1,12 +1,14 @@
 """Kaggle's Digit Recognizer, from train.csv to a scored submission.
 
+Example:
+
     import digit_recognizer as dr
 
     data = dr.load_data("sample")
     run = dr.train(data, "quick")
     run.validation.accuracy
 
-Names are imported when they are first used, so that importing the package loads neither Keras nor pandas.
+Names are imported at their first use, so that importing the package loads neither Keras nor pandas.
 """
 
 from importlib import import_module
@@ -14,18 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "api": (
-        *("Run", "blend", "compare", "leaderboard", "load_data", "open_run", "predict", "score", "submit", "train"),
-    ),
-    "data.augmentation": ("Augmentation",),
-    "models.registry": ("create_model", "list_models", "register_model"),
-    "errors": ("InputError", "RunError"),
-    "recipes.catalog": ("RECIPES",),
-    "recipes.recipe": ("Recipe",),
-    "tracking.workspace": ("Workspace",),
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "RECIPES",
     "Augmentation",
@@ -69,9 +59,22 @@ if TYPE_CHECKING:
     from digit_recognizer.tracking.workspace import Workspace
 
 
+_HOMES = {
+    "Augmentation": "data.augmentation",
+    "InputError": "errors",
+    "RECIPES": "recipes.catalog",
+    "Recipe": "recipes.recipe",
+    "RunError": "errors",
+    "Workspace": "tracking.workspace",
+    "create_model": "models.registry",
+    "list_models": "models.registry",
+    "register_model": "models.registry",
+}  # of all other names: api
+
+
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"digit_recognizer.{_HOMES[name]}"), name)
+    if name in __all__:
+        return getattr(import_module(f"digit_recognizer.{_HOMES.get(name, 'api')}"), name)
     raise AttributeError(f"module 'digit_recognizer' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The Python API, `import digit_recognizer as dr`: the functions that the commands call, for notebooks.
+"""The Python API, `import digit_recognizer as dr`, for scripts and notebooks.
 
 Nothing is printed unless `progress=True`, and nothing is written outside the workspace, by default the current folder.
 """
@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from digit_recognizer import blending, pipeline
 from digit_recognizer.competition.submit import submit_file
@@ -31,24 +32,21 @@ from digit_recognizer.tracking.run_record import KaggleEntry, RunRecord
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.parallel.config import ExecutionConfig
 from digit_recognizer.training.run_plan import NewRun
+from digit_recognizer.utils.console import ConsoleReporter
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.reporter import SILENT, Reporter
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 HERE = Workspace()  # the current folder
 
 
 class Run:
-    """A finished run of a workspace.
+    """A finished run of a workspace, as returned by `train`, `blend` and `open_run`.
 
     Example:
 
         run = dr.open_run("last")
         run.validation.accuracy, run.validation.interval
-        run.history.plot("epoch", ["loss", "validation_loss"])
-        run.predict(images)
+        run.history[["epoch", "loss", "validation_loss"]]
     """
 
     def __init__(self, record: RunRecord, workspace: Workspace) -> None:
@@ -56,6 +54,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The name of the run and of its folder."""
         return self.record.name
 
     @property
@@ -77,29 +76,31 @@ class Run:
 
     @property
     def validation(self) -> Validation | None:
-        """The metrics on held-out rows: n, accuracy with its 95 % interval, log_loss; None without such rows."""
+        """The metrics on held-out rows, or None: n, accuracy in [0, 1] with its 95 % interval, log_loss in nats."""
         return self.record.validation
 
     @cached_property
-    def history(self) -> "DataFrame":
-        """The epochs of each network, columns network, epoch, loss, accuracy, validation_loss, validation_accuracy,
-        seconds. Raises InputError when a history is damaged.
-        """
-        import pandas as pd
+    def history(self) -> pd.DataFrame:
+        """A row for each epoch of each network; empty for a blend.
 
-        files = [*self.folder.glob("history.csv"), *sorted(self.folder.glob("members/*/history.csv"))]
+        Columns: network (empty if there is only one), epoch, loss, accuracy, validation_loss, validation_accuracy,
+        seconds. Raises InputError when a history file is damaged.
+        """
         epochs = [
             {"network": "" if file.parent == self.folder else file.parent.name, **vars(epoch)}
-            for file in files
+            for file in sorted(self.folder.rglob("history.csv"))
             for epoch in read_history(file)
         ]
         return pd.DataFrame(epochs)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The probabilities (n, 10), float64, of (n, 28, 28) or (n, 784) images, averaged over the run's networks.
+        """Returns the probability of each digit, averaged over the networks of the run.
 
-        Images are uint8 with ink 255, or float in [0, 1] with ink 1, which are rounded to 256 levels. Each row of the
-        result adds up to 1. Raises InputError for other images, and when the networks are missing or damaged.
+        `images` is (n, 28, 28) or (n, 784), either uint8 with ink 255, or float in [0, 1] with ink 1, which is rounded
+        to 256 levels. The result is (n, 10) float64 in [0, 1]; each row adds up to 1. Raises InputError for images of
+        another shape, dtype or range, and when the networks of the run are missing or damaged.
+
+        Example: `labels = run.predict(data.test.pixels).argmax(axis=1)`
         """
         return self._predictor(_pixels(images))
 
@@ -107,37 +108,36 @@ class Run:
     def _predictor(self) -> Callable[[np.ndarray], np.ndarray]:
         require_backend()
         with self.workspace.existing_ledger() as ledger:
-            networks = load_networks(ledger, self.record)
-        return keras_predictor(networks)
+            return keras_predictor(load_networks(ledger, self.record))
 
     def __repr__(self) -> str:
-        return f"<Run {self.name}: {self._describe()}>"
-
-    def _describe(self) -> str:
-        found = self.validation
-        if found is None:
-            return "no validation"
-        low, high = found.interval
-        return f"validation accuracy {found.accuracy:.4f} ({low:.4f} to {high:.4f}) on {found.n:,} rows"
+        result = f"accuracy {self.validation.accuracy:.4f}" if self.validation else "no validation"
+        return f"<Run {self.name}: {result}>"
 
     def _repr_html_(self) -> str:
-        """Metrics, learning curves and the most challenging digits, for a notebook."""
-        plots = [self.folder / f"{name}.png" for name in ("learning-curves", "challenging-digits")]
-        images = "".join(
-            f'<p><img alt="{plot.stem}" style="max-width: 100%" src="data:image/png;base64,'
-            f'{b64encode(plot.read_bytes()).decode()}"></p>'
-            for plot in plots
-            if plot.is_file()
-        )
-        return f"<p><b>{escape(self.name)}</b>: {escape(self._describe())}</p>{images}"
+        """The validation metrics, learning curves and most challenging digits, for a notebook."""
+        table = "<p>No validation.</p>"
+        if found := self.validation:
+            interval = "{:.4f} to {:.4f}".format(*found.interval)
+            row = [f"{found.n:,}", f"{found.accuracy:.4f}", interval, f"{found.log_loss:.4f}"]
+            columns = ["held-out rows", "validation accuracy", "95 % interval", "log-loss"]
+            table = pd.DataFrame([row], columns=columns).to_html(index=False, border=0)
+        images = ""
+        for title in ("Learning curves", "Challenging digits"):
+            file = self.folder / f"{title.lower().replace(' ', '-')}.png"
+            if file.is_file():
+                png = b64encode(file.read_bytes()).decode()
+                images += f'<p><img alt="{title}" style="max-width: 100%" src="data:image/png;base64,{png}"></p>'
+        return f"<p><b>{escape(self.name)}</b></p>{table}{images}"
 
 
 def load_data(place: str | Path | None = None, workspace: Workspace = HERE) -> Dataset:
-    """Read and check train.csv and test.csv.
+    """Reads and checks train.csv and test.csv.
 
-    `place` is a folder, Kaggle's zip, or "sample" for the built-in sample; by default the workspace's data/ or Kaggle's
-    notebook input. Returns `train.pixels` (n, 784) uint8 with `train.labels` (n,) 0..9, and `test.pixels`. Raises
-    InputError with file, line and column of each fault, and when there is no data.
+    `place` is a folder, Kaggle's zip, or "sample" for the built-in sample; by default the workspace's data/ or the
+    input of a Kaggle notebook. The result has `train.pixels` (n, 784) uint8, 0 to 255 with ink 255, `train.labels` (n,)
+    uint8, 0 to 9, and `test.pixels` like `train.pixels`. Raises InputError when there is no data, or with file, line
+    and column of each fault in it.
 
     Example: `data = dr.load_data("sample")`
     """
@@ -157,13 +157,13 @@ def train(
     progress: bool = False,
     **fields: Any,
 ) -> Run:
-    """Train a recipe, write its submission and keep it in the ledger of the workspace.
+    """Trains a recipe, writes its submission and stores the run in the ledger of the workspace.
 
-    `recipe` is a name in RECIPES or a Recipe; `fields` change any of its fields. `name` is the run's, besides its time.
-    `workers` networks are trained at a time, in processes of their own. Raises InputError for a wrong recipe, name or
-    field, RunError when the training or writing fails.
+    `recipe` is a name in RECIPES or a Recipe, and `fields` change any of its fields. The run is named after `name`, or
+    else its recipe. `workers`, from 1, networks are trained at a time, each in its own process. Raises InputError for
+    an invalid recipe, field or name, and RunError when the training diverges or a file cannot be written.
 
-    Example: `run = dr.train(data, "lenet5", folds=5, epochs=10)`
+    Example: `run = dr.train(dr.load_data("sample"), "quick", epochs=3, name="first")`
     """
     recipe_name, base = choose(recipe, None) if isinstance(recipe, str) else (f"{recipe.model}-recipe", recipe)
     mode = NewRun(recipe_name, change(base, with_named_members(fields)), name)
@@ -172,9 +172,9 @@ def train(
 
 
 def open_run(name: str, workspace: Workspace = HERE) -> Run:
-    """A run of the ledger by its name, its id, a part of its name that no other has, or "last".
+    """Returns a run of the ledger by its id, its name, a part of its name that no other run has, or "last".
 
-    Raises InputError when there is none, or more than one.
+    Raises InputError when no run or more than one matches.
 
     Example: `run = dr.open_run("last")`
     """
@@ -183,35 +183,40 @@ def open_run(name: str, workspace: Workspace = HERE) -> Run:
 
 
 def predict(run: str | Run, images: np.ndarray, workspace: Workspace = HERE) -> np.ndarray:
-    """As `Run.predict`, of a run or its name.
+    """Returns the probabilities (n, 10) float64 of `images`, as `Run.predict`, for a run or its name.
 
-    Example: `labels = dr.predict("last", images).argmax(axis=1)`
+    Raises InputError as `Run.predict` and `open_run` do.
+
+    Example: `labels = dr.predict("last", dr.load_data("sample").test.pixels).argmax(axis=1)`
     """
     return (run if isinstance(run, Run) else open_run(run, workspace)).predict(images)
 
 
-def leaderboard(workspace: Workspace = HERE, sort: str = "accuracy", every: bool = False) -> "DataFrame":
-    """The finished runs as a DataFrame, the best first; with `every`, also those that are not finished.
+def leaderboard(workspace: Workspace = HERE, sort: str = "accuracy", every: bool = False) -> pd.DataFrame:
+    """Returns a DataFrame with a row for each finished run, the best first; with `every`, also for unfinished runs.
 
-    `sort` is accuracy (the lower end of its interval), loss, public, weights, seconds or newest. Raises InputError for
-    another one, and when there is no ledger.
+    `sort` is accuracy (the lower end of its interval), loss, public, weights, seconds or newest. Accuracies and public
+    scores are in [0, 1]. Raises InputError for another `sort`, and when there is no ledger.
 
     Example: `dr.leaderboard().head()`
     """
-    import pandas as pd
-
     return pd.DataFrame([row.to_json() for row in board.leaderboard(workspace, sort, every=every)])
 
 
 def compare(
     first: str | Run, second: str | Run, workspace: Workspace = HERE, data: str | Path | None = None
 ) -> RunComparison | FileComparison:
-    """The exact McNemar test of two runs on the rows that both held out, or the differences of two submission files.
+    """Compares two runs on the rows that both held out by the exact McNemar test, or two submission files.
 
-    `data` is the place of the runs' train.csv, by default where the first found it. Raises InputError for unknown or
-    unfinished runs, and when they share no held-out rows.
+    `data` is the place of the runs' train.csv, by default where the first run found it. The result has a `verdict`, and
+    for runs `difference`, the accuracy of the second minus that of the first, with its 95 % `interval` and `p_value`.
+    Raises InputError for unknown or unfinished runs, and when the runs share no held-out rows.
 
-    Example: `dr.compare("base", run).verdict`
+    Example:
+
+        data = dr.load_data("sample")
+        second = dr.train(data, "quick", epochs=3, shift=1, name="second")
+        dr.compare("first", second).verdict
     """
     return compare_words(_word(first), _word(second), workspace, None if data is None else Path(data))
 
@@ -224,27 +229,27 @@ def blend(
     workspace: Workspace = HERE,
     progress: bool = False,
 ) -> Run:
-    """Average the stored predictions of finished runs into a run of its own.
+    """Averages the stored predictions of finished runs into a new run.
 
-    `weights` is "greedy", chosen on out-of-fold rows with a nested validation, or "equal". Raises InputError for
-    unknown or unfinished runs, and when they share too few held-out rows.
+    `weights` is "greedy", chosen on held-out rows and validated on others, or "equal". Raises InputError for unknown or
+    unfinished runs, and when the runs share too few held-out rows.
 
-    Example: `dr.blend([run, "other"])`
+    Example: `dr.blend(["first", "second"]).validation`
     """
     result = blending.blend_runs([*map(_word, runs)], workspace, weights, name, reporter=_reporter(progress))
     return open_run(result.run, workspace)
 
 
 def score(file: str | Path | Run, answers: str | Path) -> Grades:
-    """Score a submission file, or that of a run, on the labels of an answers file.
+    """Scores a submission file, or that of a run, against known labels.
 
-    `answers` is a CSV with ImageId,Label or a labelled Kaggle CSV. Each of the result's `files` has a `score` with
-    accuracy, interval, precision, recall and confusion. Raises InputError for a file that Kaggle would refuse.
+    `answers` is a CSV with ImageId,Label or a labelled Kaggle CSV. `files[0].score` of the result has `accuracy` in
+    [0, 1] with its 95 % `interval`, `precision` and `recall` (10,) float64, and `confusion` (10, 10) int64 [answer,
+    label]. Raises InputError when a file is invalid or the numbers of rows differ.
 
-    Example: `dr.score(run, answers="answers.csv").files[0].score.accuracy`
+    Example: `dr.score("submissions/submission.csv", "data/sample/answers.csv").files[0].score.accuracy`
     """
-    submission = file.submission if isinstance(file, Run) else Path(file)
-    return grade_files([submission], Path(answers))
+    return grade_files([file.submission if isinstance(file, Run) else Path(file)], Path(answers))
 
 
 def submit(
@@ -255,41 +260,40 @@ def submit(
     workspace: Workspace = HERE,
     progress: bool = False,
 ) -> KaggleEntry:
-    """Upload a submission to Kaggle once, and wait for its score.
+    """Uploads a submission file, or that of a run, to Kaggle once, and waits for its score.
 
-    `message` begins its description there; `force` uploads a file that Kaggle has already. Raises InputError when the
-    file cannot be submitted or there are no credentials, RunError when Kaggle refuses.
+    Its description on Kaggle begins with `message`; `force` uploads a file that Kaggle already has. The result has
+    `ref`, `status` and `public_score`, in [0, 1] or None. Raises InputError when the file cannot be submitted or there
+    are no credentials, and RunError when Kaggle refuses it.
 
-    Example: `dr.submit(run, "first try").public_score`
+    Example: `dr.submit("submissions/submission.csv", "first try").public_score`
     """
     submission = file.submission if isinstance(file, Run) else Path(file)
     data = file.record.data_place if isinstance(file, Run) else None
     return submit_file(submission, workspace, data, message, force, _reporter(progress))
 
 
-def _word(run: str | Path | Run) -> str:
+def _word(run: str | Run) -> str:
     return run.name if isinstance(run, Run) else str(run)
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """(n, 784) uint8. Raises InputError for another shape, type or range."""
+    """Returns images as (n, 784) uint8. Raises InputError for another shape, dtype or range."""
     images = np.asarray(images)
-    if images.ndim not in (2, 3) or images[:1].size not in (0, SIDE**2):
+    if images.shape[1:] not in ((SIDE, SIDE), (SIDE**2,)):
         raise InputError(f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.")
-    if images.dtype.kind == "f" and images.size and not 0 <= images.min() <= images.max() <= 1:
+    images = images.reshape(-1, SIDE**2)
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f":
+        raise InputError(f"images: expected uint8, or float in [0, 1], received {images.dtype}.")
+    if images.size and not 0 <= images.min() <= images.max() <= 1:
         raise InputError(
             f"images: expected floats in [0, 1], received {images.min():g} to {images.max():g}. Divide by 255, or give "
             "uint8."
         )
-    if images.dtype.kind not in "fu" or (images.dtype.itemsize > 1 and images.dtype.kind == "u"):
-        raise InputError(f"images: expected uint8, or float in [0, 1], received {images.dtype}.")
-    pixels = np.rint(255 * images).astype(np.uint8) if images.dtype.kind == "f" else images
-    return pixels.reshape(-1, SIDE**2)
+    return np.rint(255 * images).astype(np.uint8)
 
 
 def _reporter(progress: bool) -> Reporter:
-    if not progress:
-        return SILENT
-    from digit_recognizer.utils.console import ConsoleReporter
-
-    return ConsoleReporter()
+    return ConsoleReporter() if progress else SILENT

@@ -1,4 +1,4 @@
-"""The main job, from top to bottom: data, networks, submission.csv, then its score or its upload to Kaggle."""
+"""The main job from top to bottom: data, networks, submission.csv, and its score or upload to Kaggle."""
 
 import sqlite3
 import time
@@ -19,18 +19,18 @@ from digit_recognizer.data.sources import Source
 from digit_recognizer.errors import DivergedError, RunError
 from digit_recognizer.evaluation.grading import read_answers
 from digit_recognizer.evaluation.metrics import validate
-from digit_recognizer.recipes.recipe import Recipe, network_recipes
+from digit_recognizer.recipes.recipe import network_recipes
+from digit_recognizer.report.plots import write_plots
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Ledger
 from digit_recognizer.tracking.reproducibility import verify
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.run_session import ActiveRun, finish_run, open_run, record_score, resume_run
 from digit_recognizer.tracking.workspace import Workspace
-from digit_recognizer.training.cross_validation import EnsemblePredictions, n_networks, plan_networks
+from digit_recognizer.training.cross_validation import n_networks, plan_networks
 from digit_recognizer.training.ensemble import train_ensemble, write_results
 from digit_recognizer.training.estimate import RunEstimate, estimate_run
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
-from digit_recognizer.training.parallel.process_pool import Pool
 from digit_recognizer.training.run_plan import ResumeRun, RunMode, RunPlan, plan_run, planned_recipe
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import read_bytes
@@ -42,33 +42,33 @@ from digit_recognizer.utils.signals import TerminationSignal, handle_signals
 class UploadConfig:
     """How a submission is uploaded to Kaggle."""
 
-    message: str = ""  # the beginning of its description there
-    force: bool = False  # whether to upload a file that Kaggle has already
+    message: str = ""  # the beginning of its description on Kaggle
+    force: bool = False  # whether to upload a file that Kaggle already has
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A run: what it trains, on which data, where, and what becomes of its submission."""
+    """What a run trains, on which data and processes, and how its submission is scored and uploaded."""
 
     mode: RunMode
-    data: Path | None = None  # a folder or zip, or the word `sample`; by default as `data.sources.find`
-    answers: Path | None = None  # a file of test labels to score the submission with
+    data: Path | None = None  # a folder, a zip or "sample"; by default as `data.sources.find`
+    answers: Path | None = None  # a file of test labels
     upload: UploadConfig | None = None
     execution: ExecutionConfig = IN_PROCESS
 
 
 def run(config: RunConfig, workspace: Workspace, reporter: Reporter = SILENT) -> RunResult:
-    """Train, write a submission and, as the config says, score it and upload it.
+    """Train networks, write their submission, and score and upload it as configured.
 
-    Raises InputError, before any training, when data, answers or name are wrong or the data cannot be submitted;
-    RunError when training, writing or Kaggle fails, and when a rerun does not reproduce its original.
+    Raises InputError before the training when data, answers or name are invalid or the data cannot be submitted, and
+    RunError when training, writing or Kaggle fails or a rerun does not reproduce its original.
     """
     require_backend()
     return run_on(read_dataset(_find_data(config, workspace, reporter)), config, workspace, reporter)
 
 
 def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Reporter = SILENT) -> RunResult:
-    """As `run`, on data that is read already."""
+    """As `run`, on a dataset in memory."""
     start = time.perf_counter()
     require_backend()
     answers = read_answers(config.answers, len(data.test.pixels)) if config.answers else None
@@ -82,9 +82,11 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
         plan = plan_run(config.mode, data, place, ledger, execution, pool, reporter)
         with _open(ledger, plan) as active, _resumable(active, reporter), handle_signals():
             _announce(plan, config.execution, execution, reporter)
-            predictions = _train(active, plan, data, pool, reporter)
+            epochs = {network.name: network.recipe.epochs for network in plan.networks}
+            with reporter.training(epochs, side_by_side=pool is not None and len(epochs) > 1) as hooks:
+                predictions = train_ensemble(active, plan.networks, data, plan.teachers, pool, hooks)
             result = write_results(active, plan.header, data, predictions)
-            _write_plots(active, data, predictions)
+            write_plots(active.folder, data.train, predictions.rows, predictions.log_p, predictions.histories)
             total = data.seconds + time.perf_counter() - start + (plan.seconds_before or 0)
             result = replace(
                 result,
@@ -104,7 +106,7 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
 
 
 def estimate(config: RunConfig, workspace: Workspace, reporter: Reporter = SILENT) -> RunEstimate:
-    """The networks that `run` would train, with their seconds where the ledger knows them; nothing is written.
+    """The networks that `run` would train, with their seconds if the ledger has them; nothing is written.
 
     Raises InputError when there are too few rows of a digit to split.
     """
@@ -121,7 +123,7 @@ def estimate(config: RunConfig, workspace: Workspace, reporter: Reporter = SILEN
 
 
 def _find_data(config: RunConfig, workspace: Workspace, reporter: Reporter) -> Source:
-    """The data, downloaded if need be. Before an upload, that Kaggle accepts one is checked first."""
+    """The data, downloaded if necessary. Checks first whether Kaggle accepts an upload."""
     if config.upload:
         require_credentials()
     place, origin = config.data, config.mode.origin
@@ -140,28 +142,13 @@ def _open(ledger: Ledger, plan: RunPlan) -> AbstractContextManager[ActiveRun]:
     return open_run(ledger, plan.name, plan.header)
 
 
-def _train(run: ActiveRun, plan: RunPlan, data: Dataset, pool: Pool | None, reporter: Reporter) -> EnsemblePredictions:
-    epochs = {network.name: network.recipe.epochs for network in plan.networks}
-    with reporter.training(epochs, side_by_side=pool is not None and len(epochs) > 1) as hooks:
-        predictions = train_ensemble(run, plan.networks, data, plan.teachers, pool, hooks)
-    if predictions.n_networks == 1 and (changes := _after_the_last_epoch(plan.recipe)):
-        reporter.info(f"After the last epoch: {', '.join(changes)}.")
-    return predictions
-
-
-def _write_plots(run: ActiveRun, data: Dataset, predictions: EnsemblePredictions) -> None:
-    from digit_recognizer.report.plots import write_plots  # matplotlib takes half a second to import
-
-    write_plots(run.folder, data.train, predictions.rows, predictions.log_p, predictions.histories)
-
-
 def _upload(
     ledger: Ledger, run: ActiveRun, result: RunResult, upload: UploadConfig, n_rows: int, reporter: Reporter
 ) -> RunResult:
-    """Upload the submission, if the file is as it was written. Raises RunError when Kaggle refuses."""
+    """Upload the submission. Raises RunError when the file was damaged or Kaggle refuses it."""
     content = read_bytes(result.submission)
     if sha256(content).hexdigest() != result.submission_sha256:
-        raise RunError(f"{result.submission}: damaged since it was written, and not uploaded. Check the disk.")
+        raise RunError(f"{result.submission}: damaged after it was written; not uploaded. Check the disk.")
     submission.check_upload(content, str(result.submission), n_rows)
     entry = submit.submit_once(
         ledger, result.submission, content, run.name, upload.message, force=upload.force, reporter=reporter
@@ -173,7 +160,7 @@ def _upload(
 
 @contextmanager
 def _resumable(run: ActiveRun, reporter: Reporter) -> Iterator[None]:
-    """Report that a run can be resumed, when it is stopped after an epoch by what may not stop it again."""
+    """Report that a stopped run can be resumed, if it has a checkpoint and did not diverge."""
     try:
         yield
     except (KeyboardInterrupt, TerminationSignal, OSError, RunError, sqlite3.Error) as error:
@@ -185,28 +172,22 @@ def _resumable(run: ActiveRun, reporter: Reporter) -> Iterator[None]:
 
 def _announce(plan: RunPlan, wanted: ExecutionConfig, used: ExecutionConfig, reporter: Reporter) -> None:
     """Report what is trained."""
-    networks, recipe = plan.networks, plan.recipe
-    first = networks[0]
-    many = f"{len(networks)} networks, the first " if len(networks) > 1 else ""
+    first, n_networks = plan.networks[0], len(plan.networks)
+    many = f"{n_networks} networks, the first " if n_networks > 1 else ""
     validation = (
         f"{len(first.held_out):,} are held out for validation."
         if len(first.held_out)
         else "none are held out, so there is no validation; `folds` 5 would give one."
     )
     reporter.info(f"Training {many}{first.recipe.model} on {len(first.train_rows):,} images; {validation}")
-    if recipe.threads:
-        reporter.info(f"Threads for each network, a part of the recipe: {recipe.threads}.")
-    elif used.workers > 1:
-        reporter.info("As when the run began, each network gets all threads: slower, but the same bits.")
-    elif used.dask_scheduler:
-        reporter.warning("as when the run began, each network gets all threads of its machine; the bits may differ.")
+    if used.dask_scheduler and not plan.recipe.threads:
+        reporter.warning("each network uses all threads of its machine, as when the run began; the bits may differ.")
     if plan.teachers:
-        unseen = " that never saw its held-out rows" if len(first.held_out) else ""
-        reporter.info(f"Each network learns from networks of {recipe.teacher}{unseen}.")
-    for network in network_recipes(recipe):
+        reporter.info(f"Each network learns from networks of {plan.recipe.teacher}.")
+    for network in network_recipes(plan.recipe):
         if network.augmentation != Augmentation() and network.clean >= network.epochs:
             reporter.warning(
-                f"{network.model} sees no augmented image: epochs is {network.epochs} and clean {network.clean}."
+                f"{network.model} is trained without augmentation: epochs {network.epochs}, clean {network.clean}."
             )
     if plan.seconds_before is not None:
         reporter.info(
@@ -216,13 +197,3 @@ def _announce(plan: RunPlan, wanted: ExecutionConfig, used: ExecutionConfig, rep
         )
     if used != wanted:
         reporter.info(f"Workers: {used.workers}, as there are no more networks or GPUs.")
-
-
-def _after_the_last_epoch(recipe: Recipe) -> list[str]:
-    """What makes the final metrics differ from the last epoch's."""
-    changes = {
-        "moving average of the weights": recipe.ema > 0,
-        "batch normalisation statistics recomputed": recipe.batch_norm,
-        "test-time augmentation": recipe.tta != "none",
-    }
-    return [words for words, done in changes.items() if done]

@@ -29,9 +29,9 @@ def sha256_of(file):
 def digits(workspace, capfd):
     """Calls `digits` as the shell does: (exit code, stdout, stderr)."""
 
-    def call(*words, command=cli.digits):
+    def call(*words):
         with pytest.raises(SystemExit) as leave:
-            cli.main([str(word) for word in words], command=command)
+            cli.main([str(word) for word in words])
         return leave.value.code, *capfd.readouterr()
 
     return call
@@ -50,7 +50,7 @@ def test_help_names_every_command(digits):
         assert f"  {command} " in out
 
 
-def test_models_are_listed_and_json_says_the_same(digits):
+def test_models_are_listed_as_a_table_and_as_json(digits):
     _, table, _ = digits("models")
     _, out, _ = digits("models", "--json")
     rows = json.loads(out)
@@ -106,7 +106,7 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits, workspace):
         (("trian",), "trian"),
     ],
 )
-def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_written(words, message, digits, workspace):
+def test_wrong_arguments_are_refused_with_exit_code_2_and_nothing_is_written(words, message, digits, workspace):
     code, _, err = digits(*(word.replace("FOLDER", str(workspace.folder)) for word in words))
     assert code == 2
     assert message in err
@@ -114,7 +114,7 @@ def test_wrong_words_are_refused_with_exit_code_2_in_few_lines_and_nothing_writt
     assert {path.name for path in workspace.folder.rglob("*")} <= {"data", "sample", *SAMPLE_FILES}
 
 
-def test_a_part_is_held_out_only_without_folds(digits, workspace):
+def test_validation_and_folds_exclude_each_other(digits, workspace):
     file = workspace.folder / "mine.toml"
     file.write_text("folds = 3\n")
     words = ("run", "--recipe-file", file, "--validation", "0.2", "--data", workspace.folder / "nowhere")
@@ -182,7 +182,7 @@ def test_two_files_are_compared(digits, sample, workspace):
     assert "only the first has right: 1; only the second: 1" in " ".join(out.split())
 
 
-def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample, workspace):
+def test_a_score_is_stored_in_an_existing_ledger_and_creates_none(digits, sample, workspace):
     answers = sample / "answers.csv"
     words = ("score", answers, "--answers", answers)
     digits(*words)
@@ -202,13 +202,13 @@ def test_a_score_is_kept_where_there_is_a_ledger_and_begins_none(digits, sample,
     assert (code, "597 of 597 right" in " ".join(out.split()), "missing or empty" in err) == (2, True, True)
 
 
-def test_score_refuses_test_csv_as_answers(digits, sample):
+def test_answers_without_labels_are_refused_with_the_expected_formats(digits, sample):
     code, _, err = digits("score", sample / "answers.csv", "--answers", sample / "test.csv")
     assert code == 2
     assert "expected answers" in err
 
 
-def test_the_answers_of_other_images_are_recognised(digits, sample, workspace):
+def test_answers_to_other_images_are_recognised(digits, sample, workspace):
     short = workspace.folder / "short.csv"
     short.write_text("ImageId,Label\n1,7\n2,3\n")
     code, _, err = digits("score", sample / "answers.csv", "--answers", short)
@@ -218,14 +218,14 @@ def test_the_answers_of_other_images_are_recognised(digits, sample, workspace):
     assert "expected 597 rows with ImageId 1 to 597" in " ".join(err.split())
 
 
-def test_the_wrong_rows_are_not_written_to_a_folder_that_is_not_there(digits, sample, workspace):
+def test_wrong_rows_are_not_written_to_a_missing_folder(digits, sample, workspace):
     answers, nowhere = sample / "answers.csv", workspace.folder / "nowhere"
     code, _, err = digits("score", answers, "--answers", answers, "--errors", nowhere / "w.csv")
     assert code == 2
     assert f"there is no folder {nowhere}" in " ".join(err.split())
 
 
-def test_the_faults_of_both_files_are_reported_together(digits, sample):
+def test_faults_of_both_files_are_reported_together(digits, sample):
     for name in ("train.csv", "test.csv"):
         data = (sample / name).read_text()
         (sample / name).write_text(data.replace(",0,", ",300,", 1))
@@ -243,7 +243,7 @@ def test_swapped_files_are_recognised(digits, sample, workspace):
     assert "rename the files" in " ".join(err.split())
 
 
-def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workspace, sample):
+def test_a_closed_pipe_causes_no_error_message_and_the_score_is_stored(workspace, sample):
     with workspace.open_ledger():
         pass
     command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "score"]
@@ -258,7 +258,7 @@ def test_a_reader_that_leaves_early_sees_no_error_and_the_score_is_kept(workspac
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
-def test_what_cannot_be_printed_is_an_error(workspace):
+def test_a_full_output_device_is_an_error(workspace):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", "from digit_recognizer.cli import main; main()", "models"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -290,7 +290,9 @@ def test_answers_may_be_a_labelled_kaggle_csv(digits, sample, workspace):
 @pytest.mark.parametrize(
     ("output", "message"), [("README.md", "ends in .html"), ("nowhere/report.html", "no folder FOLDER/nowhere")]
 )
-def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, workspace, monkeypatch, output, message):
+def test_a_report_is_written_only_to_an_html_file_in_an_existing_folder(
+    digits, workspace, monkeypatch, output, message
+):
     monkeypatch.setattr("digit_recognizer.report.page.gather", lambda workspace, words, data, studies: {})
     file = workspace.folder / output
     code, _, err = digits("report", "-o", file)
@@ -306,7 +308,7 @@ def test_a_report_goes_only_to_a_page_in_a_folder_that_is_there(digits, workspac
         *(("run", "--from-run", "a"), ("run", "--resume", "a"), ("export", "a", "--to", "onnx", "-o", "a.onnx")),
     ],
 )
-def test_a_command_that_needs_a_ledger_names_where_none_is_and_makes_none(words, digits, workspace):
+def test_a_command_without_its_ledger_names_the_folder_and_creates_none(words, digits, workspace):
     code, out, err = digits(*words)
     assert (code, out) == (2, "")
     assert f"{workspace.submissions}: no ledger there" in err
@@ -323,6 +325,14 @@ def test_the_workspace_is_an_option_of_all_commands(digits, sample, workspace, t
     assert not workspace.submissions.exists()
     with other.existing_ledger() as ledger:
         assert ledger.scores(sha256_of(answers))
+
+
+def test_run_pipeline_takes_the_workspace_too(workspace, tmp_path):
+    command = [sys.executable, ROOT / "run_pipeline.py", "--workspace", tmp_path / "other", "--resume", "last"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{tmp_path / 'other' / 'submissions'}: no ledger there" in done.stderr
+    assert not list(workspace.folder.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -344,7 +354,7 @@ def test_earlier_names_of_options_and_commands_still_work(words, digits, workspa
     assert "No such command" not in err
 
 
-def test_doctor_reads_the_data_it_is_given(digits, workspace):
+def test_doctor_checks_the_data_of_its_option(digits, workspace):
     code, out, _ = digits("doctor", "--data", "sample")
     assert code == 0
     assert "1,200 labelled and 597 test images" in " ".join(out.split())
@@ -353,7 +363,7 @@ def test_doctor_reads_the_data_it_is_given(digits, workspace):
     assert "nowhere.zip: not found" in out
 
 
-def test_doctor_without_anything_names_the_cures_and_asks_nobody(digits):
+def test_doctor_without_data_and_credentials_names_the_remedies(digits):
     code, out, _ = digits("doctor")
     assert code == 0
     assert "digits download" in out
@@ -389,8 +399,8 @@ def test_quick_commands_load_neither_keras_nor_tensorflow_nor_kaggle(words, exit
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals for one process")
-def test_ctrl_c_ends_a_run_in_order_and_prints_the_command_that_resumes_it(workspace):
-    """SIGTERM does as well: promise 13."""
+def test_ctrl_c_interrupts_a_run_and_prints_the_command_that_resumes_it(workspace):
+    """SIGTERM is tested by promise 13."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "--data", "sample", "--epochs", "500"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -424,7 +434,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
-def test_a_closed_terminal_interrupts_a_run_in_order(workspace):
+def test_a_closed_terminal_interrupts_a_run(workspace):
     command = [sys.executable, "-c", CLOSED_TERMINAL, ROOT / "run_pipeline.py", "--data=sample", "--epochs=100"]
     assert subprocess.run(command, check=False, timeout=100).returncode == 143
     with workspace.existing_ledger() as ledger:

@@ -46,14 +46,14 @@ def test_a_healthy_account_is_shown_with_its_allowance_and_never_its_token(kaggl
     assert kaggle_stand_in.TOKEN not in str(findings)
 
 
-def test_rules_that_are_not_accepted_are_a_problem(kaggle, found):
+def test_rules_that_are_not_accepted_are_a_fault(kaggle, found):
     kaggle.fail("DownloadDataFile", 403)
     finding = found("Kaggle")
     assert finding.ok is False
     assert "/rules" in finding.found
 
 
-def test_wrong_credentials_are_a_problem_with_their_cure(kaggle, found, monkeypatch):
+def test_wrong_credentials_are_a_fault_with_a_remedy(kaggle, found, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "canary-expired")
     finding = found("Kaggle")
     assert finding.ok is False
@@ -61,7 +61,7 @@ def test_wrong_credentials_are_a_problem_with_their_cure(kaggle, found, monkeypa
     assert "canary" not in str(finding)
 
 
-def test_damaged_data_is_a_problem(workspace, found):
+def test_damaged_data_is_a_fault(workspace, found):
     write_sample(workspace.data)
     train = workspace.data / "train.csv"
     whole = train.read_bytes()
@@ -81,12 +81,12 @@ def test_without_pandas_the_data_is_not_read_and_the_rest_is_checked(workspace, 
     assert "pandas" in found("data").found
 
 
-def test_a_folder_that_cannot_be_written_is_a_problem(workspace, found):
+def test_a_folder_that_is_not_writable_is_a_fault(workspace, found):
     workspace.submissions.write_text("a file in its place")
     assert found(f"folder {workspace.submissions}{os.sep}").ok is False
 
 
-def test_tensorflow_is_needed_only_as_the_backend_of_keras(workspace, monkeypatch):
+def test_tensorflow_is_required_only_as_the_backend_of_keras(workspace, monkeypatch):
     monkeypatch.setattr(doctor, "requires", lambda name: ["tensorflow>=99", "keras>=3.13", 'jax>=99; extra == "dev"'])
     [wrong] = [finding for finding in examine(workspace) if finding.what == "packages" and not finding.ok]
     assert "tensorflow" in wrong.found
@@ -108,7 +108,7 @@ def test_the_backend_is_found_as_keras_finds_it(workspace, monkeypatch):
         environment.backend()
 
 
-def test_a_backend_that_is_not_installed_is_a_problem_with_its_cure(workspace, monkeypatch):
+def test_a_backend_that_is_not_installed_is_a_fault_with_a_remedy(workspace, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
     [wrong] = [finding for finding in examine(workspace) if finding.what == "packages" and not finding.ok]
@@ -135,30 +135,30 @@ def test_clean_data_has_no_leak(workspace):
 def test_test_rows_in_train_and_copies_are_found(workspace):
     write_sample(workspace.data)
     train, test = workspace.data / "train.csv", workspace.data / "test.csv"
-    stolen = test.read_text().splitlines()[1]
-    train.write_text(train.read_text() + f"7,{stolen}\n7,{stolen}\n")
+    copied = test.read_text().splitlines()[1]
+    train.write_text(train.read_text() + f"7,{copied}\n7,{copied}\n")
     findings = leaks(workspace)
     assert findings["test.csv in train.csv"] is False
     assert findings["copies in train.csv"] is None
 
 
-def test_far_more_rows_than_the_competition_gives_are_found(workspace, monkeypatch):
+def test_many_more_rows_than_the_competition_has_are_found(workspace, monkeypatch):
     write_sample(workspace.data)
     monkeypatch.setattr("digit_recognizer.competition.api.TRAIN_ROWS", 1_100)
     assert leaks(workspace)["rows of train.csv"] is False
 
 
-def test_without_data_there_is_nothing_to_check(workspace):
+def test_leaks_cannot_be_checked_without_data(workspace):
     with pytest.raises(InputError, match="no data found"):
         examine_leaks(workspace)
 
 
-def test_the_versions_of_all_dependencies_are_shown():
+def test_the_versions_of_all_dependencies_are_recorded():
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     assert {re.match("[a-z-]+[a-z0-9-]*", line)[0] for line in project["dependencies"]} == set(PACKAGES)
 
 
-def test_a_ledger_that_is_missing_or_empty_is_a_problem(workspace, found):
+def test_a_missing_or_empty_ledger_is_a_fault(workspace, found):
     class Recording(Reporter):
         warnings = ()
 
@@ -180,15 +180,15 @@ def test_a_ledger_that_is_missing_or_empty_is_a_problem(workspace, found):
         assert lost in found("ledger").found
         with pytest.raises(InputError, match=lost):
             leaderboard(workspace)
-        assert not found("ledger").ok  # what only reads makes no new one
+        assert not found("ledger").ok  # reading creates no new one
         with workspace.open_ledger(reporter):
             pass
         assert "these runs and their uploads." in reporter.warnings[-1]
         assert leaderboard(workspace) == []
-        assert found("runs").found == "run folders that the ledger does not know: 1"  # from then on
+        assert found("runs").found == "run folders that the ledger does not have: 1"  # from then on
 
 
-def test_a_damaged_ledger_is_a_problem_and_a_good_one_is_counted(workspace, found):
+def test_a_damaged_ledger_is_a_fault(workspace, found):
     with workspace.open_ledger():
         pass
     assert found("ledger").ok

@@ -116,7 +116,7 @@ def test_an_interrupted_run_is_resumed_and_ends_like_an_uninterrupted_one(worksp
         assert len(ledger.networks(run.id)) == 1
         with pytest.raises(SystemExit, match="0"):
             cli.main(["show", "last"])
-        kept = "Kept: trained networks, 1; epoch 2 of the network in training."
+        kept = "Trained networks: 1. Last checkpoint: epoch 2."
         assert kept in " ".join(capsys.readouterr().out.split())
         ledger.update_run(run.id, threads=99)
 

@@ -1,23 +1,17 @@
-"""What the commands that train print: the result of a run, a blend, a sweep, a plan of networks."""
+"""The output of the commands that train: results, blends, sweeps, estimates."""
 
-from digit_recognizer.evaluation.metrics import Metrics
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.estimate import RunEstimate
 from digit_recognizer.training.tuning.sweep import SweepResult, describe_params
 from digit_recognizer.utils.console import print_table, print_text
 
-_HOPELESS = 0.5  # validation accuracy
-_ALL_WEIGHT = 0.999  # of a blend
+_FAILED = 0.5  # validation accuracy below which a training failed
 
 
 def show_result(result: RunResult) -> None:
-    """Print the metrics of a run, how long it took and where its submission is."""
-    parts: dict[str, Metrics | None] = {
-        "train": result.train,
-        "validation": result.validation,
-        "test (answers)": result.score,
-    }
+    """Print the metrics, time and submission of a run."""
+    parts = {"train": result.train, "validation": result.validation, "test (answers)": result.score}
     rows = [
         [name, f"{part.n:,}", f"{part.log_loss:.4f}", f"{part.accuracy:.4f}", f"{part.error:.2%}"]
         for name, part in parts.items()
@@ -25,13 +19,12 @@ def show_result(result: RunResult) -> None:
     ]
     if rows:
         print_table(["", "images", "loss", "accuracy", "error"], rows)
-    if result.validation and result.validation.accuracy < _HOPELESS:
-        print_text("Warning: most held-out images are predicted wrongly; the training failed.", style="yellow")
-    seconds = result.seconds
-    if "read" in seconds:
-        summed = ", summed over processes" if seconds["train"] > seconds["total"] else ""
-        trained = f"trained in {seconds['train']:.1f} s{summed}"
-        print_text(f"Read in {seconds['read']:.1f} s, {trained}, {seconds['total']:.1f} s in total.")
+    if result.validation and result.validation.accuracy < _FAILED:
+        print_text("Warning: the training failed; most held-out images are predicted wrongly.", style="yellow")
+    if result.networks:
+        read, train, total = (f"{result.seconds[part]:.1f} s" for part in ("read", "train", "total"))
+        summed = " (sum over the networks)" if result.networks > 1 else ""
+        print_text(f"Read in {read}, trained in {train}{summed}, {total} in total.")
     workspace = Workspace(result.submission.parents[2])
     print_text(f"Wrote {result.submission}, also as {workspace.newest_submission}")
     if result.check:
@@ -39,33 +32,30 @@ def show_result(result: RunResult) -> None:
 
 
 def show_next_steps(result: RunResult) -> None:
-    """Print what to do with a finished run."""
+    """Print commands to continue with after a run."""
     is_sample = (result.data or "").startswith("the built-in sample")
     upload = f"upload it         digits submit {result.submission}"
-    print_text(f"  look at it        digits report {result.run}")
+    print_text(f"  inspect it        digits report {result.run}")
     print_text("  Kaggle's files    digits download" if is_sample else f"  {upload}")
-    print_text("  something better  digits run --recipe strong")
+    print_text("  a larger network  digits run --recipe strong")
 
 
 def show_blend(result: RunResult) -> None:
     """Print the weights of a blend and its nested validation."""
-    weights = result.runs or {}
-    print_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in weights.items()])
-    if max(weights.values(), default=0) > _ALL_WEIGHT:
-        print_text("One run has all the weight: the blend is that run under another name.", style="yellow")
+    print_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in (result.runs or {}).items()])
     if result.validation is None:
         print_text("No validation: not all of these runs held rows out.")
     show_result(result)
 
 
 def show_sweep(result: SweepResult) -> None:
-    """Print how far a study is, its best trial, and the command that trains it afresh."""
+    """Print the progress of a study, its best trial, and the command that trains that recipe on a new seed."""
     counts = ", ".join(f"{n} {state}" for state, n in result.trials.items())
     print_text(f"Study {result.study}: {counts or 'no trials'}.")
     if best := result.best:
         value = f"{result.objective} {best.value:.4f}"
         print_text(f"Best: trial {best.trial}, {value}, {describe_params(best.params)}.", style="bold")
-        print_text(f"To check it on fresh folds and weights: {result.again}")
+        print_text(f"To check it with new folds and weights: {result.again}")
 
 
 def show_estimate(found: RunEstimate) -> None:
@@ -81,9 +71,8 @@ def show_estimate(found: RunEstimate) -> None:
         for network in found.networks
     ]
     if not rows:
-        return print_text("All networks are trained; only the submission is left to write.")
+        return print_text("All networks are trained; only the submission is not written yet.")
     print_table(["network", "epochs", "images", "held out", "s"], rows, spare=("held out",))
-    at_a_time, seconds = found.at_a_time, found.seconds
-    how = "one for each worker of the cluster" if at_a_time is None else f"{at_a_time} at a time"
-    took = "" if seconds is None else f", about {seconds:,.0f} s{' one after another' if at_a_time is None else ''}"
-    print_text(f"Networks: {len(rows)}, {how}, threads for each: {found.threads}{took}. Nothing was trained.")
+    at_a_time = "one per worker of the cluster" if found.at_a_time is None else f"{found.at_a_time} at a time"
+    seconds = "" if found.seconds is None else f", about {found.seconds:,.0f} s with {found.at_a_time or 1} at a time"
+    print_text(f"Networks: {len(rows)}, {at_a_time}, threads for each: {found.threads}{seconds}. Nothing was trained.")

@@ -1,4 +1,4 @@
-"""What the commands that look print: leaderboard, runs, comparisons, grades, upload plan, predictions, models."""
+"""The output of the other commands: leaderboard, runs, comparisons, scores, upload plans, predictions, models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +15,13 @@ from digit_recognizer.tracking.run_dir import last_checkpoint_epoch
 from digit_recognizer.tracking.run_record import NetworkRecord, short_name
 from digit_recognizer.utils.console import print_table, print_text
 
-_N_PROPOSED = 3  # uploads at once: then see their scores
+_N_PROPOSED = 3  # uploads; their scores may change the plan
 
 
 def show_leaderboard(rows: Sequence[LeaderboardRow]) -> None:
-    """Print the leaderboard; columns without any value are left out."""
+    """Print the leaderboard without its empty columns."""
     if not rows:
-        print_text("No finished run matches. `digits run` makes one; --all also lists runs that are not finished.")
-        return
+        return print_text("No finished runs match. --all also lists unfinished runs; `digits run` trains one.")
     columns = {
         "#": [str(row.id) for row in rows],
         "name": [row.name for row in rows],
@@ -44,7 +43,7 @@ def show_leaderboard(rows: Sequence[LeaderboardRow]) -> None:
     spare = ("validation", "train s", "weights", "data", "status")
     print_table(list(kept), [list(cells) for cells in zip(*kept.values(), strict=True)], spare)
     if any(row.n for row in rows):
-        print_text("±: half of the 95 % interval; sorted by the lower end of the accuracy's interval.", style="dim")
+        print_text("±: half of the 95 % interval. Sorting by accuracy uses the lower end of the interval.", style="dim")
 
 
 def _accuracy(row: LeaderboardRow) -> str:
@@ -52,26 +51,25 @@ def _accuracy(row: LeaderboardRow) -> str:
 
 
 def show_run(found: RunDetails) -> None:
-    """Print a run's row, its networks, its uploads and scores."""
+    """Print a run with its networks, uploads and scores."""
     run = found.run
     print_text(f"{run.name} (#{run.id}): {found.status}", style="bold")
     if run.error:
         print_text(run.error, style="yellow")
     if run.kind == "run" and found.status == "interrupted":
-        kept = _kept(found)
-        resume = f"Kept: {kept}. To resume it: digits run --resume {run.name}"
-        print_text(resume if kept else "No checkpoint of it is left.")
+        epoch, n_networks = last_checkpoint_epoch(run.folder), len(found.networks)
+        kept = f"Trained networks: {n_networks}. Last checkpoint: {f'epoch {epoch}' if epoch else 'none'}."
+        print_text(f"{kept} To resume it: digits run --resume {run.name}")
     estimate = "none: no rows held out" if run.status == "done" else "none"
     if validation := run.validation:
         low, high = validation.interval
         estimate = f"{validation.accuracy:.4f} ({low:.4f} to {high:.4f}) on {validation.n:,} rows, "
         estimate += f"loss {validation.log_loss:.4f}"
-    seconds = [f"{part} {value:.1f} s" for part, value in run.seconds.items()]
     facts = {
         "recipe": f"{run.recipe_name}: {_settings(found)}",
-        run.estimate or "estimate": estimate,
+        run.estimate or "validation": estimate,
         "data": f"{run.data} ({run.source}); train.csv {run.train_hash}, test.csv {run.test_hash}",
-        "time": ", ".join([run.started, *seconds]),
+        "time": ", ".join([run.started, *(f"{part} {value:.1f} s" for part, value in run.seconds.items())]),
         "machine": f"{run.cpu}, {run.threads} threads",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "code": run.code or "not under git",
@@ -96,31 +94,23 @@ def _network(row: NetworkRecord) -> list[str]:
     return [row.name, f"{row.weights:,}", *metrics, f"{row.seconds:.1f}"]
 
 
-def _kept(found: RunDetails) -> str:
-    """What is left of an interrupted run."""
-    epoch, n_networks = last_checkpoint_epoch(found.run.folder), len(found.networks)
-    parts = [f"trained networks, {n_networks}"] if n_networks else []
-    parts += [f"epoch {epoch} of the network in training"] if epoch else []
-    return "; ".join(parts)
-
-
 def _settings(found: RunDetails) -> str:
-    """Every field of the recipe; of a blend its runs and their weights."""
+    """All fields of the recipe, or the weights of a blend."""
     run = found.run
     if run.is_blend:
         return ", ".join(f"{name} {weight:.3f}" for name, weight in run.blend_weights.items())
     try:
         return describe_recipe(run.recipe)
     except InputError as error:
-        return f"{dict(run.recipe_fields)} (this version refuses it: {error})"
+        return f"{dict(run.recipe_fields)} (not a valid recipe in this version: {error})"
 
 
 def show_comparison(found: RunComparison | FileComparison) -> None:
-    """Print the comparison of two runs or files."""
+    """Print the comparison of two runs or of two submission files."""
     if isinstance(found, FileComparison):
         return print_text(found.verdict)
     print_text(f"{found.first} -> {found.second}, on the {found.n:,} rows that both held out")
-    print_text(f"only the first right {found.only_first:,}, only the second {found.only_second:,}")
+    print_text(f"rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}")
     low, high = found.interval
     print_text(f"difference {found.difference:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}")
     if found.board:
@@ -152,19 +142,19 @@ def _show_file(file: FileGrade) -> None:
     rows = [[digit, _number(row["precision"]), _number(row["recall"])] for digit, row in digits.items()]
     print_table(["digit", "precision", "recall"], rows)
     confusions = [f"true {answer}, predicted {label}: {n:,}" for answer, label, n in file.score.top_confusions()]
-    print_text(f"top confusions         {'   '.join(confusions) or 'none'}")
+    print_text(f"most frequent confusions   {'   '.join(confusions) or 'none'}")
 
 
 def show_plan(found: UploadPlan) -> None:
-    """Print what was uploaded, what could be, and the commands that do it."""
+    """Print the entries on Kaggle, the files that are not uploaded, and the commands to upload the best."""
     allowance, best = found.allowance, found.best
     if found.trouble:
-        print_text(f"{found.trouble} This is what the ledger knows.", style="yellow")
+        print_text(f"{found.trouble} The plan is based on the ledger alone.", style="yellow")
     elif allowance is None:
-        print_text("Kaggle was not asked (no credentials, or no answer to that); this is what the ledger knows.")
+        print_text("No credentials, or no answer about the allowance: the plan is based on the ledger alone.")
     else:
         left = f", left: {allowance.num_allowed_now}" if allowance.num_total else ""
-        print_text(f"Kaggle: entries known: {found.n_entries}, made today: {allowance.num_today}{left}.")
+        print_text(f"Kaggle entries: {found.n_entries}, made today: {allowance.num_today}{left}.")
     if best and best.public_score is not None:
         print_text(f"Best so far: entry {best.ref}, public score {best.public_score:.5f}.")
     for run in found.sent:
@@ -173,12 +163,7 @@ def show_plan(found: UploadPlan) -> None:
     if found.n_of_the_sample:
         print_text(f"Runs on the built-in sample, which Kaggle cannot score: {found.n_of_the_sample}.")
     if not found.files:
-        none = (
-            "No file is left to upload."
-            if found.sent
-            else "No file to upload yet: `digits run` on Kaggle's data makes one."
-        )
-        return print_text(none)
+        return print_text("No files to upload. `digits run` on Kaggle's data writes one.")
     rows = [
         [
             short_name(file.run),
@@ -189,42 +174,36 @@ def show_plan(found: UploadPlan) -> None:
         for file in found.files
     ]
     print_table(["not uploaded", "expected score", "labels unlike the best", ""], rows)
-    if any(file.expected is not None for file in found.files):
-        text = "±: one standard error of a public score; sorted by the lower end of the accuracy's interval."
-        print_text(text, style="dim")
-    _show_proposals(found)
-
-
-def _show_proposals(found: UploadPlan) -> None:
-    allowance = found.allowance if found.allowance and found.allowance.num_total else None
+    print_text("±: standard error of a public score. Sorted by the lower end of the validation interval.", style="dim")
     worth = [file for file in found.files if file.worth_an_entry]
     if not worth:
-        print_text("None of these promises more than what was uploaded; keep the entries.")
-    elif allowance and not allowance.num_allowed_now:
+        print_text("No file promises a better score than the uploaded ones; save the entries.")
+    elif allowance and allowance.exhausted:
         print_text("Today's allowance is used up; it is renewed at 00:00 UTC.")
     else:
         print_text("Upload next:")
-        n_left = allowance.num_allowed_now if allowance else _N_PROPOSED
+        n_left = allowance.num_allowed_now if allowance and allowance.num_total else _N_PROPOSED
         for file in worth[: min(n_left, _N_PROPOSED)]:
             print_text(f"  {file.command}")
 
 
 def show_predict(result: PredictResult) -> None:
-    """Print what was labelled, how fast, and which part took the longest."""
+    """Print the number of labelled rows, the rate and the slowest stage."""
     if result.bad:
-        print_text(f"Rows written to {result.skip_bad}, as they contain no image: {result.bad:,}", style="yellow")
+        print_text(f"Invalid rows written to {result.skip_bad}: {result.bad:,}", style="yellow")
     busy = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.busy.items())
-    rate = f"{result.rows_per_second:,.0f} a second"
-    print_text(f"Labelled {result.rows:,} rows by {result.engine}, {rate}. Seconds: {busy}.")
-    print_text(f"The bottleneck is {result.limit}. Wrote {result.output}")
+    print_text(
+        f"Labelled {result.rows:,} rows with {result.engine}, {result.rows_per_second:,.0f} per second ({busy})."
+    )
+    print_text(f"Bottleneck: {result.limit}. Wrote {result.output}")
 
 
 def show_export(result: ExportResult) -> None:
-    """Print what was written and how it was checked."""
+    """Print the exported file and its check against the run."""
     print_text(f"Wrote {result.file}, {result.bytes:,} bytes: pixels (n, 28, 28) uint8 in, probabilities (n, 10) out.")
     print_text(
-        f"Checked on {result.rows:,} rows of {result.checked_on}: the same labels; no probability differs by more "
-        f"than {result.largest_difference:.1g}."
+        f"Checked on {result.rows:,} rows of {result.checked_on}: same labels, probabilities within "
+        f"{result.largest_difference:.1g}."
     )
 
 

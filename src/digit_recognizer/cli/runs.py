@@ -1,10 +1,12 @@
-"""Commands that show runs; they train and upload nothing."""
+"""Commands that show runs; they neither train nor upload."""
 
 from pathlib import Path
 
 import click
 
-from digit_recognizer.cli.app import FILE, JSON, current_workspace, digits, print_json
+from digit_recognizer.cli import render_tables
+from digit_recognizer.cli.app import FILE, JSON, current_workspace, digits, print_json, with_options
+from digit_recognizer.utils.console import print_error, print_text
 
 
 @digits.command()
@@ -15,17 +17,16 @@ from digit_recognizer.cli.app import FILE, JSON, current_workspace, digits, prin
     metavar="BY",
     help="accuracy (the lower end of its interval), loss, public, weights, seconds or newest.",
 )
-@click.option("--recipe", metavar="NAME", help="Only runs of this recipe.")
-@click.option("--model", metavar="NAME", help="Only runs with this model.")
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
-@click.option("--all", "every", is_flag=True, help="Also runs that are not finished.")
+@click.option("--recipe", metavar="NAME", help="List only runs of this recipe.")
+@click.option("--model", metavar="NAME", help="List only runs with this model.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="List only the first N runs.")
+@click.option("--all", "every", is_flag=True, help="Also list runs that are not finished.")
 @JSON
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def leaderboard(
     sort: str, recipe: str | None, model: str | None, top: int | None, every: bool, as_json: bool, as_csv: bool
 ) -> None:
-    """List the best runs of the ledger."""
-    from digit_recognizer.cli.render_tables import show_leaderboard
+    """List the best runs in the ledger."""
     from digit_recognizer.report import leaderboard as board
 
     rows = board.leaderboard(current_workspace(), sort, recipe, model, top, every)
@@ -34,55 +35,52 @@ def leaderboard(
     elif as_csv:
         click.echo(board.to_csv(rows), nl=False)
     else:
-        show_leaderboard(rows)
+        render_tables.show_leaderboard(rows)
 
 
 @digits.command()
 @click.argument("run", metavar="RUN")
-@click.option("--note", metavar="TEXT", help="Write this note to the run first.")
+@click.option("--note", metavar="TEXT", help="Set the note of the run first.")
 @JSON
 def show(run: str, note: str | None, as_json: bool) -> None:
-    """Show all that the ledger knows of a run.
+    """Show everything that the ledger has on a run.
 
-    RUN is its name, its id, a part of its name that no other has (not digits alone), or `last`.
+    RUN is a run's id, its name, a part of its name that no other run has (not digits alone), or `last`.
     """
-    from digit_recognizer.cli.render_tables import show_run
     from digit_recognizer.report.leaderboard import run_details
 
     found = run_details(run, current_workspace(), note)
-    print_json(found.to_json()) if as_json else show_run(found)
+    print_json(found.to_json()) if as_json else render_tables.show_run(found)
 
 
 @digits.command()
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option("--data", type=FILE, metavar="PATH", help="Where the runs' train.csv is now.")
+@click.option("--data", type=FILE, metavar="PATH", help="Data of the runs, if it was moved.")
 @JSON
 def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
     """Test whether run B is better than run A.
 
-    A and B are runs of the ledger, or two submission files, of which it shows by how much their scores can differ.
+    A and B can also be two submission files. Then the command prints how many labels differ, and by how much the scores
+    can differ.
     """
-    from digit_recognizer.cli.render_tables import show_comparison
     from digit_recognizer.tracking.compare import compare_words
 
     found = compare_words(first, second, current_workspace(), data)
-    print_json(found.to_json()) if as_json else show_comparison(found)
+    print_json(found.to_json()) if as_json else render_tables.show_comparison(found)
 
 
 @digits.command()
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
-@click.option("-o", "--output", type=FILE, metavar="HTML", help="Its name. [submissions/report.html]")
-@click.option("--data", type=FILE, metavar="PATH", help="Where the runs' data is now.")
+@click.option("-o", "--output", type=FILE, metavar="HTML", help="File to write. [submissions/report.html]")
+@click.option("--data", type=FILE, metavar="PATH", help="Data of the runs, if it was moved.")
 def report(runs: tuple[str, ...], output: Path | None, data: Path | None) -> None:
-    """Write an HTML report.
+    """Write an HTML report of runs.
 
-    Without runs, of the whole ledger and its best run. One file that needs nothing else.
+    Without RUN, the report covers the whole ledger and its best run. It is a single file that loads nothing else.
     """
-    from digit_recognizer.cli.reporter import with_options
     from digit_recognizer.report.page import write_report
     from digit_recognizer.training.tuning.results import summaries
-    from digit_recognizer.utils.console import print_error, print_text
 
     workspace = current_workspace()
     path = output or workspace.submissions / "report.html"
@@ -94,23 +92,18 @@ def report(runs: tuple[str, ...], output: Path | None, data: Path | None) -> Non
 @digits.command()
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--answers", type=FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
-@click.option("--errors", type=FILE, metavar="CSV", help="Write the wrong rows of the first file here.")
+@click.option("--errors", type=FILE, metavar="CSV", help="Write the wrong rows of the first file to this file.")
 @JSON
 def score(files: tuple[Path, ...], answers: Path, errors: Path | None, as_json: bool) -> None:
-    """Score submissions offline.
+    """Score submission files against known labels.
 
-    Two files are also compared: which has more rows right, and whether the difference is significant. Where there is a
-    ledger, the scores are kept there.
+    Two files are also compared by the exact McNemar test. If there is a ledger, the scores are stored in it.
     """
-    from digit_recognizer.cli.render_tables import show_grades
-    from digit_recognizer.errors import InputError, RunError
     from digit_recognizer.evaluation.grading import grade_files
     from digit_recognizer.tracking.run_session import record_grades
 
     grades = grade_files(files, answers, errors)
     try:
-        record_grades(current_workspace(), grades)  # first, as the reader of what is printed may leave early
-    except (InputError, RunError):
-        print_json(grades.to_json()) if as_json else show_grades(grades)
-        raise
-    print_json(grades.to_json()) if as_json else show_grades(grades)
+        record_grades(current_workspace(), grades)  # before printing, which a closed pipe ends
+    finally:
+        print_json(grades.to_json()) if as_json else render_tables.show_grades(grades)

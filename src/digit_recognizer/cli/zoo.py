@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from digit_recognizer.cli.app import JSON, digits, print_json
-from digit_recognizer.models.registry import MODELS
+from digit_recognizer.cli.render_tables import show_rows
+from digit_recognizer.models.registry import MODELS, create_model
 from digit_recognizer.recipes.catalog import NOTES, RECIPES, choose
 from digit_recognizer.recipes.recipe import network_recipes
-from digit_recognizer.utils import environment
-from digit_recognizer.utils.backend import start_backend
+from digit_recognizer.recipes.toml import to_toml
 
 
 def models() -> list[dict[str, Any]]:
@@ -28,13 +28,10 @@ def models() -> list[dict[str, Any]]:
 
 
 def layers(name: str) -> list[dict[str, Any]]:
-    """A row for each layer of the network `name`, built for the purpose. Raises InputError on an unknown name."""
-    _, recipe = choose(None, name)
-    environment.require_backend()
-    start_backend()
+    """A row for each layer of a model, which is built for that. Raises InputError for an unknown name."""
+    network = create_model(name, choose(None, name)[1].dropout)
     from digit_recognizer.models.summary import layer_table
 
-    table = layer_table(MODELS[name].build(dropout=recipe.dropout))
     return [
         {
             "layer": layer.name,
@@ -43,14 +40,8 @@ def layers(name: str) -> list[dict[str, Any]]:
             "weights": layer.weights,
             "multiply-adds": layer.multiply_adds,
         }
-        for layer in table
+        for layer in layer_table(network)
     ]
-
-
-def recipes(name: str | None = None) -> list[dict[str, Any]]:
-    """A row for each recipe, or only for `name`, with all its fields."""
-    names = [choose(name, None)[0]] if name else list(RECIPES)
-    return [{"name": name, **asdict(RECIPES[name])} for name in names]
 
 
 def recipe_table() -> list[dict[str, Any]]:
@@ -73,8 +64,6 @@ def recipe_table() -> list[dict[str, Any]]:
 @JSON
 def models_command(name: str | None, as_json: bool) -> None:
     """List the models, or the layers of one."""
-    from digit_recognizer.cli.render_tables import show_rows
-
     rows = layers(name) if name else models()
     print_json(rows) if as_json else show_rows(rows)
 
@@ -85,14 +74,13 @@ def models_command(name: str | None, as_json: bool) -> None:
 def recipes_command(name: str | None, as_json: bool) -> None:
     """List the recipes, or print one.
 
-    The table has the validation accuracy on Kaggle's data, its number of seeds, and the minutes from start to
-    submission, measured on 2 cores. One recipe is printed as TOML with all settings, ready for --recipe-file.
+    The table shows the validation accuracy on Kaggle's data, the number of seeds that it is the mean of, and the
+    minutes from start to submission on 2 cores. A single recipe is printed as TOML, for --recipe-file.
     """
-    from digit_recognizer.cli.render_tables import show_rows
-    from digit_recognizer.recipes.catalog import choose
-    from digit_recognizer.recipes.toml import to_toml
-
     if name and not as_json:
         click.echo(to_toml(choose(name, None)[1]), nl=False)
-        return
-    print_json(recipes(name)) if as_json else show_rows(recipe_table())
+    elif as_json:
+        names = [choose(name, None)[0]] if name else RECIPES
+        print_json([{"name": name, **asdict(RECIPES[name])} for name in names])
+    else:
+        show_rows(recipe_table())

@@ -86,11 +86,13 @@ def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., A
 
     Example:
 
+        import keras
+
         @dr.register_model("mine", input_size=28)
         def mine(dropout=0.0):
-            return keras.Sequential([...])
+            return keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
 
-        dr.train(data, dr.Recipe("mine", epochs=5))
+        dr.train(dr.load_data("sample"), dr.Recipe("mine", epochs=5))
     """
     if name in MODELS:
         raise InputError(f"there already is a model {name!r}. Choose another name.")
