@@ -1,8 +1,8 @@
-"""As many cases of each promise as there is time for, into docs/reliability.md.
+"""Soak test: run as many cases of each promise as fit into the time, and write the table of docs/reliability.md.
 
     python benchmarks/soak.py --minutes 60
 
-Two promises are tried at once. What asks little of the machine comes first, and what it leaves goes to the others.
+Two promises are tested at a time. Cheap ones come first, and the time they leave is distributed to the others.
 """
 
 import argparse
@@ -22,16 +22,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 from promises import PROMISES
 
 N_AT_ONCE = 2
-ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # what takes little first: what it leaves goes to the rest
-HANGS = 900  # seconds after its time until a promise counts as one that hangs
+ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # cheap promises first
+HANGS = 900  # seconds of grace after which a promise counts as hung
 AUDIT = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(ROOT / "requirements.txt")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, required=True, help="how long, about")
+    parser.add_argument("--minutes", type=float, required=True, help="approximate duration")
     parser.add_argument(
-        "--only", type=int, nargs="+", choices=PROMISES, help="these promises alone; nothing is written"
+        "--only", type=int, nargs="+", choices=PROMISES, help="test only these promises and write nothing"
     )
     arguments = parser.parse_args()
     chosen = [number for number in ORDER if number in (arguments.only or PROMISES)]
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def soak(waiting: list[int], seconds: float) -> dict[int, dict[str, Any]]:
-    """What came of each promise; each gets an equal part of the time that is left when its turn comes."""
+    """Results by promise. Each promise gets an equal share of the time left when it starts."""
     end, lock, found = time.monotonic() + seconds, threading.Lock(), {}
 
     def work() -> None:
@@ -92,7 +92,7 @@ def table(found: dict[int, dict[str, Any]]) -> str:
 
 
 def audit() -> str:
-    """What pip-audit says of the pinned versions, or why it says nothing."""
+    """The last line of pip-audit's output for the pinned versions, or why there is none."""
     command = " ".join(["python", *AUDIT[:-1], "requirements.txt"])
     if not importlib.util.find_spec("pip_audit"):
         return f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."
