@@ -1,8 +1,8 @@
-"""How soon the quick commands answer.
+"""Time the commands that do not load Keras.
 
     python benchmarks/commands.py
 
-Alternating, median (lowest to highest) of seven after one warm-up.
+Each command runs once to warm up and then seven times, interleaved. Prints the median and the range of the seconds.
 """
 
 import os

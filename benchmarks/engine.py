@@ -1,8 +1,8 @@
-"""How fast each part is on this machine: reading, starting, augmenting, training, predicting.
+"""Time each part of a run on this machine: reading, startup, augmentation, training, prediction.
 
     python benchmarks/engine.py --data PATH
 
-Writes its tables into docs/benchmarks.md. Training and predicting are timed on made-up images, at Kaggle's size.
+Writes its tables into docs/benchmarks.md. Training and prediction are timed on random images, as many as Kaggle has.
 """
 
 import argparse
@@ -50,7 +50,7 @@ from figures import (  # noqa: E402
 )
 
 N_TRAIN, N_TEST = 37_800, 28_000
-N = 5  # repetitions, but of training: epochs after the first, which compiles
+N = 5  # repetitions; training has 3, the epochs after the first, which compiles
 RNG = np.random.default_rng(0)
 
 
@@ -65,19 +65,19 @@ def main() -> None:
     single["`lenet5` without batch normalisation"] = replace(RECIPES["lenet5"], batch_norm=False)
     parts = [
         f"Matrix rate: {rate} GFLOP/s. {machine()}; {today()}.",
-        "\n" + head(["reading train.csv, and starting", "s"]),
+        "\n" + head(["reading train.csv, and startup", "s"]),
         *(f"| {name} | {spread(seconds)} |" for name, seconds in (reads | starting()).items()),
-        "\n" + head(["training", "images/s", "GFLOP/s", "of the matrix rate", "of it distorting"]),
+        "\n" + head(["training", "images/s", "GFLOP/s", "share of matrix rate", "share of augmentation"]),
         *(alone(training_row, name, recipe, rate) for name, recipe in single.items()),
         "\n"
-        + head(["predicting", "images/s", "by `model.predict(batch_size=1000)`", "ratio", "28,000 rows, first, s"]),
+        + head(["prediction", "images/s", "`model.predict(batch_size=1000)`", "ratio", "first call, 28,000 rows, s"]),
         *(alone(predicting_row, name) for name in MODELS),
     ]
     write_between(DOCS / "benchmarks.md", "engine", "\n".join(parts))
 
 
 def alone(job: Callable[..., str], *arguments: Any) -> str:
-    """What `job` returns in a process of its own: one that has trained others is slower."""
+    """Return the result of `job` from a new process. A process that has trained other networks is slower."""
     with ProcessPoolExecutor(1, get_context("spawn"), backend.start_backend) as pool:
         return pool.submit(job, *arguments).result()
 
@@ -92,7 +92,7 @@ def reading(file: Path) -> dict[str, list[float]]:
 
 
 def starting() -> dict[str, list[float]]:
-    """A process that imports what trains, and ends."""
+    """Seconds of a process that imports Keras and its backend and exits."""
     command = [sys.executable, "-c", "from digit_recognizer.utils.backend import start_backend; start_backend()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     return in_turn({"Python, Keras and its backend": lambda: subprocess.run(command, env=environment, check=True)})
@@ -116,7 +116,7 @@ def training_row(name: str, recipe: Recipe, rate: int) -> str:
 
 
 def augmenting(recipe: Recipe, images: np.ndarray) -> float:
-    """Seconds to draw and apply an epoch's augmentation, the best of several."""
+    """Seconds to draw and apply the augmentation of one epoch, the fastest of `N`."""
     import keras
 
     side = images.shape[1]

@@ -1,9 +1,9 @@
-"""The files of `digits export`: how large, how fast, and how near to the network; and the runtimes, for each model.
+"""Measure the files of `digits export`: size, throughput, deviation from the network. Time each model by each runtime.
 
     python benchmarks/exports.py --data PATH
 
-Trains `lenet5` on nine tenths of train.csv; it and its files are validated on the rest. Rates are of test.csv's 28,000
-images from memory, for the models with made-up weights. Writes its tables into docs/benchmarks.md.
+Trains `lenet5` on 90 % of train.csv and validates it and its files on the holdout. Throughput is measured on images of
+test.csv, from memory; the models have initial weights. Writes its tables into docs/benchmarks.md.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     by_model = [of_runtimes(model, dataset.test.pixels) for model in MODELS]
     text = [
         f"Matrix rate: {matrix_rate()} GFLOP/s. {machine()}; {today()}.\n",
-        head(["file", "bytes", "images/s", "largest difference of a probability", "right of 4,200 rows held out"]),
+        head(["file", "bytes", "images/s", "largest difference of a probability", "correct of 4,200 holdout rows"]),
         *files,
         "\n" + head(["images/s", "Keras", "ONNX Runtime"]),
         *by_model,
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def of_files(workspace: Workspace, train: LabelledTable, test: np.ndarray) -> list[str]:
-    """Rows: the run's network as it was trained, and each file of it."""
+    """Table rows: the trained network of the run, and each of its exported files."""
     with workspace.existing_ledger() as ledger:
         run = ledger.run("trained")
         networks = load_networks(ledger, run)
@@ -67,7 +67,7 @@ def of_files(workspace: Workspace, train: LabelledTable, test: np.ndarray) -> li
         predict = engines.predictor_of_content(path.read_bytes(), format)
         files[f"`--to {format}`"] = f"{result.bytes:,}", f"{result.largest_difference:.0e}", predict
     narrow = formats.serialize(merge_networks(networks), "onnx")
-    files["`--to onnx`, but C1 and S2 as they were"] = (
+    files["`--to onnx`, C1 and S2 not merged"] = (
         f"{len(narrow):,}",
         "",
         engines.predictor_of_content(narrow, "onnx"),
@@ -84,13 +84,13 @@ def of_files(workspace: Workspace, train: LabelledTable, test: np.ndarray) -> li
 
 
 def _predict_all(predict: engines.Predictor, parts: list[np.ndarray]) -> None:
-    """Predict as `digits predict` does."""
+    """Predict in chunks, as `digits predict` does."""
     for part in parts:
         predict(part)
 
 
 def of_runtimes(model: str, images: np.ndarray) -> str:
-    """A row: the rate of each runtime, with the model's initial weights."""
+    """A table row: the throughput of each runtime, with the initial weights of the model."""
     weights = network_weights(MODELS[model].build(dropout=0.0))
     networks = [TrainedNetwork(Recipe(model), Path(model), weights, 1.0)]
     some = images[: stream.ROWS]
@@ -101,7 +101,7 @@ def of_runtimes(model: str, images: np.ndarray) -> str:
 
 
 def rated(jobs: dict[str, partial], n: int) -> dict[str, str]:
-    """Images a second of each, in turn: median (lowest to highest)."""
+    """Images per second of each job, interleaved: median (lowest to highest)."""
     return {
         name: f"{n / median(took):,.0f} ({n / max(took):,.0f} to {n / min(took):,.0f})"
         for name, took in in_turn(jobs, N).items()

@@ -1,9 +1,9 @@
-"""How much faster four LeNet-5 are trained side by side than one after another, by whole commands.
+"""Compare parallel with sequential training of four LeNet-5 networks, timed as complete commands.
 
     python benchmarks/fanout.py --data PATH [--epochs 10] [--times 3]
 
-Each of the ways trains the same four networks, in turn, and all that have one thread a network must give the same
-submission. Writes its table into docs/benchmarks.md.
+Each variant trains the same four networks; the variants are interleaved. Those with one thread per network must write
+the same submission. Writes its table into docs/benchmarks.md.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from figures import DOCS, digits, head, machine, seconds_of, spread, today, writ
 
 SHARED = ["run", "--recipe", "lenet5", "--seeds", "4", "--validation", "0"]
 WAYS = {
-    "one after another, all threads for each": [],
-    "one after another, one thread for each": ["--set", "threads=1"],
-    "`--workers 2`, one thread for each": ["--set", "threads=1", "--workers", "2"],
+    "sequential, all threads per network": [],
+    "sequential, one thread per network": ["--set", "threads=1"],
+    "`--workers 2`, one thread per network": ["--set", "threads=1", "--workers", "2"],
 }
 
 
@@ -37,7 +37,7 @@ def main() -> None:
                 seconds[way].append(round(seconds_of(lambda own=own: digits(folder, *words, *own)), 1))
                 hashes[way].add(sha256((Path(folder) / "submissions/submission.csv").read_bytes()).hexdigest())
                 print(way, seconds[way][-1], flush=True)
-    assert len(hashes[[*WAYS][1]] | hashes[[*WAYS][2]]) == 1, "not the same submission"
+    assert len(hashes[[*WAYS][1]] | hashes[[*WAYS][2]]) == 1, "the submissions differ"
     write_between(DOCS / "benchmarks.md", "fanout", table(seconds, options.epochs))
 
 
@@ -49,10 +49,11 @@ def table(seconds: dict[str, list[float]], epochs: int) -> str:
     ]
     n = len(next(iter(seconds.values())))
     text = (
-        f"Four LeNet-5 of {epochs} epochs on 42,000 rows, whole commands, n = {n} in turn: median (lowest to highest). "
+        f"Four LeNet-5, {epochs} epochs each, 42,000 rows; complete commands, n = {n}, interleaved: median (lowest to "
+        "highest). "
         f"{machine()}; {today()}.\n"
     )
-    columns = ["trained", "s", "times as fast as the first", "as the second, with the same bits"]
+    columns = ["training", "s", "speed-up over the first row", "over the second row"]
     return "\n".join([text, head(columns), *rows])
 
 

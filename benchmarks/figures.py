@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, its matrix rate, and how tables get into the documents."""
+"""Shared by the benchmarks: timing, the description and the matrix rate of the machine, tables in Markdown files."""
 
 import os
 import platform
@@ -23,19 +23,19 @@ from digit_recognizer.utils import environment  # noqa: E402
 from digit_recognizer.utils.files import write_atomically  # noqa: E402
 
 DOCS = ROOT / "docs"
-DIGITS = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]  # the command, of this code
-OF_THIS_CODE = {"PYTHONPATH": str(ROOT / "src"), "DIGITS_WORKSPACE": "."}  # its environment: it works where it runs
+DIGITS = [sys.executable, "-c", "from digit_recognizer.cli import main; main()"]  # the command of this checkout
+OF_THIS_CODE = {"PYTHONPATH": str(ROOT / "src"), "DIGITS_WORKSPACE": "."}  # the workspace is the current folder
 
 
 def matrix_rate() -> int:
-    """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the best of ten."""
+    """GFLOP/s of the product of two 2048 x 2048 float32 matrices, the fastest of ten."""
     a = np.random.default_rng(0).random((2048, 2048), np.float32)
     seconds = [seconds_of(lambda: a @ a) for _ in range(10)]
     return round(2 * 2048**3 / min(seconds) / 1e9)
 
 
 def in_turn(jobs: dict[str, Callable[[], object]], n: int = 7) -> dict[str, list[float]]:
-    """Seconds of `n` repetitions of each job, one after the other in turn, after a warm-up."""
+    """Seconds of `n` repetitions of each job. The jobs are interleaved; the first round warms up and is not timed."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(n + 1):
         for name, job in jobs.items():
@@ -52,18 +52,18 @@ def seconds_of(job: Callable[[], object]) -> float:
 
 
 def digits(folder: Path | str, *words: str) -> str:
-    """What a command prints to stdout, in that folder. Raises CalledProcessError when it fails."""
+    """Run a command in `folder` and return its stdout. Raises CalledProcessError when it fails."""
     command, own = [*DIGITS, *words], os.environ | OF_THIS_CODE
     return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=True).stdout
 
 
 def spread(seconds: list[float]) -> str:
-    """Median, lowest and highest."""
+    """Median (lowest to highest), as text."""
     return f"{median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
 def gflops(multiply_adds: int, images_per_second: float) -> float:
-    """Of forward and backward pass, the latter twice the former; a multiplication and an addition are two."""
+    """GFLOP/s of training. The backward pass counts twice the forward pass; a multiply-add counts as two operations."""
     return 3 * 2 * multiply_adds * images_per_second / 1e9
 
 
@@ -75,7 +75,7 @@ def installed(package: str) -> str | None:
 
 
 def machine() -> str:
-    """What the seconds depend on."""
+    """Processor, cores and library versions, as text."""
     backend = environment.backend()
     words = [f"{environment.threads()} CPU cores ({environment.cpu()})", f"Python {platform.python_version()}"]
     words.append(f"keras {installed('keras')} on {backend} {installed(backend)}")
@@ -92,7 +92,7 @@ def head(columns: Sequence[str]) -> str:
 
 
 def write_between(file: Path, name: str, text: str) -> None:
-    """Replace what stands in `file` between the two comments of that name. Ends the program where they are not."""
+    """Replace the text of `file` between the two comments of that name. Exits when they are not there exactly once."""
     begin, end = f"<!-- {name}: written by benchmarks/{name}.py -->", f"<!-- end of {name} -->"
     before, *rest = file.read_text(encoding="utf-8").split(begin)
     _, *after = rest[0].split(end) if len(rest) == 1 else ("",)
@@ -102,7 +102,7 @@ def write_between(file: Path, name: str, text: str) -> None:
 
 
 def unpacked(data: Path, folder: Path) -> Path:
-    """The folder with the CSVs: `data` itself, or where its zip was unpacked. Ends the program where there are none."""
+    """The folder with the CSVs: `data`, or `folder` after unpacking the zip. Exits when there are no CSVs."""
     try:
         sources.find(data, folder)
     except InputError as error:

@@ -2,7 +2,7 @@
 
     python benchmarks/iterating.py --data PATH
 
-A competition is cut out of train.csv, so that the stand-in for Kaggle knows answers that nothing else sees.
+A competition is made from train.csv: 10,000 rows become its test set, and only the stand-in for Kaggle has the labels.
 """
 
 import argparse

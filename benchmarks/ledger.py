@@ -1,8 +1,8 @@
-"""How fast a large ledger is looked at: 200 runs with 2,000 networks, at Kaggle's size, with made-up predictions.
+"""Time the commands that read a large ledger: 200 runs with 2,000 networks and random predictions, on Kaggle's data.
 
     python benchmarks/ledger.py PATH
 
-PATH is the folder or zip with the real CSVs. Prints the rows of docs/benchmarks.md.
+PATH is the folder or zip with Kaggle's CSVs. Prints the table rows for docs/benchmarks.md.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def build(workspace: Workspace) -> None:
-    """Make up one run with its networks; the others are copies of it under their own rows."""
+    """Create one run with its networks. The others are copies of its folder with ledger rows of their own."""
     data = read_dataset(sources.find(None, workspace.data))
     rng = np.random.default_rng(0)
     answers = rng.integers(0, 10, len(data.test.pixels))

@@ -1,9 +1,9 @@
-"""One public training, beside which the recipes are measured.
+"""Run one of the public trainings to which the recipes are compared.
 
     python benchmarks/peer.py NAME --data PATH [--seed 0]
 
-Reads by pandas, trains by Keras's or PyTorch's plain loop on the rows that a recipe with this seed trains on,
-validates after each epoch, writes submission.csv into the folder it is called in, and prints one line of JSON.
+Reads with pandas and trains with the standard loop of Keras or PyTorch, on the same rows as a recipe with this seed.
+Validates after each epoch, writes submission.csv into the current folder, and prints one line of JSON.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> None:
     )
     begun, epochs = 0.0, []
 
-    def begin() -> None:  # as soon as the library is loaded
+    def begin() -> None:  # called when the library is loaded
         nonlocal begun
         begun = time.perf_counter()
 
-    def validate(predict: Predictor) -> None:  # after each epoch
+    def validate(predict: Predictor) -> None:  # called after each epoch
         metrics = evaluate(predict(images[held_out]), labels[held_out])
         seconds = round(time.perf_counter() - begun, 3)
         epochs.append({"seconds": seconds, "accuracy": round(metrics.accuracy, 5), "loss": round(metrics.log_loss, 5)})
@@ -74,7 +74,7 @@ def main() -> None:
 def by_keras(
     peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], validate: Callable[[Predictor], None]
 ) -> tuple[Predictor, int, int]:
-    """The predictor of the trained network, its weights and its multiplications and additions."""
+    """Returns the predictor of the trained network, its number of weights and its number of multiply-adds."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -110,7 +110,7 @@ def by_keras(
 def by_pytorch(
     peer: Peer, seed: int, x: Images, y: Any, begin: Callable[[], None], validate: Callable[[Predictor], None]
 ) -> tuple[Predictor, int, int]:
-    """PyTorch's mnist example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. Returns likewise."""
+    """PyTorch's MNIST example: 3x3 convolutions of 32 and 64 maps, pooling, dropout, dense 128. See `by_keras`."""
     import torch
     from torch import nn
 

@@ -1,10 +1,10 @@
-"""Our recipes beside what public notebooks do: the same rows, the same cores, one process each, in turn.
+"""Compare the recipes with public trainings: the same rows and cores, one process at a time.
 
-    python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...] [--again]
+    python benchmarks/peers.py --data PATH [--seeds 5] [--only NAME ...] [--force]
 
-Keeps every run in docs/benchmarks.json and makes only those that are not there from this machine, so that a long
-benchmark may be made in parts. Writes a table for each machine into docs/benchmarks.md, and of the machine with the
-most runs a short one into README.md, which it prints, and the picture. With --seeds 0 it only writes.
+Stores every run in docs/benchmarks.json and skips those that are already stored for this machine, so a long benchmark
+can be split. Writes one table per machine into docs/benchmarks.md; for the machine with the most runs, also the plot
+docs/benchmarks.svg and a short table into README.md, which it prints. --seeds 0 only writes these files.
 """
 
 import argparse
@@ -45,24 +45,24 @@ FIRST_SEED = 5  # the recipes were chosen on the holdouts of the seeds 0 to 4
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder or zip with the real CSVs; not needed with --seeds 0")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, the first being 5; 0 only writes the tables")
-    parser.add_argument("--only", nargs="*", help="names of recipes and peers; all but committees by default")
-    parser.add_argument("--again", action="store_true", help="make those runs, too, that are there already")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 5 on; 0 only writes the tables")
+    parser.add_argument("--only", nargs="*", help="recipes and public trainings; default: all but committees")
+    parser.add_argument("--force", action="store_true", help="repeat runs that are already stored")
     options = parser.parse_args()
     if options.seeds < 0:
         parser.error("--seeds cannot be negative")
     if options.seeds and not options.data:
-        parser.error("--data is missing: the folder or zip with train.csv and test.csv")
+        parser.error("--data is required: the folder or zip with train.csv and test.csv")
     if unknown := set(options.only or ()) - {*RECIPES, *PEERS}:
         parser.error(f"--only {min(unknown)!r} is none of: {'; '.join((*RECIPES, *PEERS))}")
     if not installed("torch") and any(name in PEERS and not PEERS[name].build for name in options.only or ()):
-        parser.error("--only: PyTorch's example needs PyTorch; `pip install torch`")
+        parser.error("--only: the PyTorch example requires PyTorch: `pip install torch`")
     single = [name for name in RECIPES if len(network_recipes(RECIPES[name])) == 1]
     names = options.only or [*single, *(name for name in PEERS if PEERS[name].build or installed("torch"))]
     runs: list[Run] = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         data = options.data and unpacked(options.data.resolve(), Path(folder))
-        made = [run for run in runs if run["machine"] == machine() and not options.again]
+        made = [run for run in runs if run["machine"] == machine() and not options.force]
         for seed, name in to_make(names, options.seeds, made):
             facts = {"matrix_gflops": matrix_rate(), "machine": machine(), "date": today(), "code": code()}
             run = {"name": name} | measure(name, seed, data) | facts
@@ -81,12 +81,12 @@ def identity(run: Run) -> tuple[str, str, int]:
 
 
 def as_text(runs: list[Run]) -> str:
-    """As JSON, a run a line."""
+    """The runs as JSON, one per line."""
     return "[\n" + ",\n".join(json.dumps(run) for run in sorted(runs, key=identity)) + "\n]\n"
 
 
 def to_make(names: list[str], n_seeds: int, made: list[Run]) -> list[tuple[int, str]]:
-    """A round of all names for each seed, without what is made and the later seeds of slow peers."""
+    """(seed, name) of the runs to make: all names for each seed, without stored runs and later seeds of slow peers."""
     there = {(run["seed"], run["name"]) for run in made}
     rounds = [(n, name) for n in range(n_seeds) for name in names if name in RECIPES or n < PEERS[name].seeds]
     rounds = [(FIRST_SEED + number, name) for number, name in rounds]
@@ -94,7 +94,7 @@ def to_make(names: list[str], n_seeds: int, made: list[Run]) -> list[tuple[int, 
 
 
 def measure(name: str, seed: int, data: Path) -> Run:
-    """One training in a process and a folder of its own."""
+    """Run one training in its own process and folder."""
     if name in PEERS:
         command = [str(ROOT / "benchmarks" / "peer.py"), name, "--data", str(data), "--seed", str(seed)]
     else:
@@ -106,7 +106,7 @@ def measure(name: str, seed: int, data: Path) -> Run:
         with open(Path(folder, "printed"), "w") as printed, open(Path(folder, "errors"), "w") as errors:
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=errors)
             _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)  # for Popen, which did not wait itself
+            process.returncode = os.waitstatus_to_exitcode(status)  # Popen did not wait itself
         if status:
             raise SystemExit(f"{' '.join(command)} failed:\n{Path(folder, 'errors').read_text()}")
         submission = Path(folder, "submissions" if name in RECIPES else "", "submission.csv")
@@ -133,7 +133,7 @@ def measure(name: str, seed: int, data: Path) -> Run:
 
 
 def epochs_of(folder: Path) -> list[dict[str, float]]:
-    """The epochs of a run of one network; none of a run of several."""
+    """The epochs of a run with one network; empty for a run with several."""
     history = folder / "history.csv"
     rows = list(csv.DictReader(history.read_text().splitlines())) if history.exists() else []
     return [{"seconds": float(row["seconds"]), "accuracy": round(float(row["validation_accuracy"]), 5)} for row in rows]

@@ -1,4 +1,4 @@
-"""The public trainings beside which the recipes are measured, re-built from published facts."""
+"""The public trainings to which the recipes are compared, reimplemented from published descriptions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ Images = np.ndarray
 
 @dataclass(frozen=True)
 class Peer:
-    """What is known of a public training."""
+    """A public training: its source, network, optimizer and schedule."""
 
     source: str
     epochs: int
     batch_size: int
     build: Callable[[], Any] | None = None  # a Keras model; None for PyTorch's example
-    optimizer: Callable[[int], Any] | None = None  # of the number of all steps; Adam 1e-3 by default
-    rate: Callable[[int], float] | None = None  # of the epoch, from 0
-    shown: Callable[[Images, int, int], Images] | None = None  # of images, seed and epoch
+    optimizer: Callable[[int], Any] | None = None  # takes the total number of steps; default: Adam 1e-3
+    rate: Callable[[int], float] | None = None  # takes the epoch, from 0
+    shown: Callable[[Images, int, int], Images] | None = None  # takes images, seed and epoch; returns augmented images
     side: int = 28
-    published: str = ""  # accuracy on MNIST's 10,000 test images, after training on its 60,000
-    seeds: int = 5  # how many are measured, unless fewer are asked for
+    published: str = ""  # accuracy on MNIST's 10,000 test images after training on its 60,000
+    seeds: int = 5  # number of seeds to measure, or fewer with --seeds
 
 
 def tutorial_lenet5() -> Any:
-    """As every builder here, (n, side, side, 1) float32 in [0, 1] -> logits (n, 10)."""
+    """Maps images (n, side, side, 1), float32 in [0, 1], to logits (n, 10), as all builders here."""
     from digit_recognizer.models.registry import MODELS
 
     return MODELS["lenet5"].build()
@@ -71,7 +71,7 @@ def one_epoch_net() -> Any:
 
 
 def one_cycle(n_steps: int) -> Any:
-    """Adam, by cosines up to 1e-2 from a 25th of it in 30 % of the steps, and down to nearly 0: PyTorch's defaults."""
+    """Adam with PyTorch's one-cycle defaults: cosines from 1e-2 / 25 to 1e-2 in 30 % of the steps, then to almost 0."""
     from keras import ops, optimizers
 
     class OneCycle(optimizers.schedules.LearningRateSchedule):
@@ -109,10 +109,11 @@ def kernel_member() -> Any:
     )
 
 
-def distorted(images: Images, seed: int, epoch: int) -> Images:
-    """(n, 28, 28, 1) float32 images in [0, 1], each turned by up to 10 degrees, zoomed and shifted by up to 0.1.
+def augmented(images: Images, seed: int, epoch: int) -> Images:
+    """Rotates each image by up to 10 degrees, zooms and shifts it by up to 0.1.
 
-    By our gather, which is faster than what notebooks call.
+    Images are (n, 28, 28, 1), float32 in [0, 1]. Uses the package's gather, which is faster than the
+    functions that notebooks call.
     """
     from digit_recognizer.data.augmentation import Augmentation, draw_coefficients
     from digit_recognizer.training.augmented_model import pack_pixels, sample_augmented
@@ -128,25 +129,27 @@ def distorted(images: Images, seed: int, epoch: int) -> Images:
 
 
 PEERS = {
-    "tutorial LeNet-5": Peer("tutorials: average pooling, ReLU, Adam 1e-3", 10, 128, tutorial_lenet5, side=32),
+    "tutorial LeNet-5": Peer("common tutorials: average pooling, ReLU, Adam 1e-3", 10, 128, tutorial_lenet5, side=32),
     "Keras convnet": Peer("Keras's example, Simple MNIST convnet", 15, 128, keras_convnet),
     "one-epoch net, 1 epoch": Peer(
-        "tuomaso/train_mnist_fast, a PyTorch program, in Keras: one-cycle Adam",
+        "tuomaso/train_mnist_fast, a PyTorch program, ported to Keras: one-cycle Adam",
         1,
         256,
         one_epoch_net,
         one_cycle,
         published="0.9904",
     ),
-    "one-epoch net, 2 epochs": Peer("the same, twice as long", 2, 256, one_epoch_net, one_cycle, published="0.99245"),
-    "PyTorch example": Peer("PyTorch's example: Adadelta, rate 1 x 0.7^epoch", 14, 64, seeds=2, published="0.99185"),
+    "one-epoch net, 2 epochs": Peer("the same with 2 epochs", 2, 256, one_epoch_net, one_cycle, published="0.99245"),
+    "PyTorch example": Peer(
+        "PyTorch's example: Adadelta, learning rate 0.7^epoch", 14, 64, seeds=2, published="0.99185"
+    ),
     "15-network kernel, a member": Peer(
-        "Chris Deotte, 25 Million Images, on Kaggle: 0.99757 with 15 of these, the best honest public kernel",
+        "Chris Deotte, 25 Million Images, on Kaggle: 0.99757 with 15; the best public kernel without leaked labels",
         45,
         64,
         kernel_member,
         rate=lambda epoch: 1e-3 * 0.95**epoch,
-        shown=distorted,
+        shown=augmented,
         seeds=1,
         published="0.99641",
     ),

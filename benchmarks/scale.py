@@ -1,9 +1,9 @@
-"""What labelling costs as the number of images grows: rows a second, and peak memory, of the whole command.
+"""Measure throughput and peak memory of `digits predict` as the number of images grows.
 
-    python benchmarks/scale.py [--most 1000000] [--folder PLACE]
+    python benchmarks/scale.py [--most 1000000] [--folder FOLDER]
 
-The images are the built-in sample's, augmented anew until there are 20,000, and then repeated. Parsing alone and
-inference alone are timed in this process. Writes its table into docs/benchmarks.md, and the plot docs/scale.png.
+The images are 20,000 augmented images of the built-in sample, repeated. Parsing and inference are also timed alone, in
+this process. Writes its table into docs/benchmarks.md and the plot docs/scale.png.
 """
 
 import argparse
@@ -37,22 +37,22 @@ MB = 1e6
 
 @dataclass(frozen=True)
 class Row:
-    """A command that labelled a file, and how fast its parts are alone."""
+    """One `digits predict` command, and the throughput of its parts timed separately."""
 
     runtime: str
     n: int
     seconds: float
     peak: int  # bytes
-    rate: float  # rows a second, since the first was asked for
+    rate: float  # rows per second, from the first chunk to be labelled on
     limit: str
-    parsing: float  # rows a second
+    parsing: float  # rows per second
     by_pandas: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=1_000_000, help="rows of the largest file")
-    parser.add_argument("--folder", type=Path, help="where the files are made, 2 GB for a million rows")
+    parser.add_argument("--folder", type=Path, help="folder for temporary files; a million rows take 2 GB")
     options = parser.parse_args()
     sizes = [size for size in (10_000, 100_000, 1_000_000, 10_000_000) if size <= options.most]
     rows = []
@@ -87,29 +87,29 @@ def table(rows: list[Row], inference: dict[str, float]) -> str:
         f"| {row.by_pandas:,.0f} | {row.rate / min(row.parsing, inference[row.runtime]):.0%} | {row.peak / MB:,.0f} |"
         for row in rows
     ]
-    columns = ["rows", "runtime", "s, whole command", "rows/s", "limit", "parsing alone", "by pandas alone"]
-    columns += ["rate of the slower alone", "peak, MB"]
-    alone = ", ".join(f"{rate:,.0f} by {runtime}" for runtime, rate in inference.items())
+    columns = ["rows", "runtime", "s, complete command", "rows/s", "limit", "parsing alone", "pandas alone"]
+    columns += ["share of the slower alone", "peak, MB"]
+    alone = ", ".join(f"{rate:,.0f} with {runtime}" for runtime, rate in inference.items())
     text = (
-        f"LeNet-5, CSVs of {N_DISTINCT:,} distinct images, n = 1 command each. Alone, the best of {N}: inference from "
-        f"memory, images/s, {alone}; parsing; pandas' `read_csv(dtype=uint8, chunksize={stream.ROWS})`. {machine()}; "
-        f"{today()}.\n"
+        f"LeNet-5, CSVs of {N_DISTINCT:,} distinct images, n = 1 command each. Alone, the fastest of {N}: parsing, "
+        f"pandas' `read_csv(dtype=uint8, chunksize={stream.ROWS})` and inference from memory (images/s: {alone}). "
+        f"{machine()}; {today()}.\n"
     )
-    found = " ".join(costs(runtime, [row for row in rows if row.runtime == runtime]) for runtime in RUNTIMES)
-    return "\n".join([text, head(columns), *lines, f"\nSeconds grow linearly: {found}"])
+    found = "; ".join(costs(runtime, [row for row in rows if row.runtime == runtime]) for runtime in RUNTIMES)
+    return "\n".join([text, head(columns), *lines, f"\nCost per additional row: {found}."])
 
 
 def costs(runtime: str, rows: list[Row]) -> str:
-    """What a row more costs between two sizes."""
+    """Seconds per additional row between each two sizes, as text."""
     steps = [
         f"{(after.seconds - before.seconds) / (after.n - before.n) * MB:.1f} µs from {before.n:,} to {after.n:,}"
         for before, after in pairwise(rows)
     ]
-    return f"by {runtime} a row costs {', '.join(steps)}."
+    return f"{runtime}, {', '.join(steps)}"
 
 
 def made_up(pixels: np.ndarray) -> np.ndarray:
-    """(N_DISTINCT, 784) uint8: the images over and over, each time augmented in another way."""
+    """Returns (N_DISTINCT, 784) uint8: the images repeated, each with its own augmentation."""
     images = to_images(np.resize(pixels, (N_DISTINCT, pixels.shape[1])), side=28)
     return (
         np.rint(apply_augmentation(images, draw_coefficients(LIMITS, N_DISTINCT, 0, 1)) * 255)
@@ -153,7 +153,7 @@ def inference_alone(folder: Path, pixels: np.ndarray) -> dict[str, float]:
 
 
 def digits(folder: Path, *words: str) -> tuple[float, int]:
-    """Seconds and peak memory in bytes of a command."""
+    """Run a command in `folder`. Returns its seconds and its peak memory in bytes."""
     command, environment = [*DIGITS, *words], os.environ | OF_THIS_CODE
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.DEVNULL)

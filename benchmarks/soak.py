@@ -1,8 +1,8 @@
-"""Runs as many trials of each guarantee as fit into the time, and writes the results to docs/reliability.md.
+"""Soak test: run as many cases of each promise as fit into the time, and write the table of docs/reliability.md.
 
     python benchmarks/soak.py --minutes 60
 
-Two guarantees are tested at a time. The short ones come first, and the time that they leave goes to the others.
+Two promises are tested at a time. Cheap ones come first, and the time they leave is distributed to the others.
 """
 
 import argparse
@@ -22,24 +22,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from promises import PROMISES
 
 N_AT_ONCE = 2
-ORDER = (
-    10,
-    9,
-    7,
-    6,
-    15,
-    2,
-    5,
-    8,
-    3,
-    14,
-    11,
-    12,
-    4,
-    13,
-    1,
-)  # short ones first: the time they leave goes to the rest
-HANGS = 900  # seconds over its time after which a trial counts as hanging
+ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # cheap promises first
+HANGS = 900  # seconds of grace after which a promise counts as hung
 AUDIT = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(ROOT / "requirements.txt")]
 
 
@@ -47,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, required=True, help="approximate duration")
     parser.add_argument(
-        "--only", type=int, nargs="+", choices=PROMISES, help="only these guarantees; nothing is written"
+        "--only", type=int, nargs="+", choices=PROMISES, help="test only these promises and write nothing"
     )
     arguments = parser.parse_args()
     chosen = [number for number in ORDER if number in (arguments.only or PROMISES)]
@@ -62,7 +46,7 @@ def main() -> None:
 
 
 def soak(waiting: list[int], seconds: float) -> dict[int, dict[str, Any]]:
-    """The result of each guarantee; each gets an equal part of the time left when it starts."""
+    """Results by promise. Each promise gets an equal share of the time left when it starts."""
     end, lock, found = time.monotonic() + seconds, threading.Lock(), {}
 
     def work() -> None:
@@ -108,7 +92,7 @@ def table(found: dict[int, dict[str, Any]]) -> str:
 
 
 def audit() -> str:
-    """The result of pip-audit for the pinned versions, or why there is none."""
+    """The last line of pip-audit's output for the pinned versions, or why there is none."""
     command = " ".join(["python", *AUDIT[:-1], "requirements.txt"])
     if not importlib.util.find_spec("pip_audit"):
         return f"Known vulnerabilities of the pinned versions: not looked up, pip-audit is not installed (`{command}`)."

@@ -1,7 +1,4 @@
-"""The runs of the benchmark as tables and as a picture.
-
-Comes in: records as docs/benchmarks.json holds them. Goes out: Markdown and SVG. Refuses to know files.
-"""
+"""The runs of docs/benchmarks.json as Markdown tables and as an SVG plot. Reads and writes no files."""
 
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -17,7 +14,7 @@ from public import PEERS
 
 N_FITTED = 37_800  # rows of train.csv without the holdout
 GOALS = (0.98, 0.99, 0.994, 0.996)
-# Test accuracy that authors of such networks published, on MNIST's 60,000 training and 10,000 test images.
+# Published test accuracy of such networks on MNIST's 10,000 test images, after training on its 60,000.
 PUBLISHED = {
     "plain-lenet5-1998": "0.9905",
     "plain-lenet-28": "0.985",
@@ -25,18 +22,18 @@ PUBLISHED = {
     "plain-simple-cnn": "0.9839",
     "plain-wide-cnn": "0.9919",
 }
-_BESIDE = (((7, 0), "left"), ((-7, 0), "right"), ((0, 9), "center"), ((0, -9), "center"))  # of a point, in points
+_BESIDE = (((7, 0), "left"), ((-7, 0), "right"), ((0, 9), "center"), ((0, -9), "center"))  # offset in points, alignment
 Run = dict[str, Any]
 
 
 def images_per_second(run: Run) -> float:
-    """Of an epoch and its validation; the first one, which compiles, only where there is no other."""
+    """Training throughput of the median epoch, validation included; without the first epoch if there are more."""
     ends = [epoch["seconds"] for epoch in run["epochs"]]
     return N_FITTED / (float(median(np.diff(ends))) if len(ends) > 1 else ends[0])
 
 
 def seconds_to(goal: float, run: Run) -> float:
-    """Until the epoch from which on all reached the goal; of the last one, what the run says at last counts."""
+    """Seconds until the epoch from which on all reach `goal`; the last epoch has the final accuracy of the run."""
     ends = [(epoch["seconds"], epoch["accuracy"]) for epoch in run["epochs"][:-1]]
     ends.append((run["train"], run["accuracy"]))
     below = [number for number, (_, reached) in enumerate(ends) if reached < goal]
@@ -45,7 +42,7 @@ def seconds_to(goal: float, run: Run) -> float:
 
 
 def cells(name: str, runs: list[Run], rate: float) -> dict[str, str]:
-    """A row: medians, and mean ± deviation of the accuracy, of `runs`; `rate` is the machine's, in GFLOP/s."""
+    """A table row: medians of `runs`, accuracy as mean ± standard deviation. `rate` is the matrix rate in GFLOP/s."""
 
     def middle(value: Callable[[Run], float]) -> float:
         return float(np.median([value(run) for run in runs]))
@@ -68,33 +65,33 @@ def cells(name: str, runs: list[Run], rate: float) -> dict[str, str]:
         "start to submission, s": f"{middle(lambda run: run['to_submission']):.1f}",
         "images/s": f"{speed:,.0f}" if speed else "–",
         "GFLOP/s": f"{work:.0f}" if work else "–",
-        "of the matrix rate": f"{work / rate:.0%}" if work else "–",
+        "share of matrix rate": f"{work / rate:.0%}" if work else "–",
         "peak, GB": f"{middle(lambda run: run['peak_mb']) / 1024:.1f}",
         "published": PEERS[name].published if name in PEERS else PUBLISHED.get(name, ""),
     }
 
 
 def by_machine(runs: list[Run]) -> list[list[Run]]:
-    """The runs of each machine, those of the one with the most first."""
+    """The runs of each machine. The machine with the most runs comes first."""
     machines = sorted({run["machine"] for run in runs})
     apart = [[run for run in runs if run["machine"] == machine] for machine in machines]
     return sorted(apart, key=len, reverse=True)
 
 
 def by_name(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of each recipe and peer that there is, in the order of their tables."""
+    """The runs by recipe or peer, in the order of RECIPES and PEERS."""
     apart = {name: [run for run in runs if run["name"] == name] for name in (*RECIPES, *PEERS)}
     return {name: own for name, own in apart.items() if own}
 
 
 def highest_rate(runs: list[Run]) -> int:
-    """The machine's own matrix rate: less was measured when something else kept it busy."""
+    """The matrix rate of the machine in GFLOP/s: the maximum, as other load lowers it."""
     rate: int = max(run["matrix_gflops"] for run in runs)
     return rate
 
 
 def table(runs: list[Run], columns: Sequence[str] = ()) -> str:
-    """Of one machine's runs; all columns, unless some are named."""
+    """The table of one machine's runs, with all columns by default."""
     rate = highest_rate(runs)
     rows = [cells(name, own, rate) for name, own in by_name(runs).items()]
     columns = columns or list(rows[0])
@@ -104,17 +101,16 @@ def table(runs: list[Run], columns: Sequence[str] = ()) -> str:
 
 
 def full_tables(runs: list[Run]) -> str:
-    """A table for each machine, and what the public trainings are."""
+    """A table per machine, and the sources of the public trainings."""
     tables = [
-        f"{table(own)} Matrix rate: {highest_rate(own)} GFLOP/s, the highest that was measured."
-        for own in by_machine(runs)
+        f"{table(own)} Matrix rate: {highest_rate(own)} GFLOP/s, the highest measured." for own in by_machine(runs)
     ]
     sources = "\n".join(f"- *{name}*: {PEERS[name].source}." for name in by_name(runs) if name in PEERS)
     return "\n\n".join([*tables, sources])
 
 
 def short_table(runs: list[Run]) -> str:
-    """Of one machine's runs, without the plain recipes."""
+    """The README's table of one machine's runs, without the `plain-` recipes."""
     columns = [
         "recipe",
         "model",
@@ -130,7 +126,7 @@ def short_table(runs: list[Run]) -> str:
 
 
 def picture(runs: list[Run]) -> bytes:
-    """Accuracy against seconds of training, a point for each; SVG, the same bytes for the same figures."""
+    """Plot of validation accuracy against seconds of training. Returns SVG; equal runs give identical bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -164,10 +160,10 @@ def _colour(name: str) -> str:
 
 
 def _write_names(axis: Any, points: dict[str, tuple[float, float]]) -> None:
-    """Each point's name beside it, where it covers the fewest other points and names."""
+    """Label each point at the position that overlaps the fewest other points and labels."""
     from matplotlib.transforms import Bbox
 
-    axis.figure.draw_without_rendering()  # decides where the points are
+    axis.figure.draw_without_rendering()  # fixes the positions of the points
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axis.transData.transform(list(points.values()))]
     for name, point in points.items():
         texts = [

@@ -1,4 +1,4 @@
-"""The benchmark of the engine's parts gives the rows of its tables."""
+"""The engine benchmark returns its table rows."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The tables of the benchmark beside public trainings are right, and its runs give what they need."""
+"""The comparison with public trainings computes its tables correctly, and its runs have all columns."""
 
 import json
 
@@ -30,34 +30,34 @@ RUN = {
 }
 
 
-def test_a_goal_is_reached_when_no_later_epoch_falls_below_and_the_last_counts_as_the_run_judges_itself():
+def test_a_goal_is_reached_when_no_later_epoch_falls_below_it_and_the_final_accuracy_replaces_the_last_epochs():
     steady = RUN | {"epochs": [*ENDS[:2], ENDS[2] | {"accuracy": 0.985}]}
     assert [standings.seconds_to(goal, steady) for goal in (0.97, 0.98, 0.99, 0.995)] == [2, 3, 6, np.inf]
     unsteady = RUN | {"epochs": [*ENDS, ENDS[2] | {"seconds": 6.0}]}
     assert [standings.seconds_to(goal, unsteady) for goal in (0.97, 0.98)] == [6, 6]
 
 
-def test_a_row_gives_medians_and_the_spread_of_the_accuracy():
+def test_a_row_has_medians_and_the_standard_deviation_of_the_accuracy():
     row = standings.cells("quick", [RUN, RUN | {"accuracy": 0.993, "train": 8.0}], RATE)
     assert (row["validation accuracy"], row["n"], row["training, s"]) == ("0.9920 ± 0.0014", "2", "7.0")
     assert (row["s to 0.98"], row["s to 0.994"], row["peak, GB"]) == ("3.0", "–", "1.5")
     speed = 37_800 / 1.5  # the median epoch after the first
     assert row["images/s"] == f"{speed:,.0f}"
-    assert row["of the matrix rate"] == f"{6 * 1_000 * speed / 1e9 / RATE:.0%}"
+    assert row["share of matrix rate"] == f"{6 * 1_000 * speed / 1e9 / RATE:.0%}"
 
 
-def test_runs_of_several_networks_have_no_speed_of_one():
+def test_runs_of_several_networks_have_no_throughput():
     row = standings.cells("committee", [RUN | {"epochs": []}], RATE)
-    assert [row[name] for name in ("images/s", "GFLOP/s", "of the matrix rate")] == ["–"] * 3
+    assert [row[name] for name in ("images/s", "GFLOP/s", "share of matrix rate")] == ["–"] * 3
     assert (row["s to 0.99"], row["training, s"]) == ("6.0", "6.0")
 
 
-def test_only_what_is_not_there_is_made_and_slow_peers_less_often():
+def test_only_missing_runs_are_made_and_slow_peers_for_fewer_seeds():
     slow = next(name for name in PEERS if PEERS[name].seeds == 1)
     assert peers.to_make(["quick", slow], 2, [RUN]) == [(5, slow), (6, "quick")]
 
 
-def test_a_table_goes_between_its_comments_or_nowhere(tmp_path):
+def test_a_table_is_written_between_its_comments_or_not_at_all(tmp_path):
     file = tmp_path / "page.md"
     begin, end = "<!-- peers: written by benchmarks/peers.py -->", "<!-- end of peers -->"
     file.write_text(f"above\n{begin}\nold\n{end}\nbelow\n")
@@ -70,13 +70,13 @@ def test_a_table_goes_between_its_comments_or_nowhere(tmp_path):
         assert file.read_text() == damaged
 
 
-def test_the_file_of_runs_holds_one_a_line():
+def test_runs_are_stored_one_per_line():
     runs = [RUN | {"name": "lenet5"}, RUN, RUN | {"seed": 6}]
     assert json.loads(peers.as_text(runs)) == runs
     assert len(peers.as_text(runs).splitlines()) == 2 + len(runs)
 
 
-def test_each_machine_has_a_table_of_its_own_and_the_one_with_most_runs_comes_first():
+def test_each_machine_has_its_own_table_and_the_one_with_the_most_runs_comes_first():
     faster = [RUN | {"machine": "1 machine", "matrix_gflops": 10 * RATE, "accuracy": 0.5}]
     runs = [*faster, RUN, RUN | {"name": "lenet5"}]
     own, other = (standings.table(of_one) for of_one in standings.by_machine(runs))
@@ -91,7 +91,7 @@ def test_each_machine_has_a_table_of_its_own_and_the_one_with_most_runs_comes_fi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["quick", "one-epoch net, 1 epoch"])
-def test_recipes_and_peers_are_measured_alike(name, workspace):
+def test_recipes_and_peers_return_the_same_fields(name, workspace):
     sample.write_sample(workspace.data / "sample")
     found = peers.measure(name, 5, workspace.data / "sample")
     assert set(found) == set(RUN) - {"name", "matrix_gflops", "machine", "date"}
