@@ -1,4 +1,4 @@
-"""Tests of README.md and docs/reference.md: commands run in order, tables list all recipes and models, links resolve."""
+"""Tests of README.md and docs: commands run in order, tables list all recipes and models, links resolve."""
 
 import io
 import os
