@@ -1,8 +1,8 @@
-"""Soak test: run as many cases of each promise as fit into the time, and write the table of docs/reliability.md.
+"""Soak test: run as many cases of each guarantee as fit into the time, and write the table of docs/reliability.md.
 
     python benchmarks/soak.py --minutes 60
 
-Two promises are tested at a time. Cheap ones come first, and the time they leave is distributed to the others.
+Two guarantees are tested at a time. Cheap ones come first, and the time they leave is distributed to the others.
 """
 
 import argparse
@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from promises import PROMISES
 
 N_AT_ONCE = 2
-ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # cheap promises first
-HANGS = 900  # seconds of grace after which a promise counts as hung
+ORDER = (10, 9, 7, 6, 15, 2, 5, 8, 3, 14, 11, 12, 4, 13, 1)  # cheap ones first
+HANGS = 900  # seconds of grace after which a guarantee counts as hung
 AUDIT = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(ROOT / "requirements.txt")]
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, required=True, help="approximate duration")
     parser.add_argument(
-        "--only", type=int, nargs="+", choices=PROMISES, help="test only these promises and write nothing"
+        "--only", type=int, nargs="+", choices=PROMISES, help="test only these guarantees and write nothing"
     )
     arguments = parser.parse_args()
     chosen = [number for number in ORDER if number in (arguments.only or PROMISES)]
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def soak(waiting: list[int], seconds: float) -> dict[int, dict[str, Any]]:
-    """Results by promise. Each promise gets an equal share of the time left when it starts."""
+    """Results by guarantee. Each gets an equal share of the time left when it starts."""
     end, lock, found = time.monotonic() + seconds, threading.Lock(), {}
 
     def work() -> None:
@@ -83,7 +83,7 @@ def trials(number: int, seconds: float) -> dict[str, Any]:
 
 
 def table(found: dict[int, dict[str, Any]]) -> str:
-    lines = ["| promise | what a case is | cases | goal | failures | minutes |\n|---|---|---:|---:|---:|---:|"]
+    lines = ["| guarantee | what a case is | cases | goal | failures | minutes |\n|---|---|---:|---:|---:|---:|"]
     for number in sorted(found):
         module, result = importlib.import_module(f"promises.{PROMISES[number]}"), found[number]
         counts = f"{result['cases']:,} | {module.GOAL:,} | {result['failures']} | {result['seconds'] / 60:.1f}"

@@ -1,4 +1,4 @@
-"""The session of docs/iterating.md runs, in its order, on the sample."""
+"""Tests of docs/iterating.md: its commands run in order on the built-in sample."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL) for
 
 
 @pytest.mark.slow
-def test_the_session_runs_from_a_baseline_to_a_scored_committee(workspace, tiny_lenet5, monkeypatch, capfd):
+def test_commands_run_from_a_baseline_to_a_scored_committee(workspace, tiny_lenet5, monkeypatch, capfd):
     answers = write_data(workspace)
     printed = {}
     with kaggle_stand_in.kaggle_stand_in(answers.tolist()) as kaggle:
@@ -27,7 +27,7 @@ def test_the_session_runs_from_a_baseline_to_a_scored_committee(workspace, tiny_
                 for word in shlex.split(command)[1:]
             ]
             if words[0] == "run":
-                words += ["--folds", "2", "--epochs", "1"]  # only shorter
+                words += ["--folds", "2", "--epochs", "1"]  # shorter trainings
             with pytest.raises(SystemExit) as leave:
                 cli.main(words)
             out, err = capfd.readouterr()
@@ -44,7 +44,7 @@ def test_the_session_runs_from_a_baseline_to_a_scored_committee(workspace, tiny_
     assert (workspace.submissions / "report.html").stat().st_size > 100_000
 
 
-def test_every_command_has_its_output():
+def test_every_command_is_followed_by_its_output():
     blocks = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", DOC, re.DOTALL)
     assert [line for commands, _ in blocks for line in commands.splitlines()] == COMMANDS
     for commands, output in blocks:

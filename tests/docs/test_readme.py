@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/reference.md run, in order, and the tables name all recipes and models."""
+"""Tests of README.md and docs: commands run in order, tables list all recipes and models, links resolve."""
 
 import io
 import os
@@ -26,20 +26,20 @@ COMMANDS = [
 ]
 
 
-def test_first_two_blocks_are_one_line_each_and_set_themselves_up():
+def test_setup_commands_are_one_line_with_hashed_requirements():
     for block in BLOCKS[:2]:
         assert block.count("\n") == 1
         assert "--require-hashes" in block
 
 
-def test_results_name_every_recipe_and_model():
+def test_result_tables_list_every_recipe_and_model():
     rows = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` | {describe_models(recipe)} |" in rows for name, recipe in RECIPES.items())
     assert all(f"`{name}`" in README for name in RECIPES if not name.startswith("plain-"))
     assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
 
 
-def test_every_link_leads_to_a_file():
+def test_every_relative_link_points_to_a_file():
     for file in (
         ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *map(str, ROOT.glob("docs/*.md")))
     ):
@@ -48,8 +48,8 @@ def test_every_link_leads_to_a_file():
 
 
 @pytest.mark.slow
-def test_commands_run_in_order_with_the_real_client_and_a_stand_in_for_kaggle(workspace):
-    """From the download to a public score; the competition served is the built-in sample under Kaggle's names."""
+def test_commands_run_in_order_with_the_real_client_against_a_stand_in_for_kaggle(workspace):
+    """From the download to a public score. The stand-in serves the built-in sample under Kaggle's file names."""
     sample = workspace.folder / "elsewhere"
     write_sample(sample)
     served = io.BytesIO()
@@ -65,7 +65,7 @@ def test_commands_run_in_order_with_the_real_client_and_a_stand_in_for_kaggle(wo
         for command in COMMANDS:
             words = shlex.split(command.replace("python run_pipeline.py", "digits run"))[1:]
             if words[0] == "run":
-                words += ["--epochs", "1"]  # only shorter
+                words += ["--epochs", "1"]  # shorter trainings
             if "--folds" in words:
                 words += ["--folds", "2"]
             program = [sys.executable, "-m", "digit_recognizer", *words]
