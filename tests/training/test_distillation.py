@@ -21,17 +21,15 @@ from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.recipes.recipe import change
 from digit_recognizer.tracking.run_dir import read_predictions
-from digit_recognizer.tracking.run_record import RunHeader
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import distillation
 from digit_recognizer.training.augmented_model import average_probabilities
 from digit_recognizer.training.cross_validation import NetworkSpec
 from digit_recognizer.training.fit import fit
-from digit_recognizer.training.parallel.config import IN_PROCESS
-from digit_recognizer.training.run_plan import NewRun, RunPlan
+from digit_recognizer.training.run_plan import NewRun
 from digit_recognizer.training.tuning import sweep
 from digit_recognizer.utils.arrays import read_arrays
-from digit_recognizer.utils.reporter import SILENT, Reporter
+from digit_recognizer.utils.reporter import SILENT
 from tiny import tiny
 
 RECIPE = change(RECIPES["quick"], {"batch_size": 32, "epochs": 1, "folds": 2})
@@ -109,24 +107,6 @@ def test_a_student_without_held_out_rows_learns_from_teachers_without_them_or_el
     assert distillation.teachers_of(held_out([]), [on_half]) == [on_half]
 
 
-class Recorder(Reporter):
-    def __init__(self):
-        self.texts = []
-
-    def info(self, text):
-        self.texts.append(text)
-
-
-@pytest.mark.parametrize(("rows", "unseen"), [([], False), (ROWS, True)])
-def test_unseen_rows_are_reported_only_when_rows_are_held_out(rows, unseen):
-    recipe, reporter = replace(RECIPE, teacher="old"), Recorder()
-    header = RunHeader("run", "quick", {}, "data", "folder", "", "")
-    plan = RunPlan("quick", header, recipe, (held_out(rows),), (teacher(rows),))
-    pipeline._announce(plan, IN_PROCESS, IN_PROCESS, reporter)
-    [text] = [text for text in reporter.texts if "learns from networks of old" in text]
-    assert ("never saw" in text) == unseen
-
-
 def test_a_student_with_other_splits_is_refused_before_anything_is_written(taught):
     workspace, *_ = taught
     before = sorted(workspace.submissions.iterdir())
@@ -160,7 +140,7 @@ def test_missing_or_damaged_weights_are_refused(taught, damage, tmp_path):
     [source, *_] = sorted(workspace.submissions.glob("*-old/members/*"))
     copy = shutil.copytree(source, tmp_path / "member")
     damage(copy / "weights.npz")
-    with pytest.raises(InputError, match=r"not found|cannot be read"):
+    with pytest.raises(InputError, match=r"not found|damaged"):
         read_arrays(copy / "weights.npz")
 
 
