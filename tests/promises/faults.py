@@ -46,28 +46,27 @@ def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
     for name in ("fsync", "replace", "unlink", "mkdir", "rmdir", "truncate"):
         setattr(os, name, before(name, getattr(os, name)))
 
+    def write(file: Any, data: bytes) -> int:
+        if count("write"):
+            file.write(data[: len(data) // 2])
+            file.flush()
+            fault("write")
+        return file.write(data)
+
     class HalfWritten(tempfile._TemporaryFileWrapper):
         def write(self, data: bytes) -> int:
-            if count("write"):
-                self.file.write(data[: len(data) // 2])
-                self.file.flush()
-                fault("write")
-            return self.file.write(data)
+            return write(self.file, data)
 
     tempfile._TemporaryFileWrapper = HalfWritten
 
     class Plain:
-        """A file written in place, as none of this program's should be."""
+        """A file written in place, which the package must not do."""
 
         def __init__(self, file: Any) -> None:
             self.file = file
 
         def write(self, data: bytes) -> int:
-            if count("write"):
-                self.file.write(data[: len(data) // 2])
-                self.file.flush()
-                fault("write")
-            return self.file.write(data)
+            return write(self.file, data)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.file, name)
