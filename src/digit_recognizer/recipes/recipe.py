@@ -103,12 +103,12 @@ _RANGES = {
     "seed": (0, 2**32 - 1000),  # NumPy's and Keras's seeds are below 2**32, also the last of `seeds`
     "threads": (0, 1024),
 }
-# Values of these types are not converted to the type of a field; text is, as it may be typed.
+# Types of values that are not converted to the type of a field. Text is, as it may come from the command line.
 _REFUSED: dict[type, tuple[type, ...]] = {int: (bool, float), float: (bool,), str: (bool, int, float)}
 
 
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """Returns `recipe` with some fields changed, in all its members, too; values may be text, as typed.
+    """Returns `recipe` with some fields changed, in all its members, too; values may be text from the command line.
 
     `members` are tables of fields; `catalog.with_named_members` makes them from names. Raises InputError for a wrong
     key or value.
@@ -122,7 +122,7 @@ def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 
 
 def convert(key: str, value: Any) -> Any:
-    """Returns `value`, which may be text as typed, in the type of the field `key`.
+    """Returns `value`, which may be text from the command line, in the type of the field `key`.
 
     Raises InputError for an unknown key and for a value of another type.
     """

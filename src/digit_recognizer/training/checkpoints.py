@@ -88,7 +88,7 @@ def delete_checkpoints(folder: Path) -> None:
 
 
 def training_fingerprint(network: NetworkSpec, train_hash: str) -> str:
-    """Returns the SHA-256 of all that determines the steps of a training: recipe, data, rows and backend."""
+    """Returns the SHA-256 of the recipe, data, rows and backend of a training."""
     rows = [network.train_rows.tolist(), network.held_out.tolist()]
     text = json.dumps([asdict(network.recipe), train_hash, rows, environment.backend()])
     return sha256(text.encode()).hexdigest()

@@ -55,7 +55,7 @@ def fit(
     plain = MODELS[recipe.model].build(dropout=recipe.dropout)
     model = batch_norm.insert(plain) if recipe.batch_norm else plain
     n_steps = -(-len(images) // recipe.batch_size)
-    batch_size = len(images) // n_steps  # equal batches; fewer than `n_steps` images are left out, others in each epoch
+    batch_size = len(images) // n_steps  # equal batches; each epoch leaves out fewer than `n_steps` images
     augmented = AugmentedModel(model, images, teachers, recipe.teacher_weight)
     optimizer = _compile(augmented, recipe, n_steps)
     variables = [*model.variables, *optimizer.variables]
