@@ -65,7 +65,7 @@ def test_accuracy_and_three_folds_are_the_defaults(load):
         ("[space]\nmodel = ['lenet5', 'lenet-6']", "model must be one of"),
         ("[space]\nlearning_rate = { low = 0.03, high = 0.003 }", "low <= high.* got \\(low=0.03, high=0.003"),
         ("[space]\nshift = { low = 0, high = 2.5 }", "shift must be a whole number; received 2.5"),
-        ("[space]\nshift = { low = 0 }", "expected low and high, perhaps step or log, received low"),
+        ("[space]\nshift = { low = 0 }", "expected low and high, optionally step or log, received low"),
         ("[space]\nshift = { low = 0, high = 3, stride = 1 }", "received low, high, stride"),
         ("[space]\nshift = { low = 0, high = 3, step = 2 }", "expected high = low \\+ a multiple of step"),
         ("[space]\nshift = { low = 0, high = 3, step = 1.5 }", "shift must be a whole number; received 1.5"),
@@ -101,12 +101,12 @@ def test_an_invalid_space_is_refused_with_file_and_reason(load, tmp_path, text, 
 
 
 def test_a_file_whose_name_cannot_name_a_study_is_refused(load):
-    with pytest.raises(InputError, match=r"Rename it, perhaps to my-space\.toml"):
+    with pytest.raises(InputError, match=r"Rename it, for example to my-space\.toml"):
         load("[space]\nshift = [0, 1]\n", "my space.toml")
 
 
 @pytest.mark.parametrize(
-    ("axes", "n"),
+    ("dimensions", "n"),
     [
         ("shift = { low = 0, high = 3 }\nbatch_size = [64, 128]", 8),
         ("epochs = { low = 2, high = 10, step = 4 }", 3),
@@ -115,6 +115,6 @@ def test_a_file_whose_name_cannot_name_a_study_is_refused(load):
         ("dropout = { low = 0.1, high = 0.3 }\nshift = [0, 1]", None),
     ],
 )
-def test_combinations_are_listed_unless_there_are_too_many(load, axes, n):
-    found = search_space.combinations(load(f'base = "plain-lenet5"\n[space]\n{axes}\n'))
+def test_combinations_are_listed_unless_there_are_too_many(load, dimensions, n):
+    found = search_space.combinations(load(f'base = "plain-lenet5"\n[space]\n{dimensions}\n'))
     assert (found and len({str(values) for values in found})) == n

@@ -1,7 +1,7 @@
 """Networks trained side by side by the processes of a pool.
 
 A task decides every bit of its result, however many processes there are and in whatever order they finish. A process
-that dies is replaced, and its network goes on from the checkpoint in its folder.
+that dies is replaced, and its network continues from the checkpoint in its folder.
 """
 
 import os
@@ -20,7 +20,7 @@ from digit_recognizer.training.parallel import worker
 from digit_recognizer.utils import environment
 
 _INTERVAL = 0.25  # seconds between two checks for checkpoints and signals
-_TRIES = 3  # times in a row that processes die before any of them has finished an epoch
+_TRIES = 3  # consecutive deaths of processes before any of them has finished an epoch
 
 Tasks = Mapping[str, tuple[worker.TrainingTask, Path]]  # by the networks' names, with the folders of their checkpoints
 

@@ -15,7 +15,7 @@ from digit_recognizer.tracking.run_dir import name_from
 from digit_recognizer.training.tuning.storage import require_optuna
 
 OBJECTIVES = ("accuracy", "loss")
-_MOST = 10_000  # combinations that are listed
+_MAX_COMBINATIONS = 10_000  # that are listed
 _FOLDS = 3  # default: each row is validated once, at three times the cost of a holdout
 _EXAMPLE = "[space]\nlearning_rate = { low = 0.003, high = 0.03, log = true }\nbatch_size = [128, 256]"
 
@@ -60,7 +60,7 @@ def load(path: Path) -> SearchSpace:
     if name != path.stem:
         raise InputError(
             f"{path}: expected a name of up to 60 letters, digits, '.', '_' or '-', which names the study. "
-            f"Rename it, perhaps to {name}.toml."
+            f"Rename it, for example to {name}.toml."
         )
     if objective not in OBJECTIVES:
         raise InputError(f"{path}: objective: expected {' or '.join(OBJECTIVES)}, received {objective!r}.")
@@ -108,7 +108,7 @@ def distribution(dimension: Dimension) -> Any:
 def combinations(space: SearchSpace) -> list[dict[str, Any]] | None:
     """Every combination of the space's values; None when there are too many to list."""
     values = [_values(dimension) for dimension in space.dimensions.values()]
-    if prod(len(own) or _MOST + 1 for own in values) > _MOST:
+    if prod(len(own) or _MAX_COMBINATIONS + 1 for own in values) > _MAX_COMBINATIONS:
         return None
     return [dict(zip(space.dimensions, own, strict=True)) for own in product(*values)]
 
@@ -119,7 +119,7 @@ def _values(dimension: Dimension) -> Sequence[Any]:
         return dimension
     step = dimension.step or (1 if isinstance(dimension.low, int) else 0)
     n = round((dimension.high - dimension.low) / step) + 1 if step else 0
-    return [dimension.low + number * step for number in range(n)] if n <= _MOST else []
+    return [dimension.low + number * step for number in range(n)] if n <= _MAX_COMBINATIONS else []
 
 
 def _dimension(field: str, value: Any) -> Dimension:
@@ -145,7 +145,9 @@ def _dimension(field: str, value: Any) -> Dimension:
 
 def _range(field: str, given: dict[str, Any]) -> Range:
     if not {"low", "high"} <= set(given) <= {"low", "high", "step", "log"}:
-        raise InputError(f"{field}: expected low and high, perhaps step or log, received {', '.join(given) or 'none'}.")
+        raise InputError(
+            f"{field}: expected low and high, optionally step or log, received {', '.join(given) or 'none'}."
+        )
     low, high = convert(field, given["low"]), convert(field, given["high"])
     step, log = given.get("step"), given.get("log", False)
     if not isinstance(log, bool):

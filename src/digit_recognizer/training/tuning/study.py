@@ -130,11 +130,11 @@ def close(study: Study, trial: Any, state: str) -> None:
 
 def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
     """Store the settings of a new study. Raises InputError when an existing one has different ones."""
-    begun = study.user_attrs.get("begun")
-    if begun is None:
+    stored = study.user_attrs.get("begun")
+    if stored is None:
         study.set_user_attr("begun", wanted)
         return
-    before = {**begun, "recipe": search_space.recipe_record(from_record(begun["recipe"]))}  # may lack new fields
+    before = {**stored, "recipe": search_space.recipe_record(from_record(stored["recipe"]))}  # may lack new fields
     if changed := ", ".join(_changes(before, wanted)):
         raise InputError(
             f"{which} has other settings ({changed}), so its trials cannot be compared with new ones. Undo the change, "
@@ -142,10 +142,10 @@ def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
         )
 
 
-def _changes(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+def _changes(stored: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     """The differences as text, including nested ones."""
-    for key in {**begun, **wanted}:
-        before, now = begun.get(key), wanted.get(key)
+    for key in {**stored, **wanted}:
+        before, now = stored.get(key), wanted.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
             yield from _changes(before, now)
         elif before != now:
