@@ -206,15 +206,15 @@ def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_
     unsigned.tell(unsigned.ask(), 0.5)
     (sweeps / "broken.journal").write_text("no journal\n")
     broken, unsigned, found = gather(workspace, studies=summaries(sweeps))["studies"]
-    assert "no study 'unsigned'" in unsigned.reason
-    assert "no study 'broken'" in broken.reason
-    assert tuple(found.importance) == found.fields == ("shift", "learning_rate")
-    values = [trial.value for trial in found.best]
-    assert len(values) == 10
-    assert values == sorted(values, reverse=True)
+    assert "no study 'unsigned'" in unsigned.error
+    assert "no study 'broken'" in broken.error
+    assert tuple(found.importance) == ("shift", "learning_rate")
+    best = found.results.ranked
     text = page.render(gather(workspace, studies=summaries(sweeps))).decode()
     assert "Sweep wide" in text
-    assert found.best[0].run in text
+    assert all(f"<td>{trial.run}</td>" in text for trial in best[:10])
+    assert not any(f"<td>{trial.run}</td>" in text for trial in best[10:])
+    assert "objective is the cross-validated accuracy" in text
 
 
 def test_without_a_finished_run_there_is_nothing_to_report(workspace):

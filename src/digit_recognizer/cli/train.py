@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from digit_recognizer.training.parallel.config import ExecutionConfig
 
 DATA = click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with train.csv and test.csv, or `sample`.")
+_PEM = click.Path(exists=True, dir_okay=False)
 
 # The options from which `execution_config` is made.
 execution_options = add_options(
@@ -31,18 +32,21 @@ execution_options = add_options(
     click.option(
         "--dask-scheduler", metavar="ADDRESS", help="Train on the workers of a Dask scheduler, tls://HOST:PORT."
     ),
-    click.option("--tls-ca-file", type=FILE, metavar="PEM", help="CA certificate of the Dask cluster."),
-    click.option("--tls-cert", type=FILE, metavar="PEM", help="Your certificate for the Dask cluster."),
-    click.option("--tls-key", type=FILE, metavar="PEM", help="Private key of your certificate."),
+    click.option("--tls-ca-file", type=_PEM, metavar="PEM", help="CA certificate of the Dask cluster."),
+    click.option(
+        "--tls-cert", "tls_client_cert", type=_PEM, metavar="PEM", help="Your certificate for the Dask cluster."
+    ),
+    click.option("--tls-key", "tls_client_key", type=_PEM, metavar="PEM", help="Private key of your certificate."),
     click.option("--insecure", is_flag=True, help="Allow a scheduler at tcp://, unencrypted, on a trusted network."),
 )
 
 
 def execution_config(options: dict[str, Any]) -> "ExecutionConfig":
     """The config of the options, which are removed from `options`. Raises InputError as `ExecutionConfig` does."""
-    from digit_recognizer.training.parallel.config import ExecutionConfig, TlsFiles
+    from digit_recognizer.training.parallel.config import ExecutionConfig
 
-    tls = TlsFiles(*(options.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key")))
+    files = {name: options.pop(name) for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")}
+    tls = {name: file for name, file in files.items() if file}
     return ExecutionConfig(options.pop("workers"), options.pop("dask_scheduler"), tls, options.pop("insecure"))
 
 

@@ -21,7 +21,7 @@ SHARED = ("run", "--data", "sample", "--recipe", "quick", "--folds", "2", "--set
 
 @contextmanager
 def dask(folder, *words):
-    """A program of Dask's, with its processes, until the end."""
+    """Runs a program of Dask; kills it with its processes at the end."""
     with open(folder / f"{words[0]}.log", "ab") as log:
         command = [sys.executable, "-m", f"distributed.cli.dask_{words[0]}", *words[1:], "--no-dashboard"]
         process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
@@ -32,7 +32,7 @@ def dask(folder, *words):
 
 
 def kill(process):
-    """Kill a process and all that it began."""
+    """Kill a process and its children."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -93,21 +93,21 @@ def test_a_cluster_trains_to_the_same_bits_though_a_worker_is_killed(scheduler, 
                 [*dask_scheduler.extensions["variables"].variables],
             )
         )
-    assert [name for name in plugins if name.startswith("digits-")] == [f"digits-{other.id}"]  # who was alive then
+    assert [name for name in plugins if name.startswith("digits-")] == [f"digits-{other.id}"]  # a client that was alive
     assert variables == [f"digits-{other.id}-try-member"]
 
 
-def test_certificates_that_are_missing_or_none_are_told(tmp_path):
-    (tmp_path / "no.pem").write_text("no certificate")
-    for tls in ({}, dict.fromkeys(("ca_file", "cert", "key"), tmp_path / "no.pem")):
+def test_missing_and_invalid_certificates_are_reported(tmp_path):
+    (tmp_path / "no.pem").write_text("not a certificate")
+    for tls in ({}, dict.fromkeys(("tls_ca_file", "tls_client_cert", "tls_client_key"), str(tmp_path / "no.pem"))):
         with (
-            pytest.raises(InputError, match=r"name them by `tls_ca_file`"),
+            pytest.raises(InputError, match=r"Set them with `tls_ca_file`"),
             connect("tls://host:1", tls, None),
         ):
             pass
 
 
-def test_a_worker_of_several_threads_is_refused_with_the_cure(scheduler, tmp_path):
+def test_a_worker_of_several_threads_is_refused_with_a_remedy(scheduler, tmp_path):
     address, folder = scheduler
     with (
         dask(folder, "worker", address, "--nthreads", "2"),
@@ -118,11 +118,11 @@ def test_a_worker_of_several_threads_is_refused_with_the_cure(scheduler, tmp_pat
     assert "Start it with --nthreads 1" in " ".join((tmp_path / "printed").read_text().split())
 
 
-def test_without_a_scheduler_or_workers_the_command_that_starts_them_is_told(scheduler, tmp_path, monkeypatch):
+def test_errors_name_the_commands_that_start_a_scheduler_and_workers(scheduler, tmp_path, monkeypatch):
     monkeypatch.setattr("digit_recognizer.training.parallel.dask_pool._TIMEOUT", 3)
     address, _ = scheduler
     with (
-        pytest.raises(RunError, match=rf"no worker is there. Start some: dask worker {address}"),
+        pytest.raises(RunError, match=rf"it has no worker. Start some: dask worker {address}"),
         connect(address, {}, None),
     ):
         pass

@@ -56,7 +56,7 @@ def test_a_run_that_is_stopped_and_loses_a_worker_ends_with_the_bits_of_one_proc
     assert fingerprints(tmp_path) == fingerprints(alone)
 
 
-def test_a_sweep_trains_the_folds_of_a_trial_side_by_side_to_the_same_findings(tmp_path):
+def test_a_sweep_trains_the_folds_of_a_trial_side_by_side_to_the_same_results(tmp_path):
     def accuracies(name, *words):
         folder = tmp_path / name
         folder.mkdir()
@@ -110,7 +110,7 @@ class Dying:
         return {"device": "cpu"}
 
 
-def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
+def test_dead_processes_are_replaced_up_to_a_limit(tmp_path):
     found = {}
     process_pool.train_in_pool(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
     assert found == {"one": 1}
@@ -123,7 +123,7 @@ def test_who_dies_is_replaced_but_not_for_ever(tmp_path):
     assert found == {"one": 2}
 
 
-def test_a_process_computes_by_the_threads_of_the_recipe(tmp_path):
+def test_a_process_uses_the_threads_of_the_recipe(tmp_path):
     def threads():
         from tensorflow import config
 
@@ -131,7 +131,7 @@ def test_a_process_computes_by_the_threads_of_the_recipe(tmp_path):
 
     data = read_dataset(sample_source(tmp_path))
     with (
-        closing(process_pool.ProcessPool(1, worker.worker_setup(data.train, data.test))) as pool,
+        closing(process_pool.ProcessPool(1, worker.WorkerSetup(data.train, data.test))) as pool,
         pool.executor() as executor,
     ):
         assert pool.location(1) == {"device": "cpu", "cpu": environment.cpu()}

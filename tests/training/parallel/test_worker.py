@@ -1,4 +1,4 @@
-"""What a process that trains for another makes sure of before it begins."""
+"""The checks and the setup of a worker process."""
 
 import os
 from dataclasses import replace
@@ -12,19 +12,19 @@ from digit_recognizer.utils import environment, locks
 HERE = environment.current_environment()
 
 
-def asked(**facts):
+def setup_of(**facts):
     return worker.WorkerSetup(None, None, replace(HERE, **facts))
 
 
-def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
-    worker.check_worker(asked())
-    worker.check_worker(asked(cpu="another", threads=99, code=None))
+def test_a_machine_with_the_same_code_versions_and_settings_is_accepted(monkeypatch):
+    worker.check_worker(setup_of())
+    worker.check_worker(setup_of(cpu="another", threads=99, code=None))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as Dask does
-    worker.check_worker(asked())
+    worker.check_worker(setup_of())
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "message"),
     [
         ({"versions": HERE.versions | {"keras": "3.0"}}, r"keras \S+, not 3.0"),
         (
@@ -35,10 +35,10 @@ def test_a_machine_with_the_same_code_versions_and_settings_is_fit(monkeypatch):
         ({"code": "0123456789ab"}, "code .*, not 0123456789ab"),
     ],
 )
-def test_a_machine_with_others_is_refused_by_name(facts, told, monkeypatch):
+def test_a_machine_with_different_ones_is_refused_by_name(facts, message, monkeypatch):
     monkeypatch.setattr(environment, "code", lambda: "ba9876543210")
-    with pytest.raises(InputError, match=rf"a worker on .* has {told}. Make that the same there."):
-        worker.check_worker(asked(**{"code": "ba9876543210", **facts}))
+    with pytest.raises(InputError, match=rf"a worker on .* has {message}. Use the same as on this machine."):
+        worker.check_worker(setup_of(**{"code": "ba9876543210", **facts}))
 
 
 def test_each_gpu_has_one_worker(monkeypatch):
@@ -48,7 +48,7 @@ def test_each_gpu_has_one_worker(monkeypatch):
         worker._take_gpu()
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-        with pytest.raises(RunError, match="each of the 2 GPUs has its worker"):
+        with pytest.raises(RunError, match="each of the 2 GPUs already has a worker"):
             worker._take_gpu()
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
         monkeypatch.setenv("SLURM_JOB_ID", "1")  # to which another 3 was given

@@ -1,4 +1,4 @@
-"""Sweeps, by the real Optuna: rows, pruning, going on after a kill, several processes, and what is refused."""
+"""Sweeps with Optuna: rows, pruning, continuing after a kill, several processes, and invalid input."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,10 +25,9 @@ from digit_recognizer.report.leaderboard import leaderboard
 from digit_recognizer.tracking.compare import compare_words
 from digit_recognizer.tracking.run_dir import read_predictions
 from digit_recognizer.tracking.run_record import short_name
-from digit_recognizer.tracking.run_session import PrunedError, open_run
+from digit_recognizer.tracking.run_session import status
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import network
-from digit_recognizer.training.ensemble import run_header
 from digit_recognizer.training.tuning import results, study, sweep
 from digit_recognizer.utils.reporter import SILENT, Reporter
 from finished_runs import write_data
@@ -47,7 +45,7 @@ SAMPLE = Path("sample")
 
 
 class Study:
-    """The study `faster` or another of a workspace: its file, its sweeps, its trials and their rows in the ledger."""
+    """A study of a workspace: its file, its sweeps, its trials and their rows in the ledger."""
 
     def __init__(self, workspace, name="faster"):
         self.workspace, self.name = workspace, name
@@ -71,7 +69,7 @@ class Study:
             return ledger.runs()[::-1]
 
     def statuses(self):
-        return [run.status for run in self.rows()]
+        return [status(run) for run in self.rows()]
 
     def trials(self):
         return results.study_results(self.workspace.sweeps, self.name).trials
@@ -95,7 +93,7 @@ class Study:
 
 
 class Recorder(Reporter):
-    """Keeps what it receives."""
+    """Records the texts."""
 
     def __init__(self):
         self.texts = []
@@ -105,19 +103,19 @@ class Recorder(Reporter):
 
 
 def cut_train(workspace, stop):
-    """Write the data with a train.csv that is cut to lines[:stop]."""
+    """Write the data with only lines[:stop] of train.csv."""
     write_data(workspace)
     file = workspace.data / "train.csv"
     file.write_bytes(b"".join(file.read_bytes().splitlines(True)[:stop]))
 
 
 def abandon(self, trial):
-    """In place of `_Sweep.try_out`: leaves a trial as a process does that is killed."""
+    """In place of `_Sweep.try_out`: leaves a trial as a killed process does."""
 
 
 @pytest.fixture
 def faster(workspace, monkeypatch):
-    """A study whose networks are made up instead of trained; its file is written."""
+    """A study whose networks are stubs instead of trained; its file is written."""
     monkeypatch.setattr(network, "train_network", stub_training.train_network)
     return Study(workspace).write()
 
@@ -127,7 +125,7 @@ def faster(workspace, monkeypatch):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A study of two trials that are trained where there are no answers, and the result of its sweep."""
+    """A study of two trained trials, without answers, and the result of its sweep."""
     workspace = Workspace(tmp_path_factory.mktemp("sweep"))
     write_data(workspace)
     (workspace.folder / "elsewhere/answers.csv").unlink()
@@ -157,7 +155,7 @@ def test_the_objective_is_the_out_of_fold_accuracy_on_train_csv(swept):
     assert not list(faster.workspace.folder.rglob("answers.csv"))
 
 
-def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_its(swept):
+def test_a_trial_writes_a_run_without_plots_and_does_not_replace_the_newest_submission(swept):
     faster, _ = swept
     for trial in faster.trials():
         names = {path.name for path in (faster.workspace.submissions / trial.run).iterdir()}
@@ -165,7 +163,7 @@ def test_a_trial_leaves_a_run_without_pictures_and_the_newest_submission_is_not_
     assert not faster.workspace.newest_submission.exists()
 
 
-def test_trials_are_listed_and_compared_as_runs_are(swept):
+def test_trials_are_listed_and_compared_like_runs(swept):
     faster, result = swept
     listed = leaderboard(faster.workspace, recipe="faster")
     assert listed[0].run == result.best.run
@@ -173,7 +171,7 @@ def test_trials_are_listed_and_compared_as_runs_are(swept):
     assert compare_words("faster-0", "faster-1", faster.workspace).n == 1200
 
 
-def test_the_same_command_again_does_nothing_and_says_the_same(swept):
+def test_repeating_the_command_does_nothing_and_returns_the_same(swept):
     faster, result = swept
     assert faster.sweep(2, data=None) == result
     assert len(faster.rows()) == 2
@@ -181,7 +179,7 @@ def test_the_same_command_again_does_nothing_and_says_the_same(swept):
     assert result.again == f"digits run --from-run {result.best.run} --seed 1"
 
 
-# Made up
+# Stubs
 
 
 def test_a_line_for_each_trial_and_json_alone_on_stdout(faster, capfd):
@@ -199,7 +197,7 @@ def test_a_line_for_each_trial_and_json_alone_on_stdout(faster, capfd):
     assert lines[0].endswith("(best so far)")
 
 
-def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(faster):
+def test_the_best_trial_has_the_highest_accuracy_or_the_lowest_loss(faster):
     best = faster.sweep(6).best
     assert best.value == max(trial.value or 0 for trial in faster.trials())
     surer = faster.other("surer").write('objective = "loss"\n' + SPACE)
@@ -208,7 +206,7 @@ def test_the_best_trial_is_that_of_the_highest_accuracy_or_the_lowest_loss(faste
     assert lowest.value == next(run.loss for run in surer.rows() if run.name == lowest.run)
 
 
-def test_importance_adds_up_to_one_and_knows_what_matters(faster):
+def test_importances_sum_to_one_and_are_sorted(faster):
     faster.sweep(12)
     found = faster.importance()
     assert list(found) == ["learning_rate", "shift"]
@@ -233,7 +231,7 @@ def test_a_trial_that_diverges_is_a_failed_row_and_the_sweep_goes_on(faster, mon
     assert result.trials["diverged"] == Counter(row.status for row in faster.rows())["diverged"] > 0
 
 
-def test_ctrl_c_closes_the_row_and_leaves_with_130(faster, monkeypatch):
+def test_ctrl_c_closes_the_row_and_exits_with_130(faster, monkeypatch):
     faster.sweep(1)
 
     def interrupted(*arguments):
@@ -250,7 +248,7 @@ def test_ctrl_c_closes_the_row_and_leaves_with_130(faster, monkeypatch):
     assert not list(faster.workspace.sweeps.glob("*.worker"))
 
 
-def test_what_is_wrong_with_the_machine_ends_the_sweep(faster, monkeypatch):
+def test_an_error_of_the_machine_ends_the_sweep(faster, monkeypatch):
     def full(*arguments):
         raise OSError("no space left on device")
 
@@ -261,7 +259,7 @@ def test_what_is_wrong_with_the_machine_ends_the_sweep(faster, monkeypatch):
     assert faster.statuses() == ["failed"]
 
 
-def test_a_study_in_pieces_draws_what_it_would_have_drawn_at_once(faster):
+def test_a_study_in_parts_draws_the_same_values_as_at_once(faster):
     faster.sweep(5)
     again = faster.other("again").write()
     for n_trials in (1, 3, 5):
@@ -270,32 +268,32 @@ def test_a_study_in_pieces_draws_what_it_would_have_drawn_at_once(faster):
     assert len({trial["learning_rate"] for trial in faster.params()}) == 5
 
 
-def test_no_trial_is_begun_after_its_hours(faster):
+def test_no_trial_starts_after_the_hours(faster):
     assert faster.sweep(3, hours=0).trials == {}
 
 
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("high = 2", "high = 3", "high: then 2, now 3"),
-        ("epochs", 'objective = "loss"\nepochs', "objective: then accuracy, now loss"),
+        ("high = 2", "high = 3", "high: was 2, is 3"),
+        ("epochs", 'objective = "loss"\nepochs', "objective: was accuracy, is loss"),
     ],
 )
-def test_a_study_is_not_gone_on_with_when_its_file_says_something_else(faster, before, after, words):
+def test_a_study_does_not_continue_with_a_changed_file(faster, before, after, words):
     faster.sweep(1)
     with pytest.raises(InputError, match=f"{words}.*under another name for a new study"):
         faster.write(SPACE.replace(before, after, 1)).sweep(2)
     assert len(faster.rows()) == len(faster.states()) == 1
 
 
-def test_a_study_is_not_gone_on_with_on_other_data(faster):
+def test_a_study_does_not_continue_on_other_data(faster):
     faster.sweep(1)
     cut_train(faster.workspace, -1)
-    with pytest.raises(InputError, match=r"train\.csv: then"):
+    with pytest.raises(InputError, match=r"train\.csv: was"):
         faster.sweep(2, data=faster.workspace.data)
 
 
-def test_what_is_refused_writes_nothing(faster, capfd):
+def test_invalid_input_writes_nothing(faster, capfd):
     faster.write("[space]\nshift = { low = 3, high = 0 }")
     with pytest.raises(SystemExit) as leave:
         cli.main(["sweep", str(faster.file), "--trials", "1"])
@@ -306,7 +304,7 @@ def test_what_is_refused_writes_nothing(faster, capfd):
     assert not faster.workspace.submissions.exists()
 
 
-def test_without_optuna_one_line_says_how_to_get_it(faster, monkeypatch, capfd):
+def test_without_optuna_the_error_names_the_command_that_installs_it(faster, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SystemExit) as leave:
         cli.main(["sweep", str(faster.file), "--trials", "1", "--data", "sample"])
@@ -316,18 +314,18 @@ def test_without_optuna_one_line_says_how_to_get_it(faster, monkeypatch, capfd):
     assert not faster.workspace.submissions.exists()
 
 
-def test_an_unknown_study_is_told_with_those_there(faster):
+def test_the_error_for_an_unknown_study_lists_those_found(faster):
     faster.sweep(1)
     assert faster.importance() == {}
     [trial] = faster.load().get_trials()
     same = optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
     faster.load().add_trial(same)
     assert faster.importance() == {}
-    with pytest.raises(InputError, match=r"no study 'slower'.*Those there: faster"):
+    with pytest.raises(InputError, match=r"no study 'slower'.*found: faster"):
         faster.other("slower").importance()
 
 
-def test_half_a_line_at_the_end_of_the_journal_is_cut_off(faster):
+def test_an_incomplete_last_line_of_the_journal_is_removed(faster):
     faster.sweep(1)
     with faster.journal.open("ab") as file:
         file.write(b'{"op_code":4,"work')
@@ -335,14 +333,14 @@ def test_half_a_line_at_the_end_of_the_journal_is_cut_off(faster):
     assert faster.states() == ["complete", "complete"]
 
 
-def test_a_damaged_journal_is_told_as_such(faster):
+def test_a_damaged_journal_is_an_error(faster):
     faster.sweep(1)
     faster.journal.write_bytes(b"rubbish\n" + faster.journal.read_bytes())
     with pytest.raises(RunError, match=r"faster\.journal: not a journal"):
         faster.sweep(2)
 
 
-def test_a_study_begun_before_recipes_had_some_field_goes_on(faster):
+def test_a_study_whose_recipe_lacks_a_new_field_continues(faster):
     faster.sweep(1)
     of_optuna = faster.load()
     begun = of_optuna.user_attrs["begun"]
@@ -357,7 +355,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), s
 
 
 def sweep_process(study, n_processes, n_trials):
-    """`digits sweep` in a process of its own, whose networks wait until so many processes train."""
+    """`digits sweep` in another process, whose networks wait until `n_processes` train."""
     command = [sys.executable, str(ROOT / "tests" / "stub_training.py"), str(n_processes)]
     words = ["sweep", str(study.file), "--trials", str(n_trials), "--data", "sample"]
     environment = {**ENVIRONMENT, "DIGITS_WORKSPACE": str(study.workspace.folder)}
@@ -365,7 +363,7 @@ def sweep_process(study, n_processes, n_trials):
     return subprocess.Popen([*command, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
 
 
-def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tried_again(faster):
+def test_the_trial_of_a_living_process_stays_running_and_that_of_a_killed_one_is_interrupted(faster):
     with sweep_process(faster, 9, n_trials=2) as process:
         try:
             while not list(faster.workspace.folder.glob("*.training")):
@@ -374,75 +372,30 @@ def test_the_trial_of_a_living_process_is_left_to_it_and_that_of_a_killed_one_tr
             assert faster.sweep(1).trials == {"running": 1}
         finally:
             process.kill()
-    assert faster.statuses() == ["running"]
-    [lost] = faster.params()
+    assert faster.statuses() == ["interrupted"]
     result = faster.sweep(2)
     assert faster.states() == ["interrupted", "complete", "complete"]
-    assert faster.params()[1] == lost != faster.params()[2]
     assert faster.statuses() == ["interrupted", "done", "done"]
     assert faster.sweep(2) == result
     assert not list(faster.workspace.sweeps.glob("*.worker"))
 
 
-def lose_trials(faster, monkeypatch, n):
+def test_a_trial_that_its_worker_closes_before_it_ends_keeps_its_state(faster, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sweep._Sweep, "try_out", abandon)
-        for _ in range(n):
-            faster.sweep(1)
-
-
-def test_a_trial_that_its_worker_closes_before_it_ends_is_not_taken_back(faster, monkeypatch):
-    lose_trials(faster, monkeypatch, 1)
+        faster.sweep(1)
 
     def close_and_end(path):
-        faster.load().tell(0, state=optuna.trial.TrialState.FAIL)
+        faster.load().tell(0, 0.5)
         return False
 
     monkeypatch.setattr(study, "is_alive", close_and_end)
-    faster.sweep(1)
-    assert faster.states() == ["interrupted", "complete"]
-    assert faster.params()[0] != faster.params()[1]
-
-
-def test_a_trial_that_was_lost_twice_is_given_up(faster, monkeypatch):
-    lose_trials(faster, monkeypatch, 2)
-    faster.sweep(1)
-    assert faster.states() == ["interrupted", "interrupted", "complete"]
-    assert faster.params()[0] == faster.params()[1] != faster.params()[2]
-
-
-def test_a_trial_killed_after_its_row_was_closed_is_told_and_not_tried_again(faster, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(sweep._Sweep, "try_out", sweep._Sweep._train)  # which does not close the trial
-        patch.setattr(study, "is_alive", lambda path: True)
-        faster.sweep(1)
-    assert faster.states() == ["running"]
-    faster.sweep(1)
-    [trial] = faster.trials()
-    [row] = faster.rows()
-    assert (trial.state, trial.value) == ("complete", row.correct / row.n)
-
-
-def test_a_trial_killed_after_its_row_was_closed_as_pruned_is_not_tried_again(faster, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(sweep._Sweep, "try_out", prune)
-        patch.setattr(study, "is_alive", lambda path: True)
-        faster.sweep(1)
-    assert faster.states() == ["running"]
-    faster.sweep(1)
-    assert faster.states() == ["pruned"]
-
-
-def prune(self, trial):
-    """In place of `_Sweep.try_out`: a trial that is pruned, up to the closing of its row."""
-    header = run_header("trial", "faster", self.study.space.recipe, self.data, self.data_place)
-    with suppress(PrunedError), open_run(self.study.ledger, "faster-0", header) as run:
-        trial.set_user_attr("run", run.name)
-        raise PrunedError
+    faster.sweep(2)
+    assert faster.states() == ["complete", "complete"]
 
 
 class RecordingTrial:
-    """Keeps the values that are reported to Optuna."""
+    """Records the values that are reported to Optuna."""
 
     def __init__(self):
         self.values = {}
@@ -471,7 +424,7 @@ def test_a_tenth_of_a_training_has_the_value_of_the_last_epoch_until_then(n_epoc
     assert sum(pruned) == len(set(expected))
 
 
-def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(faster):
+def test_no_values_are_tried_twice_and_a_space_without_new_ones_ends_the_sweep(faster):
     dimensions = "shift = { low = 0, high = 3 }\nlearning_rate = { low = 0.001, high = 0.005, step = 0.001 }\n"
     faster.write(SPACE.split("[space]")[0] + "[space]\n" + dimensions)
     first, second = Recorder(), Recorder()
@@ -485,16 +438,9 @@ def test_nothing_is_tried_twice_and_a_space_that_is_used_up_ends_the_sweep(faste
     assert not any("No other" in text for text in second.texts)
 
 
-def test_a_value_that_was_lost_twice_is_not_drawn_again(faster, monkeypatch):
-    faster.write(SPACE.split("[space]")[0] + "[space]\nshift = [0, 1]\n")
-    lose_trials(faster, monkeypatch, 2)
-    faster.sweep(2)
-    assert faster.states() == ["interrupted", "interrupted", "complete"]
-
-
-def test_a_setting_that_a_model_refuses_is_told_before_the_first_trial(faster):
+def test_a_setting_that_a_model_does_not_support_is_an_error_before_the_first_trial(faster):
     faster.write('base = "lenet5"\n[space]\nmodel = ["lenet5-1998", "lenet5"]\n')
-    with pytest.raises(InputError, match="holds model lenet5-1998: batch_norm"):
+    with pytest.raises(InputError, match="contains model lenet5-1998: batch_norm"):
         faster.sweep(1)
     assert not faster.workspace.sweeps.exists()
 

@@ -1,8 +1,8 @@
 """The workers of a Dask cluster. Only this module imports `distributed`, which connects to the given scheduler.
 
 Each worker trains in a child process, a pool of one, as Dask's threads disturb Keras's random seeds. The data is sent
-to a worker once, by a plugin that later workers get, too. A checkpoint is a variable of the scheduler, from which
-another worker goes on with the network of one that died; each is also written to the run folder.
+to a worker once, by a plugin, also to workers that join later. A checkpoint is a variable of the scheduler, from which
+another worker continues the network of one that died; each is also written to the run folder.
 """
 
 import logging
@@ -23,13 +23,14 @@ from distributed.security import Security
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.training import checkpoints
 from digit_recognizer.training.cross_validation import NetworkResult
-from digit_recognizer.training.parallel import process_pool, worker
+from digit_recognizer.training.parallel import process_pool
 from digit_recognizer.training.parallel.process_pool import ProcessPool
+from digit_recognizer.training.parallel.worker import TrainingTask, WorkerSetup, check_worker, remove_credentials
 
 _PREFIX = "digits-"  # of the names of plugins and variables; the client's id follows
-_INTERVAL = 0.25  # seconds between two looks at the connection
-_TIMEOUT = 30  # seconds for a scheduler to answer, and for a first worker to come
-_pools: dict[str, ProcessPool | Exception] = {}  # of a worker, by plugin: the pool of one, or why there is none
+_INTERVAL = 0.25  # seconds between two checks of the connection
+_TIMEOUT = 30  # seconds for a scheduler to answer, and for a first worker to join
+_pools: dict[str, ProcessPool | Exception] = {}  # of a worker, by plugin: the pool of one, or the error of its setup
 
 
 class _CancelledError(Exception):
@@ -37,64 +38,56 @@ class _CancelledError(Exception):
 
 
 class _SetupPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Sets up each worker as it comes, and ends its process when the client disconnects."""
+    """Sets up each worker as it joins, and ends its process when the client disconnects."""
 
-    def __init__(self, name: str, setup: worker.WorkerSetup) -> None:
+    def __init__(self, name: str, setup: WorkerSetup) -> None:
         self.name, self._setup = name, setup
 
     def setup(self, worker: Any) -> None:
-        _set_up(self.name, self._setup, worker)
+        """Raises InputError when the worker is unsuitable; one that joins later raises it again with each task."""
+        try:
+            if worker.state.nthreads != 1:
+                raise InputError(
+                    f"worker {worker.address} takes {worker.state.nthreads} networks at a time. Start it with "
+                    "--nthreads 1; the recipe sets the threads of a network."
+                )
+            check_worker(self._setup)
+        except InputError as error:
+            _pools[self.name] = error
+            raise
+        remove_credentials()
+        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
+        _pools[self.name] = ProcessPool(1, self._setup)
 
     def teardown(self, worker: Any) -> None:
         if isinstance(pool := _pools.pop(self.name, None), ProcessPool):
             pool.close()
 
 
-def _set_up(name: str, setup: worker.WorkerSetup, here: Any) -> None:
-    """Set up a worker. Raises InputError when it is not fit; one that comes later raises that again with each task."""
-    try:
-        _check(setup, here)
-    except InputError as error:
-        _pools[name] = error
-        raise
-    worker.remove_credentials()
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # may start processes
-    _pools[name] = ProcessPool(1, setup)
-
-
 def _pool(name: str) -> ProcessPool:
     found = _pools.get(name)
     if found is None:
-        raise RunError("the scheduler took its client for dead and released the workers. Resume the run.")
+        raise RunError("the scheduler lost its client and released the workers. Resume the run.")
     if isinstance(found, Exception):
         raise found
     return found
 
 
-def _check(setup: worker.WorkerSetup, here: Any) -> None:
-    if here.state.nthreads != 1:
-        raise InputError(
-            f"worker {here.address} takes {here.state.nthreads} networks at a time. Start it with --nthreads 1; the "
-            "recipe decides how many threads train a network."
-        )
-    worker.check_worker(setup)
-
-
 @contextmanager
-def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSetup) -> "Iterator[DaskPool]":
-    """The workers of the scheduler at `address`, set up; `tls` holds the files ca_file, cert and key, or None.
+def connect(address: str, tls: Mapping[str, str], setup: WorkerSetup) -> "Iterator[DaskPool]":
+    """The workers of the scheduler at `address`, set up; `tls` holds arguments of Dask's Security.
 
-    Raises RunError when no scheduler answers or it has no worker, InputError when a worker is not fit.
+    Raises RunError when no scheduler answers or it has no worker, InputError when a worker is unsuitable.
     """
     security = _security(address, tls)
     for logger in ("distributed", "distributed.client"):
-        logging.getLogger(logger).setLevel(logging.CRITICAL)  # what they log is raised, too
+        logging.getLogger(logger).setLevel(logging.CRITICAL)  # they log what is also raised
     try:
         client = Client(address, security=security, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise RunError(
-            f"`dask_scheduler` {address}: no scheduler answers ({error}). Start one: dask scheduler; one with "
-            "certificates is reached by tls://."
+            f"`dask_scheduler` {address}: no scheduler answers ({error}). Start one: dask scheduler; use tls:// "
+            "for one with certificates."
         ) from error
     name = f"{_PREFIX}{client.id}"
     with client:
@@ -102,7 +95,7 @@ def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSe
             client.wait_for_workers(1, timeout=_TIMEOUT)
         except TimeoutError as error:
             start = f"dask worker {address} --nthreads 1"
-            raise RunError(f"`dask_scheduler` {address}: no worker is there. Start some: {start}") from error
+            raise RunError(f"`dask_scheduler` {address}: it has no worker. Start some: {start}") from error
         try:
             _remove_leftovers(client)
             try:
@@ -116,17 +109,15 @@ def connect(address: str, tls: Mapping[str, Path | None], setup: worker.WorkerSe
             _unregister(client, name)
 
 
-def _security(address: str, tls: Mapping[str, Path | None]) -> Security:
-    """The certificates. Raises InputError when there are none for an address with tls://, or they do not fit."""
-    names = {"ca_file": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
-    given = {names[part]: str(file) for part, file in tls.items() if file}
+def _security(address: str, tls: Mapping[str, str]) -> Security:
+    """The certificates. Raises InputError when they are invalid, or an address with tls:// has none."""
     try:
-        security = Security(require_encryption=address.startswith("tls"), **given)
+        security = Security(require_encryption=address.startswith("tls"), **tls)
         if address.startswith("tls") and not security.get_connection_args("client")["ssl_context"]:
             raise ValueError("all three are needed")
-    except (OSError, TypeError, ValueError) as error:  # ssl's is an OSError
+    except (OSError, TypeError, ValueError) as error:  # SSLError is an OSError
         raise InputError(
-            f"`dask_scheduler` {address}: no certificates, or none that fit ({error}): name them by `tls_ca_file`, "
+            f"`dask_scheduler` {address}: missing or invalid certificates ({error}). Set them with `tls_ca_file`, "
             "`tls_cert` and `tls_key`, or in Dask's configuration."
         ) from error
     return security
@@ -134,36 +125,35 @@ def _security(address: str, tls: Mapping[str, Path | None]) -> Security:
 
 def _remove_leftovers(client: Client) -> None:
     """Remove the plugins, with their data, and the checkpoints of clients that were killed."""
-    plugins, variables, clients = client.run_on_scheduler(
-        lambda dask_scheduler: [
-            [*dask_scheduler.worker_plugins],
-            [*dask_scheduler.extensions["variables"].variables],
-            [*dask_scheduler.clients],
+
+    def stale(dask_scheduler: Any) -> list[list[str]]:
+        alive = tuple(f"{_PREFIX}{client}" for client in dask_scheduler.clients)
+        return [
+            [name for name in names if name.startswith(_PREFIX) and not name.startswith(alive)]
+            for names in (dask_scheduler.worker_plugins, dask_scheduler.extensions["variables"].variables)
         ]
-    )
-    alive = tuple(f"{_PREFIX}{one}" for one in clients)
+
+    plugins, variables = client.run_on_scheduler(stale)
     for name in plugins:
-        if name.startswith(_PREFIX) and not name.startswith(alive):
-            _unregister(client, name)
+        _unregister(client, name)
     for name in variables:
-        if name.startswith(_PREFIX) and not name.startswith(alive):
-            Variable(name, client=client).delete()
+        Variable(name, client=client).delete()
 
 
 def _unregister(client: Client, name: str) -> None:
-    """Release the workers, unless the scheduler is gone, or another client has done so."""
+    """Release the workers, unless the scheduler has ended or another client has released them."""
     with suppress(OSError, RuntimeError, ValueError):
         client.unregister_worker_plugin(name)
 
 
 class DaskPool:
-    """A pool of the workers of a scheduler, including those that come later."""
+    """A pool of the workers of a scheduler, including those that join later."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError, KilledWorker)
 
     def __init__(self, client: Client, name: str) -> None:
         self._client, self._name = client, name
-        self._try = ""  # another for each executor, so that nothing of an earlier one is taken for its own
+        self._try = ""  # prefix of the names of variables and events; differs for each executor
         self._events: SimpleQueue[str] = SimpleQueue()  # the names of networks with a new checkpoint
         self._folders: dict[str, Path] = {}
 
@@ -172,21 +162,21 @@ class DaskPool:
         while self._client.status == "connecting":  # until its own time-out
             time.sleep(_INTERVAL)
         if self._client.status != "running":
-            raise RunError("the scheduler is gone. Start it and its workers again, and resume the run.")
+            raise RunError("the scheduler has ended. Start it and its workers again, and resume the run.")
         executor = self._client.get_executor(pure=False)
         self._try, self._events = f"{self._name}-{uuid4()}", SimpleQueue()
         self._client.subscribe_topic(self._try, lambda event, events=self._events: events.put(event[1]["network"]))
         try:
             yield executor
         finally:
-            executor.shutdown(wait=False)  # cancels what is not done
+            executor.shutdown(wait=False)  # cancels the tasks that are left
             with suppress(OSError, RuntimeError):
                 self._client.unsubscribe_topic(self._try)
                 for network in self._folders:
                     self._variable(network).delete()
             self._folders.clear()
 
-    def submit(self, executor: Executor, task: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
+    def submit(self, executor: Executor, task: TrainingTask, folder: Path) -> Future[NetworkResult]:
         self._folders[task.network.name] = folder
         self._variable(task.network.name).set(checkpoints.pack_latest_checkpoint(folder))
         return executor.submit(_train, task, self._name, self._try)
@@ -213,7 +203,7 @@ class DaskPool:
         return Variable(f"{self._try}-{network}", client=self._client)
 
 
-def _train(task: worker.TrainingTask, name: str, attempt: str) -> NetworkResult:
+def _train(task: TrainingTask, name: str, attempt: str) -> NetworkResult:
     """On a worker: train a network in its child process, and send each checkpoint to the scheduler."""
     pool = _pool(name)
     here = get_worker()

@@ -1,7 +1,7 @@
 """Networks trained side by side by the processes of a pool.
 
 A task decides every bit of its result, however many processes there are and in whatever order they finish. A process
-that dies is replaced, and its network goes on from the checkpoint in its folder.
+that dies is replaced, and its network continues from the checkpoint in its folder.
 """
 
 import os
@@ -19,17 +19,17 @@ from digit_recognizer.training.cross_validation import NetworkResult
 from digit_recognizer.training.parallel import worker
 from digit_recognizer.utils import environment
 
-_INTERVAL = 0.25  # seconds between two looks at checkpoints and signals
-_TRIES = 3  # times in a row that processes die before any of them has finished an epoch
+_INTERVAL = 0.25  # seconds between two checks for checkpoints and signals
+_TRIES = 3  # consecutive deaths of processes before any of them has finished an epoch
 
 Tasks = Mapping[str, tuple[worker.TrainingTask, Path]]  # by the networks' names, with the folders of their checkpoints
 
 
 class Pool(Protocol):
-    """Processes that are set up to train, here or elsewhere."""
+    """Processes that are set up to train, on this machine or others."""
 
     def executor(self) -> AbstractContextManager[Executor]:
-        """An executor of living processes. When the block raises, what they were given is cancelled."""
+        """An executor of living processes. When the block raises, its tasks are cancelled."""
 
     def submit(self, executor: Executor, task: worker.TrainingTask, folder: Path) -> Future[NetworkResult]:
         """Train a network, from its newest checkpoint in `folder` if there is one."""
@@ -40,7 +40,7 @@ class Pool(Protocol):
     def location(self, threads: int) -> dict[str, str]:
         """The "device", cpu or gpu, and the "cpu", the processor's name, of the processes.
 
-        Several are joined by "and", as a network may then be trained by any of them.
+        Different ones are joined by "and", as a network may be trained by any of the processes.
         """
 
     deaths: tuple[type[Exception], ...]  # the exceptions of a future whose process has died
@@ -54,7 +54,7 @@ def train_in_pool(
 ) -> None:
     """Train all networks; each is passed to `on_result`, and `on_interval` is called several times a second.
 
-    The exception of a task or callback ends all. Raises RunError when processes die again and again.
+    An exception of a task or callback ends the training. Raises RunError when processes die repeatedly.
     """
     left = dict(tasks)
     tries, before = 0, None
@@ -80,7 +80,7 @@ def location(pool: Pool, threads: int) -> dict[str, str]:
             return pool.location(threads)
         except pool.deaths as error:
             death = error
-    raise RunError(f"the workers die at their start ({type(death).__name__}). Is there memory for so many?")
+    raise RunError(f"the workers die at their start ({type(death).__name__}). Use fewer, if memory is short.")
 
 
 def _train(
@@ -100,7 +100,7 @@ def _train(
 
 
 class ProcessPool:
-    """Processes of this machine, by joblib's loky: none is forked, as TensorFlow does not survive that."""
+    """Processes of this machine, started by joblib's loky without fork, which TensorFlow does not support."""
 
     deaths: tuple[type[Exception], ...] = (BrokenExecutor, CancelledError)
 
@@ -114,7 +114,7 @@ class ProcessPool:
         from joblib.externals.loky import ProcessPoolExecutor
 
         if self._executor is None:
-            blank = dict.fromkeys(worker.credential_variables(), "")  # the processes' environment begins with ours
+            blank = dict.fromkeys(worker.credential_variables(), "")  # the rest of the environment is inherited
             self._folder = TemporaryDirectory(prefix="digits-")
             path = Path(self._folder.name, "setup.npz")
             arguments = path, worker.write_setup(self._setup, path), os.getpid()

@@ -1,15 +1,12 @@
 """The trials of a study and the importance of its fields. Optuna is loaded by the calls."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.evaluation.metrics import Validation
 from digit_recognizer.training.tuning.storage import require_optuna, storage
-
-_N_SUMMARISED = 10  # trials of a study: the best
 
 
 @dataclass(frozen=True)
@@ -34,22 +31,18 @@ class StudyResults:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A study for the report; `reason` says why one cannot be read, and is empty otherwise."""
+    """A study for the report, or the `error` for which it cannot be read."""
 
     name: str
-    reason: str
-    objective: str = ""
-    n_trials: int = 0
-    n_done: int = 0
-    importance: dict[str, float] | None = None
-    fields: tuple[str, ...] = ()  # the most important first
-    best: tuple[Trial, ...] = ()
+    error: str = ""
+    results: StudyResults | None = None
+    importance: dict[str, float] = field(default_factory=dict)
 
 
 def study_results(sweeps: Path, name: str) -> StudyResults:
-    """The results of a study whose journal lies in the folder `sweeps`.
+    """The results of a study in the folder `sweeps`.
 
-    Raises InputError when there is none of that name, RunError without Optuna.
+    Raises InputError when there is no such study, RunError when Optuna is not installed.
     """
     study = _load(sweeps, name)
     drawn = study.get_trials(deepcopy=False)
@@ -61,9 +54,9 @@ def study_results(sweeps: Path, name: str) -> StudyResults:
 
 
 def importance(sweeps: Path, name: str) -> dict[str, float]:
-    """The part of the objective's variance that each field explains, the largest first (fANOVA, Hutter et al. 2014).
+    """The share of the objective's variance that each field explains, the largest first (fANOVA, Hutter et al. 2014).
 
-    Empty with fewer than two complete trials of different value. Raises as `study_results`.
+    Empty with fewer than two complete trials of different values. Raises as `study_results`.
     """
     optuna, study = require_optuna(), _load(sweeps, name)
     complete = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
@@ -75,32 +68,20 @@ def importance(sweeps: Path, name: str) -> dict[str, float]:
 
 
 def summaries(sweeps: Path) -> list[StudySummary]:
-    """All studies of a folder, each with the importance of its fields and its best trials."""
+    """All studies of a folder."""
     found = []
-    for journal in sorted(sweeps.glob("*.journal")):
-        name = journal.stem
+    for name in _names(sweeps):
         try:
-            study, parts = study_results(sweeps, name), importance(sweeps, name)
+            summary = StudySummary(name, results=study_results(sweeps, name), importance=importance(sweeps, name))
         except (InputError, RunError) as error:
-            found.append(StudySummary(name, str(error)))
-            continue
-        best = study.ranked[:_N_SUMMARISED]
-        fields = sorted({field for trial in best for field in trial.params}, key=lambda field: -parts.get(field, 0))
-        n_trials, n_done = len(study.trials), len(study.ranked)
-        found.append(StudySummary(name, "", study.objective, n_trials, n_done, parts, tuple(fields), best))
+            summary = StudySummary(name, str(error))
+        found.append(summary)
     return found
 
 
 def journal_of(sweeps: Path, name: str) -> Path:
     """The journal of a study."""
     return sweeps / f"{name}.journal"
-
-
-def objective_of(validation: Validation | None, objective: str) -> float:
-    """The value of a trial. Raises RunError for one without validation."""
-    if validation is None:
-        raise RunError("a finished trial has no validation.")
-    return validation.accuracy if objective == "accuracy" else validation.log_loss
 
 
 def trial_of(trial: Any) -> Trial:
@@ -115,9 +96,13 @@ def trial_of(trial: Any) -> Trial:
 def _load(sweeps: Path, name: str) -> Any:
     path = journal_of(sweeps, name)
     if path.exists():
-        with suppress(KeyError):  # a journal without a study, or without its settings: killed right at its begin
+        with suppress(KeyError):  # the process was killed before it had written the study and its settings
             study = require_optuna().load_study(study_name=name, storage=storage(path))
             if "begun" in study.user_attrs:
                 return study
-    there = ", ".join(sorted(journal.stem for journal in sweeps.glob("*.journal"))) or "none"
-    raise InputError(f"there is no study {name!r} in {sweeps}. Those there: {there}. `digits sweep` begins one.")
+    names = ", ".join(_names(sweeps)) or "none"
+    raise InputError(f"no study {name!r} in {sweeps}; found: {names}. `digits sweep` creates one.")
+
+
+def _names(sweeps: Path) -> list[str]:
+    return sorted(journal.stem for journal in sweeps.glob("*.journal"))

@@ -12,29 +12,30 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import RUN_FIELDS, Recipe, change, convert, type_of
 from digit_recognizer.recipes.toml import describe_settings, from_settings, read_settings
 from digit_recognizer.tracking.run_dir import name_from
+from digit_recognizer.training.tuning.storage import require_optuna
 
 OBJECTIVES = ("accuracy", "loss")
-_MOST = 10_000  # combinations that are listed
+_MAX_COMBINATIONS = 10_000  # that are listed
 _FOLDS = 3  # default: each row is validated once, at three times the cost of a holdout
 _EXAMPLE = "[space]\nlearning_rate = { low = 0.003, high = 0.03, log = true }\nbatch_size = [128, 256]"
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, both included; a whole one when they are."""
+    """A number from `low` to `high` inclusive; an integer when they are."""
 
     low: float
     high: float
-    step: float | None = None  # None: any, or 1 for a whole number
-    log: bool = False  # drawn evenly on a logarithmic scale
+    step: float | None = None  # None: 1 for integers, otherwise continuous
+    log: bool = False  # sampled uniformly on a logarithmic scale
 
 
-Dimension = Range | tuple[Any, ...]  # a range, or one of these values
+Dimension = Range | tuple[Any, ...]  # a range, or choices
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a sweep tries. The objective is cross-validated: accuracy, to be raised, or log-loss, to be lowered.
+    """The recipes of a sweep. The objective is cross-validated: accuracy, maximized, or log-loss, minimized.
 
     Accuracy is the competition's metric. Log-loss resolves smaller gains, but only between recipes with the same label
     smoothing, which raises the log-loss of a network while it improves its labels.
@@ -50,8 +51,8 @@ class SearchSpace:
 def load(path: Path) -> SearchSpace:
     """The space of a TOML file: a recipe's file with `objective` and a table [space] in it.
 
-    Raises InputError when the file is missing or not TOML, when a field is unknown or may not vary, and when any
-    combination in the space is no recipe.
+    Raises InputError when the file is missing or not TOML, when a field is unknown or may not vary, and when a
+    combination of values is not a valid recipe. Raises RunError when Optuna is not installed.
     """
     settings = read_settings(path)
     objective, table = settings.pop("objective", OBJECTIVES[0]), settings.pop("space", None)
@@ -59,7 +60,7 @@ def load(path: Path) -> SearchSpace:
     if name != path.stem:
         raise InputError(
             f"{path}: expected a name of up to 60 letters, digits, '.', '_' or '-', which names the study. "
-            f"Rename it, perhaps to {name}.toml."
+            f"Rename it, for example to {name}.toml."
         )
     if objective not in OBJECTIVES:
         raise InputError(f"{path}: objective: expected {' or '.join(OBJECTIVES)}, received {objective!r}.")
@@ -80,7 +81,7 @@ def load(path: Path) -> SearchSpace:
 
 
 def to_record(space: SearchSpace) -> dict[str, Any]:
-    """The space as values that JSON holds; two spaces are the same when their records are."""
+    """The space as JSON values; two spaces are equal when their records are."""
     dimensions = {
         field: asdict(dimension) if isinstance(dimension, Range) else list(dimension)
         for field, dimension in space.dimensions.items()
@@ -89,33 +90,43 @@ def to_record(space: SearchSpace) -> dict[str, Any]:
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as values that JSON holds and gives back the same."""
+    """The recipe as JSON values, which a round trip does not change."""
     return {**asdict(recipe), "members": list(recipe.members)}
 
 
+def distribution(dimension: Dimension) -> Any:
+    """Optuna's distribution. Raises ValueError for an invalid range, RunError when Optuna is not installed."""
+    distributions = require_optuna().distributions
+    if not isinstance(dimension, Range):
+        return distributions.CategoricalDistribution(dimension)
+    low, high, step, log = dimension.low, dimension.high, dimension.step, dimension.log
+    if isinstance(low, int):
+        return distributions.IntDistribution(low, high, log, 1 if step is None else step)
+    return distributions.FloatDistribution(low, high, log, step)
+
+
 def combinations(space: SearchSpace) -> list[dict[str, Any]] | None:
-    """Every combination of the space's values; None when there are more than can be listed."""
+    """Every combination of the space's values; None when there are too many to list."""
     values = [_values(dimension) for dimension in space.dimensions.values()]
-    if prod(len(own) or _MOST + 1 for own in values) > _MOST:
+    if prod(len(own) or _MAX_COMBINATIONS + 1 for own in values) > _MAX_COMBINATIONS:
         return None
     return [dict(zip(space.dimensions, own, strict=True)) for own in product(*values)]
 
 
 def _values(dimension: Dimension) -> Sequence[Any]:
-    """All values of a dimension, none when there are more than can be listed."""
+    """All values of a dimension; empty when there are too many to list."""
     if not isinstance(dimension, Range):
         return dimension
     step = dimension.step or (1 if isinstance(dimension.low, int) else 0)
     n = round((dimension.high - dimension.low) / step) + 1 if step else 0
-    return [dimension.low + number * step for number in range(n)] if n <= _MOST else []
+    return [dimension.low + number * step for number in range(n)] if n <= _MAX_COMBINATIONS else []
 
 
 def _dimension(field: str, value: Any) -> Dimension:
     kind = type_of(field)
     if field in RUN_FIELDS:
         raise InputError(
-            f"{field}: expected a field of the training, received one that all trials share, so that they can be "
-            "compared. Set it outside [space]."
+            f"{field}: expected a field of the training, received one that all trials share. Set it outside [space]."
         )
     if isinstance(value, list):
         choices = tuple(convert(field, choice) for choice in value)
@@ -128,45 +139,43 @@ def _dimension(field: str, value: Any) -> Dimension:
             "Set a value that does not vary outside [space]."
         )
     if kind not in (int, float):
-        raise InputError(f"{field}: expected a list of values, received a range. There is nothing between its values.")
+        raise InputError(f"{field}: expected a list of values, received a range, which needs a number.")
     return _range(field, value)
 
 
 def _range(field: str, given: dict[str, Any]) -> Range:
     if not {"low", "high"} <= set(given) <= {"low", "high", "step", "log"}:
-        raise InputError(f"{field}: expected low and high, perhaps step or log, received {', '.join(given) or 'none'}.")
+        raise InputError(
+            f"{field}: expected low and high, optionally step or log, received {', '.join(given) or 'none'}."
+        )
     low, high = convert(field, given["low"]), convert(field, given["high"])
-    if not low < high:
-        raise InputError(f"{field}: expected low < high, received low = {low}, high = {high}.")
-    log, step = given.get("log", False), given.get("step")
+    step, log = given.get("step"), given.get("log", False)
     if not isinstance(log, bool):
         raise InputError(f"{field}: log: expected true or false, received {log!r}.")
-    if log and low <= 0:
-        raise InputError(f"{field}: expected low > 0 for log = true, received {low}. Raise it, or leave log out.")
-    if step is None:
-        return Range(low, high, None, log)
-    if log:
-        raise InputError(f"{field}: expected step or log, received both. Leave one out.")
-    if isinstance(step, bool) or not isinstance(step, type(low) if isinstance(low, int) else (int, float)) or step <= 0:
-        kind = "whole number" if isinstance(low, int) else "number"
-        raise InputError(f"{field}: step: expected a {kind} above 0, received {step!r}.")
-    if (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
-        raise InputError(f"{field}: expected high = low + a multiple of step, received {low}, {high} and step {step}.")
-    return Range(low, high, step, False)
+    if step is not None:
+        step = convert(field, step)
+        if step > 0 and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):  # for which Optuna only warns
+            raise InputError(f"{field}: expected high = low + a multiple of step, received {low}, {high}, step {step}.")
+    found = Range(low, high, step, log)
+    try:
+        distribution(found)
+    except ValueError as error:
+        raise InputError(f"{field}: {error}") from None
+    return found
 
 
 def _check_corners(recipe: Recipe, dimensions: dict[str, Dimension]) -> None:
-    """Raise InputError when some combination is no recipe.
+    """Raise InputError when a combination of values is not a valid recipe.
 
-    Beyond the range of each field, a recipe refuses pairs of values in which a number matters only as zero or not, so
-    the ends of each numeric dimension cover it.
+    Besides the range of each field, a recipe checks pairs of values, for which it only matters whether a number is
+    zero. The ends of each numeric dimension therefore cover it.
     """
     for values in product(*(_ends(dimension) for dimension in dimensions.values())):
         settings = dict(zip(dimensions, values, strict=True))
         try:
             change(recipe, settings)
         except InputError as error:
-            raise InputError(f"holds {describe_settings(settings)}: {error}") from None
+            raise InputError(f"contains {describe_settings(settings)}: {error}") from None
 
 
 def _ends(dimension: Dimension) -> tuple[Any, ...]:

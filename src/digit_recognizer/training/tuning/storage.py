@@ -13,7 +13,7 @@ from digit_recognizer.errors import RunError
 
 
 def require_optuna() -> Any:
-    """The module, silenced. Raises RunError where it is not installed."""
+    """The module, which logs errors only. Raises RunError when it is not installed."""
     try:
         import optuna
     except ImportError:
@@ -23,7 +23,10 @@ def require_optuna() -> Any:
 
 
 def storage(path: Path) -> Any:
-    """The storage in the journal at `path`, made if need be. Raises RunError when it is damaged, or without Optuna."""
+    """The storage in the journal at `path`, which is created if necessary.
+
+    Raises RunError when it is damaged or Optuna is not installed.
+    """
     storages = require_optuna().storages
     lock = FileLock(path.with_suffix(".journal.lock"), timeout=60)
     if path.exists():
@@ -34,12 +37,12 @@ def storage(path: Path) -> Any:
     except (ValueError, KeyError, AssertionError) as error:
         raise RunError(
             f"{path}: not a journal that Optuna can read ({error!r}). Its trials are in the ledger; move the file away "
-            "to begin the study anew."
+            "to start a new study."
         ) from error
 
 
 def _mend(path: Path) -> None:
-    """Cut off half a line at the end, which a power cut or a full disk may leave and Optuna cannot read past."""
+    """Remove an incomplete last line, which a power cut or a full disk may leave and Optuna cannot read."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)

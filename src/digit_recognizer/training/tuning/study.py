@@ -1,4 +1,4 @@
-"""The study behind a sweep: what Optuna drew. Several processes may add trials to it; Optuna is loaded by the calls."""
+"""The Optuna study of a sweep, to which several processes may add trials. Optuna is loaded by the calls."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,36 +13,34 @@ from filelock import FileLock
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.recipe import from_record
-from digit_recognizer.tracking.ledger import Ledger
 from digit_recognizer.training.tuning import search_space
-from digit_recognizer.training.tuning.results import journal_of, objective_of, trial_of
-from digit_recognizer.training.tuning.search_space import Range, SearchSpace
+from digit_recognizer.training.tuning.results import journal_of, trial_of
+from digit_recognizer.training.tuning.search_space import SearchSpace
 from digit_recognizer.training.tuning.storage import require_optuna, storage
 from digit_recognizer.utils.locks import alive, is_alive
 
-COUNTED = ("complete", "pruned", "diverged", "running")  # states of the trials that a study was asked for
-_DRAWS = 5  # in a row that may repeat what was tried
-_STARTUP = 5  # finished trials before any is pruned: a median of fewer says little
+COUNTED = ("complete", "pruned", "diverged", "running")  # states of the trials that count towards the wanted number
+_DRAWS = 5  # in a row that may repeat tried values
+_STARTUP = 5  # finished trials before any is pruned: a median of fewer is unreliable
 _STEPS = 10  # of a trial, at which it is compared with others: tenths of its first fold's training
-_SPARED = 2  # steps in which none is pruned: "triangle" warms up for as long
+_SPARED = 2  # steps without pruning: the warm-up of the schedule "triangle"
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """An open study, to which this process adds trials."""
 
-    optuna: Any  # the study as Optuna has it
+    optuna: Any  # an optuna.Study
     space: SearchSpace
-    ledger: Ledger
     folder: Path  # of its journal
     worker: str  # names the lock file that this process holds
 
 
 @contextmanager
-def open_study(space: SearchSpace, hashes: dict[str, str], ledger: Ledger, folder: Path) -> Iterator[Study]:
-    """The study of a space, made if need be; `hashes` are those of the files that its trials are trained on.
+def open_study(space: SearchSpace, hashes: dict[str, str], folder: Path) -> Iterator[Study]:
+    """The study of a space, created if necessary; `hashes` are those of the files that its trials are trained on.
 
-    Raises InputError when the study was begun with another space or data, RunError when its journal is damaged or
+    Raises InputError when the study was created with another space or data, RunError when its journal is damaged or
     Optuna is not installed.
     """
     wanted = {**search_space.to_record(space), **hashes}
@@ -58,14 +56,14 @@ def open_study(space: SearchSpace, hashes: dict[str, str], ledger: Ledger, folde
     pruners = require_optuna().pruners
     study.pruner = pruners.MedianPruner(_STARTUP, n_warmup_steps=_SPARED + 1, n_min_trials=_STARTUP)
     worker = uuid4().hex
-    with alive(_worker_lock(folder, space.name, worker), f"{worker} is another's."):
-        yield Study(study, space, ledger, folder, worker)
+    with alive(_worker_lock(folder, space.name, worker), f"{worker} belongs to another process."):
+        yield Study(study, space, folder, worker)
 
 
 def ask(study: Study, n_trials: int) -> Any:
     """Draw the next trial, with values that were not tried before.
 
-    None when the study has, or will have, as many trials as wanted, or when no other values are left.
+    Returns None when the study has `n_trials`, running ones included, or when no other values are left.
     """
     with _lock(study.folder, study.space.name):
         _close_lost_trials(study)
@@ -73,10 +71,7 @@ def ask(study: Study, n_trials: int) -> Any:
         counted = [trial for trial in known if trial_of(trial).state in COUNTED]
         if len(counted) >= n_trials:
             return None
-        lost_again = [
-            trial for trial in known if trial_of(trial).state == "interrupted" and "again" in trial.user_attrs
-        ]
-        tried = [_rounded(trial.params) for trial in (*counted, *lost_again)]
+        tried = [_rounded(trial.params) for trial in counted]
         left = search_space.combinations(study.space)
         left = left and [values for values in left if _rounded(values) not in tried]
         if left == []:
@@ -87,7 +82,7 @@ def ask(study: Study, n_trials: int) -> Any:
                 break
             trial.set_user_attr("repeats", True)
             study.optuna.tell(trial, state=require_optuna().trial.TrialState.FAIL)
-        else:  # the sampler is sure of what is best and draws nothing else: any of what is left, then
+        else:  # the sampler draws nothing new: any of the values that are left
             study.optuna.enqueue_trial(Random(number).choice(left or [{}]))
             trial = _draw_trial(study, number + 1)
         trial.set_user_attr("worker", study.worker)
@@ -98,19 +93,17 @@ def _draw_trial(study: Study, number: int) -> Any:
     optuna = require_optuna()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # Optuna 4, of constant_liar
-        # A seed for each trial: after a kill, and in another process, the same draws would come again. The liar
-        # keeps processes at once from drawing near each other; for one alone it changes nothing.
+        # A seed for each trial, as one seed would repeat its draws after a kill and in other processes. The liar keeps
+        # concurrent processes from drawing similar values; it does not affect a single process.
         study.optuna.sampler = optuna.samplers.TPESampler(
             seed=(study.space.recipe.seed + number) % 2**32, multivariate=False, constant_liar=True
         )
-    trial = study.optuna.ask()
-    for field, dimension in study.space.dimensions.items():
-        _suggest(trial, field, dimension)
-    return trial
+    dimensions = study.space.dimensions
+    return study.optuna.ask({field: search_space.distribution(dimension) for field, dimension in dimensions.items()})
 
 
 def report(trial: Any, value: float, epoch: int, n_epochs: int) -> bool:
-    """Report a trial's value after an epoch of its training; whether to prune it.
+    """Report a trial's value after an epoch of its training. Returns whether to prune it.
 
     A trial is pruned when its best value so far is worse than the median of the finished trials at the same step. Steps
     are tenths of the training, so that trials of few and of many epochs can be compared.
@@ -122,13 +115,13 @@ def report(trial: Any, value: float, epoch: int, n_epochs: int) -> bool:
 
 
 def finish(study: Study, trial: Any, value: float) -> bool:
-    """Close a trial by its objective's value; whether it is the best so far."""
+    """Close a trial with its objective value. Returns whether it is the best so far."""
     study.optuna.tell(trial, value)
     return bool(study.optuna.best_trial.number == trial.number)
 
 
 def close(study: Study, trial: Any, state: str) -> None:
-    """Close a trial that has no value: pruned, diverged or interrupted."""
+    """Close a trial without a value: a pruned, diverged or interrupted one."""
     states = require_optuna().trial.TrialState
     if state == "diverged":
         trial.set_user_attr("diverged", True)
@@ -136,73 +129,41 @@ def close(study: Study, trial: Any, state: str) -> None:
 
 
 def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
-    """Store the settings of a new study. Raises InputError when an older one was begun with others."""
-    begun = study.user_attrs.get("begun")
-    if begun is None:
+    """Store the settings of a new study. Raises InputError when an existing one has different ones."""
+    stored = study.user_attrs.get("begun")
+    if stored is None:
         study.set_user_attr("begun", wanted)
         return
-    before = {**begun, "recipe": search_space.recipe_record(from_record(begun["recipe"]))}  # perhaps of fewer fields
+    before = {**stored, "recipe": search_space.recipe_record(from_record(stored["recipe"]))}  # may lack new fields
     if changed := ", ".join(_changes(before, wanted)):
         raise InputError(
-            f"{which} was begun with other settings ({changed}), and its trials cannot be compared with new ones. Undo "
-            "that, or save the file under another name for a new study."
+            f"{which} has other settings ({changed}), so its trials cannot be compared with new ones. Undo the change, "
+            "or save the file under another name for a new study."
         )
 
 
-def _changes(begun: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
-    """The differences in words, nested ones included."""
-    for key in {**begun, **wanted}:
-        before, now = begun.get(key), wanted.get(key)
+def _changes(stored: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """The differences as text, including nested ones."""
+    for key in {**stored, **wanted}:
+        before, now = stored.get(key), wanted.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
             yield from _changes(before, now)
         elif before != now:
-            yield f"{key}: then {before}, now {now}"
+            yield f"{key}: was {before}, is {now}"
 
 
 def _rounded(params: dict[str, Any]) -> dict[str, Any]:
-    """Values that can be compared: a step taken three times is not quite three steps."""
+    """Values that can be compared: three times a step may differ from the sum of three steps."""
     return {field: f"{value:.9g}" if isinstance(value, float) else value for field, value in params.items()}
 
 
-def _suggest(trial: Any, field: str, dimension: search_space.Dimension) -> None:
-    if not isinstance(dimension, Range):
-        trial.suggest_categorical(field, dimension)
-    elif isinstance(dimension.low, int):
-        trial.suggest_int(field, dimension.low, dimension.high, step=dimension.step or 1, log=dimension.log)
-    else:
-        trial.suggest_float(field, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
-
-
 def _close_lost_trials(study: Study) -> None:
-    """Close the trials of processes that died: by their rows in the ledger if those are done, else to be tried again.
-
-    A trial that was lost twice is not tried again, as it may be what kills the process. The study's lock must be held,
-    so that each running trial has its worker's name.
-    """
-    optuna = require_optuna()
-    states = optuna.trial.TrialState
-    running = study.optuna.get_trials(deepcopy=False, states=[states.RUNNING])
-    gone = {trial.number for trial in running if not _is_alive(study, trial)}
-    known = study.optuna.get_trials(deepcopy=False)  # read again: a worker closes its trial before it ends
-    lost = [trial for trial in known if trial.number in gone and trial.state == states.RUNNING]
-    rows = {run.name: run for run in study.ledger.runs()} if lost else {}
-    for trial in lost:
-        row = rows.get(trial.user_attrs.get("run"))
-        if row is not None and row.status == "done":  # killed between the two last steps
-            study.optuna.tell(trial.number, objective_of(row.validation, study.space.objective))
-            continue
-        if row is not None and row.status == "pruned":
-            study.optuna.tell(trial.number, state=states.PRUNED)
-            continue
-        if row is not None and row.status == "running":
-            study.ledger.finish_run(row.id, "interrupted")
-        is_known = "again" in trial.user_attrs or any(
-            other.user_attrs.get("again") == trial.number
-            for other in known  # killed right after the next line
-        )
-        if trial.params and not is_known:
-            study.optuna.enqueue_trial(trial.params, user_attrs={"again": trial.number})
-        study.optuna.tell(trial.number, state=states.FAIL)
+    """Mark the trials of dead processes as failed. The study's lock must be held, so that each has a worker's name."""
+    states = require_optuna().trial.TrialState
+    for trial in study.optuna.get_trials(deepcopy=False, states=[states.RUNNING]):
+        if not _is_alive(study, trial):
+            # A worker may have closed its trial since, just before it ended.
+            study.optuna.tell(trial.number, state=states.FAIL, skip_if_finished=True)
 
 
 def _is_alive(study: Study, trial: Any) -> bool:

@@ -10,6 +10,7 @@ from digit_recognizer.errors import DivergedError, InputError
 from digit_recognizer.recipes.recipe import change
 from digit_recognizer.recipes.toml import format_value
 from digit_recognizer.tracking.history import Epoch
+from digit_recognizer.tracking.ledger import Ledger
 from digit_recognizer.tracking.run_session import PrunedError, finish_run, open_run
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training import cross_validation
@@ -17,7 +18,7 @@ from digit_recognizer.training.ensemble import run_header, train_ensemble, write
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
 from digit_recognizer.training.parallel.process_pool import Pool
 from digit_recognizer.training.tuning import search_space, study
-from digit_recognizer.training.tuning.results import Trial, journal_of, objective_of, study_results
+from digit_recognizer.training.tuning.results import Trial, journal_of, study_results
 from digit_recognizer.training.tuning.search_space import SearchSpace
 from digit_recognizer.training.tuning.storage import require_optuna
 from digit_recognizer.training.tuning.study import Study
@@ -27,7 +28,7 @@ from digit_recognizer.utils.reporter import SILENT, Reporter, TrainingHooks
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How far a study is, and its best trial."""
+    """The progress of a study, and its best trial."""
 
     study: str
     objective: str
@@ -47,7 +48,7 @@ def read_space(file: Path) -> SearchSpace:
     """
     space = search_space.load(file)
     if space.recipe.teacher:
-        raise InputError(f"{file}: teacher: a sweep trains without one. Leave it out, and have the best recipe taught.")
+        raise InputError(f"{file}: teacher: sweeps use no teacher. Leave it out, and train the best recipe with it.")
     require_optuna()
     require_backend()
     return space
@@ -62,35 +63,36 @@ def sweep(
     execution: ExecutionConfig = IN_PROCESS,
     reporter: Reporter = SILENT,
 ) -> SweepResult:
-    """Add trials to the study of a space until it has `n_trials`, those of other processes included, or time is up.
+    """Add trials to the study of a space until it has `n_trials`, including those of other processes, or time is up.
 
-    Finished, pruned and diverged trials count; interrupted and killed ones do not, and killed ones are tried again.
-    Raises InputError, before anything is written, when the data is wrong or the study was begun with other settings.
+    Finished, pruned and diverged trials count; interrupted and killed ones do not. Raises InputError, before anything
+    is written, when the data is invalid or the study was created with other settings.
     """
     end = time.monotonic() + 3600 * hours if hours is not None else None
     if not journal_of(workspace.sweeps, space.name).exists():
-        cross_validation.plan_networks(space.recipe, data.train.labels)  # refuses too many folds
+        cross_validation.plan_networks(space.recipe, data.train.labels)  # raises for too many folds
     execution = execution.limited_to(cross_validation.n_networks(space.recipe))
     hashes = {"train.csv": data.train.fingerprint, "test.csv": data.test.fingerprint}
     with (
         workspace.open_ledger(reporter) as ledger,
-        study.open_study(space, hashes, ledger, workspace.sweeps) as opened,
+        study.open_study(space, hashes, workspace.sweeps) as opened,
         open_pool(execution, data.train, data.test, reporter) as pool,
     ):
-        runner = _Sweep(opened, data, workspace.relative(data.source.place), execution, pool, reporter)
+        runner = _Sweep(opened, ledger, data, workspace.relative(data.source.place), execution, pool, reporter)
         while in_time := end is None or time.monotonic() < end:
             if (trial := study.ask(opened, n_trials)) is None:
                 break
             runner.try_out(trial)
     result = _summary(space, workspace)
     if in_time and sum(n for state, n in result.trials.items() if state in study.COUNTED) < n_trials:
-        reporter.info("No other values are left in the space: all that were drawn have been tried.")
+        reporter.info("No other values are left in the space: all have been tried.")
     return result
 
 
 @dataclass(frozen=True, eq=False)
 class _Sweep:
     study: Study
+    ledger: Ledger
     data: Dataset
     data_place: str
     execution: ExecutionConfig
@@ -98,7 +100,7 @@ class _Sweep:
     reporter: Reporter
 
     def try_out(self, trial: Any) -> None:
-        """Train a trial and close it in the study. A wrong recipe ends the trial, any other error the sweep."""
+        """Train a trial and close it in the study. Errors other than divergence are raised."""
         try:
             value = self._train(trial)
         except PrunedError as pruned:
@@ -116,7 +118,7 @@ class _Sweep:
         self.reporter.info(f"trial {trial.number}: {outcome}, {describe_params(trial.params)}{note}")
 
     def _train(self, trial: Any) -> float:
-        """The value of a trial; raises PrunedError when its first fold promises too little."""
+        """The value of a trial. Raises PrunedError when the trial is pruned in its first fold."""
         start = time.perf_counter()
         space, data = self.study.space, self.data
         recipe = self.execution.with_threads(change(space.recipe, trial.params))
@@ -124,7 +126,7 @@ class _Sweep:
         header = run_header("trial", space.name, recipe, data, self.data_place, self.pool)
         epochs = {network.name: network.recipe.epochs for network in networks}
         with (
-            open_run(self.study.ledger, f"{space.name}-{trial.number}", header) as run,
+            open_run(self.ledger, f"{space.name}-{trial.number}", header) as run,
             self.reporter.training(epochs, f"trial {trial.number}", self.pool is not None) as shown,
         ):
             trial.set_user_attr("run", run.name)
@@ -133,7 +135,8 @@ class _Sweep:
             result = write_results(run, header, data, predictions)
             seconds = {**predictions.seconds, "total": time.perf_counter() - start}
             finish_run(run, replace(result, seconds=seconds), is_out_of_fold=True)
-        return objective_of(result.validation, space.objective)
+        value: float = getattr(result.validation, "log_loss" if space.objective == "loss" else "accuracy")
+        return value
 
 
 @dataclass(frozen=True)
