@@ -22,7 +22,14 @@ from digit_recognizer.tracking.run_record import (
 from digit_recognizer.tracking.run_session import status
 from digit_recognizer.tracking.workspace import Workspace
 
-SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
+SORTS = {  # the field, and -1 where the highest value is the first
+    "accuracy": ("low", -1),  # the lower end, as accuracies on few rows are uncertain
+    "loss": ("loss", 1),
+    "public": ("public_score", -1),
+    "weights": ("weights", 1),
+    "seconds": ("seconds", 1),
+    "newest": ("id", -1),
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,14 @@ def leaderboard(
     with workspace.existing_ledger() as ledger:
         rows = [leaderboard_row(run) for run in ledger.runs() if every or run.status == "done"]
     kept = [row for row in rows if recipe in (None, row.recipe) and (model is None or model in row.models)]
-    return sorted(kept, key=lambda row: _rank(row, sort))[:n]
+    field, sign = SORTS[sort]
+
+    def rank(row: LeaderboardRow) -> tuple[bool, bool, float]:
+        value = getattr(row, field)
+        on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # not comparable with other data
+        return on_sample, value is None, sign * (value or 0)  # unknown values come last
+
+    return sorted(kept, key=rank)[:n]
 
 
 def leaderboard_row(run: RunRecord) -> LeaderboardRow:
@@ -157,7 +171,7 @@ def to_csv(rows: Sequence[LeaderboardRow]) -> str:
     table.writeheader()
     for row in rows:
         flat = {**row.to_json(), "models": " + ".join(row.models)}
-        table.writerow({key: _neutralise(value) for key, value in flat.items()})
+        table.writerow({key: _escape_formula(value) for key, value in flat.items()})
     return text.getvalue()
 
 
@@ -176,19 +190,6 @@ def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 
-def _rank(row: LeaderboardRow, sort: str) -> tuple[bool, bool, float]:
-    value, sign = {
-        "accuracy": (row.low, -1),  # the lower end, as accuracies on few rows are uncertain
-        "loss": (row.loss, 1),
-        "public": (row.public_score, -1),
-        "weights": (row.weights, 1),
-        "seconds": (row.seconds, 1),
-        "newest": (row.id, -1),
-    }[sort]
-    on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # not comparable with other data
-    return (on_sample, value is None, 0.0 if value is None else sign * value)  # unknown values come last
-
-
-def _neutralise(value: Any) -> Any:
-    """Marks text that a spreadsheet would evaluate as a formula."""
+def _escape_formula(value: Any) -> Any:
+    """Text that a spreadsheet would evaluate as a formula, quoted; other values unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
