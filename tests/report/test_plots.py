@@ -67,3 +67,12 @@ def test_places_without_images_are_empty():
     five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], predicted[:n]) for n in (5, 4))
     assert size(five) == size(four)
     assert five != four
+
+
+def test_the_reliability_curve_shows_each_bin():
+    one, two = [(0.9, 0.8, 10)], [(0.5, 0.4, 3), (0.9, 0.8, 10)]
+    assert plots.reliability_curve(one) != plots.reliability_curve(two)
+
+
+def test_public_scores_of_a_single_run_are_drawn():
+    size(plots.public_scores([("#1", 0.99, 0.991)]))
