@@ -1,4 +1,4 @@
-"""`digits report`: the page has the content of the ledger and works in a browser."""
+"""`digits report`: the page shows the ledger and works in a browser."""
 
 import base64
 import os
@@ -31,7 +31,7 @@ HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,1.
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A workspace with three runs, one of two networks with their files, and two public scores; the page's text."""
+    """A workspace with runs, one of them with two networks, and two public scores; the names of runs; the page."""
     workspace = Workspace(tmp_path_factory.mktemp("report"))
     answers = write_data(workspace)
     names = [
@@ -54,7 +54,7 @@ def finished(tmp_path_factory):
 
 
 def copied(workspace, folder):
-    """A copy of the workspace, to be changed."""
+    """A copy of the workspace that a test may change."""
     return Workspace(shutil.copytree(workspace.folder, folder))
 
 
@@ -75,13 +75,13 @@ def test_the_page_has_every_part(finished):
         assert f"{part}</h" in text or f">{part}" in text
 
 
-def test_text_of_users_is_escaped(finished):
+def test_notes_are_escaped(finished):
     _, _, text = finished
     assert "&lt;script&gt;alert" in text
     assert "<script>alert" not in text
 
 
-def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
+def test_the_page_has_no_external_references_and_a_strict_policy(finished):
     _, _, text = finished
     assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#comp", "#publ", "#run-"}
     assert "default-src &#39;none&#39;" in text
@@ -124,7 +124,7 @@ def test_p_values_are_corrected_for_the_number_of_pairs(finished):
     assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
 
 
-def test_a_blend_has_the_predictions_of_each_run(finished, tmp_path):
+def test_a_blend_shows_the_predictions_of_each_run_with_a_weight(finished, tmp_path):
     original, names, _ = finished
     workspace = copied(original, tmp_path / "blended")
     blended = blending.blend_runs(names[:2], workspace, "equal", "mix")
@@ -138,7 +138,7 @@ def test_a_blend_has_the_predictions_of_each_run(finished, tmp_path):
     assert [vote["name"] for vote in part["validation"]["hardest"][0]["votes"]] == ["good"]
 
 
-def test_each_augmentation_is_shown_once_with_its_networks(finished):
+def test_each_augmentation_is_shown_once_with_its_models(finished):
     workspace, _, _ = finished
     members = [{"model": "lenet-28"}, {"model": "wide-cnn", "rotate": 9}, {"model": "lenet5"}, {"shift": 0}]
     with workspace.open_ledger() as ledger:
@@ -153,7 +153,7 @@ def test_each_augmentation_is_shown_once_with_its_networks(finished):
     assert run_section._augmented(replace(run, recipe_fields={"model": "of tomorrow"}), table) == []
 
 
-def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
+def test_missing_parts_have_messages(finished, monkeypatch, tmp_path, capsys):
     original, names, _ = finished
     whole = gather(original, ["whole"])
     assert whole["runs"][0]["validation"] is None
@@ -190,7 +190,7 @@ def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
     page.render(gather(workspace, ["good", "poor"]))
 
 
-def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_path):
+def test_a_sweep_shows_its_best_trials_and_the_importance_of_fields(finished, tmp_path):
     original, _, _ = finished
     workspace = copied(original, tmp_path / "swept")
     sweeps = workspace.sweeps
@@ -217,7 +217,7 @@ def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_
     assert found.best[0].run in text
 
 
-def test_without_a_finished_run_there_is_nothing_to_report(workspace):
+def test_a_report_requires_a_finished_run(workspace):
     with pytest.raises(InputError, match="no ledger there"):
         gather(workspace)
     with workspace.open_ledger():
@@ -254,9 +254,9 @@ NETWORK = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accu
 
 @pytest.fixture(scope="module")
 def browser(finished, tmp_path_factory):
-    """A headless Chromium with the page open."""
+    """A headless Chromium that shows the page."""
     if not BROWSER or not DRIVER:
-        pytest.skip("no chromium and chromedriver on this machine: the page was not tested in a browser")
+        pytest.skip("chromium or chromedriver is not installed")
     workspace, _, text = finished
     file = workspace.folder / "report.html"
     file.write_text(text, encoding="utf-8")
@@ -265,7 +265,7 @@ def browser(finished, tmp_path_factory):
         yield driver
 
 
-def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
+def test_the_page_makes_no_requests_and_logs_no_errors(browser):
     assert requested_urls(browser) == [browser.current_url]
     assert browser.get_log("browser") == []
 
@@ -274,7 +274,7 @@ def column(browser, table, index):
     return [row.find_elements("tag name", "td")[index].text for row in table.find_elements("css selector", "tbody tr")]
 
 
-def test_a_click_sorts_a_table_and_another_reverses_it(browser):
+def test_clicks_on_a_column_head_sort_and_reverse_the_table(browser):
     table = browser.find_element("css selector", "#board + .wide table")
     head = table.find_elements("tag name", "th")[4]
     head.click()
@@ -289,10 +289,10 @@ def test_the_gallery_shows_only_the_chosen_digit(browser):
     gallery = browser.find_element("css selector", ".gallery[id^=hardest]")
     images = gallery.find_elements("tag name", "figure")
     digits = [image.get_attribute("data-digit") for image in images]
-    wanted = digits[0]
+    chosen = digits[0]
     choice = browser.find_element("css selector", f"fieldset[data-gallery={gallery.get_attribute('id')}]")
-    choice.find_element("css selector", f"button[value='{wanted}']").click()
-    assert [image.is_displayed() for image in images] == [digit == wanted for digit in digits]
+    choice.find_element("css selector", f"button[value='{chosen}']").click()
+    assert [image.is_displayed() for image in images] == [digit == chosen for digit in digits]
     choice.find_element("css selector", "button[value='']").click()
     assert all(image.is_displayed() for image in images)
 
@@ -314,6 +314,6 @@ def test_the_page_follows_the_preferred_colour_scheme(browser):
         return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
     for scheme, dark in (("dark", True), ("light", False)):
-        wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+        emulated = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", emulated)
         assert (brightness() < 200) == dark

@@ -1,4 +1,4 @@
-"""The runs of the ledger as rows of the leaderboard, and all records of a single run."""
+"""The leaderboard of the runs in the ledger, and all records of a single run."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ SORTS = {  # the field, and -1 where the highest value is the first
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """A run; "low" to "high" is the 95 % interval of the accuracy on n held-out rows."""
+    """A run. `low` and `high` are the 95 % interval of the accuracy on `n` held-out rows."""
 
     id: int
     run: str
@@ -96,10 +96,10 @@ def leaderboard(
     n: int | None = None,
     every: bool = False,
 ) -> list[LeaderboardRow]:
-    """A row for each finished run, the best first; with `every`, also for those that did not finish.
+    """A row for each finished run, the best first; with `every`, also for unfinished runs.
 
-    `sort` is one of SORTS; by accuracy and loss, runs on the sample come last. `recipe` and `model` keep only runs of
-    that name, `n` the first n. Raises InputError for another `sort`, and when there is no ledger.
+    `sort` is one of SORTS; by accuracy and loss, runs on the sample come last. `recipe` and `model` select runs, `n`
+    limits their number. Raises InputError for another `sort`, and if there is no ledger.
     """
     if sort not in SORTS:
         raise InputError(f"`sort` {sort}: expected one of {', '.join(SORTS)}.")
@@ -144,9 +144,9 @@ def leaderboard_row(run: RunRecord) -> LeaderboardRow:
 
 
 def run_details(word: str, workspace: Workspace, note: str | None = None) -> RunDetails:
-    """All records of a run in the ledger; `note`, if given, replaces its note first.
+    """All records of a run in the ledger, after its note is replaced by `note`, if given.
 
-    Raises InputError when there is no run, or more than one, for `word`.
+    Raises InputError unless exactly one run matches `word`.
     """
     with workspace.existing_ledger() as ledger:
         run = ledger.run(word)
@@ -165,7 +165,7 @@ def run_details(word: str, workspace: Workspace, note: str | None = None) -> Run
 
 
 def to_csv(rows: Sequence[LeaderboardRow]) -> str:
-    """The leaderboard as CSV, with the models of a run in one cell."""
+    """The leaderboard as CSV; the models of a run share a cell."""
     text = io.StringIO()
     table = csv.DictWriter(text, [column.name for column in fields(LeaderboardRow)], lineterminator="\n")
     table.writeheader()
@@ -176,7 +176,7 @@ def to_csv(rows: Sequence[LeaderboardRow]) -> str:
 
 
 def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
-    """The models, and the settings that differ from those of the named recipe, or the runs of a blend."""
+    """The models, and the changed settings of a recipe or the runs of a blend."""
     if run.is_blend:
         parts = [f"{weight:.2f} {short_name(name)}" for name, weight in run.blend_weights.items()]
         return ("blend",), f"{run.recipe_fields['weights']} blend of " + " + ".join(parts)

@@ -1,4 +1,4 @@
-"""Plots as PNG bytes, by Matplotlib without pyplot, as that has global state."""
+"""Plots as PNG bytes, drawn by Matplotlib without pyplot, which has global state."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -23,8 +23,8 @@ _BESIDE = 4  # pixels between them
 def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
     """Write the plots of a run to its folder.
 
-    Sample digits; learning curves if networks were trained; confusion matrix and most challenging digits if rows were
-    held out. `log_p` is (n, 10), of the held-out `rows` (n,) of train.csv.
+    These are sample digits, learning curves unless it is a blend, and the confusion matrix and the most challenging
+    digits if rows were held out. `log_p` is (n, 10), for the held-out `rows` (n,) of train.csv.
     """
 
     def pick(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def learning_curves(histories: Histories) -> bytes:
-    """Log-loss and error rate by epoch, from a history of records for each network."""
+    """Log-loss and error rate by epoch, from the history of each network."""
     curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
     for history in histories:
         if history[0].validation_loss is not None:
@@ -86,7 +86,7 @@ def learning_curves(histories: Histories) -> bytes:
 
 
 def confusion_matrix(confusion: np.ndarray) -> bytes:
-    """(10, 10) counts, [true label, prediction]; correct ones are grey so that errors stand out."""
+    """(10, 10) counts, [true label, prediction]; correct ones are grey to emphasise errors."""
     wrong = confusion - np.diag(confusion.diagonal())
     figure = Figure(figsize=(6, 5.6), layout="constrained")
     axis = figure.subplots()
@@ -146,7 +146,7 @@ def public_scores(points: Sequence[tuple[str, float, float]]) -> bytes:
 def _draw_digits(
     figure: Figure, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
 ) -> None:
-    """Draw (rows, columns, side, side) images as a single one, which is a second faster than with axes for each.
+    """Draw (rows, columns, side, side) images as a single one, a second faster than with axes for each.
 
     `captions`, texts and their colours, are drawn in the `gap` pixels above the images.
     """
@@ -160,8 +160,9 @@ def _draw_digits(
 
 
 def side_by_side(digits: np.ndarray, gap: int) -> tuple[np.ndarray, list[tuple[float, int]]]:
-    """(rows, columns, side, side) images as one, `gap` pixels above each, and the (x, y) in the middle of each gap's
-    lower edge, row by row.
+    """(rows, columns, side, side) images as one, with `gap` pixels above each.
+
+    Also returns (x, y) of the middle of each gap's lower edge, row by row.
     """
     apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
     n_rows, n_columns, height, width = apart.shape
