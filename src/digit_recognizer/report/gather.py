@@ -19,7 +19,7 @@ from digit_recognizer.tracking.run_record import RunRecord
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.utils.environment import versions
 
-N_COMPARED = 5  # runs, the best, if none is named
+N_COMPARED = 5  # of the best runs, if fewer than two are named
 TrainTable = Callable[[RunRecord], LabelledTable]
 
 
