@@ -15,7 +15,7 @@ COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL) for
 
 
 @pytest.mark.slow
-def test_commands_run_from_a_baseline_to_a_scored_committee(workspace, tiny_lenet5, monkeypatch, capfd):
+def test_commands_run_from_a_baseline_to_a_scored_blend(workspace, tiny_lenet5, monkeypatch, capfd):
     answers = write_data(workspace)
     printed = {}
     with kaggle_stand_in.kaggle_stand_in(answers.tolist()) as kaggle:

@@ -20,7 +20,7 @@ from finished_runs import make_finished_run, write_data
 
 @pytest.fixture
 def three_runs(workspace):
-    """A weak run with another recipe, a strong one, and one validated on a holdout; names."""
+    """A weak run with another recipe, a strong run, and one validated on a holdout; their names."""
     answers = write_data(workspace)
     weak = replace(RECIPES["lenet5"], epochs=3, members=({"model": "lenet-28"}, {}))
     return [
@@ -37,7 +37,7 @@ def printed(capfd, *words):
     return capfd.readouterr().out
 
 
-def test_the_best_run_is_first_and_each_estimate_has_its_interval(workspace, three_runs):
+def test_the_best_run_is_first_and_accuracies_have_intervals(workspace, three_runs):
     rows = leaderboard(workspace)
     assert [row.name for row in rows] == ["strong", "part", "weak"]
     assert rows[0].low < rows[0].accuracy < rows[0].high
@@ -66,10 +66,10 @@ def test_rows_are_sorted_and_filtered(workspace, three_runs):
         ledger.update_submission(entry, status="COMPLETE", public_score=0.9)
     assert names(sort="public")[0] == "weak"
     with pytest.raises(InputError, match="expected one of accuracy, loss, public"):
-        leaderboard(workspace, "luck")
+        leaderboard(workspace, "beauty")
 
 
-def test_runs_that_did_not_finish_are_shown_only_with_all(workspace, three_runs):
+def test_unfinished_runs_are_listed_only_on_request(workspace, three_runs):
     with workspace.open_ledger() as ledger:
         weak = ledger.run("weak")
         hashes = (weak.train_hash, weak.test_hash)
@@ -80,7 +80,7 @@ def test_runs_that_did_not_finish_are_shown_only_with_all(workspace, three_runs)
     assert leaderboard(workspace, sort="newest", every=True)[0].status == "interrupted"
 
 
-def test_runs_on_the_sample_are_marked_and_rank_after_all_others(workspace, three_runs, capfd):
+def test_runs_on_the_sample_are_marked_and_rank_last(workspace, three_runs, capfd):
     assert "sample" not in printed(capfd, "leaderboard")
     with workspace.open_ledger() as ledger:
         ledger.update_run(ledger.run("strong").id, source="sample")
@@ -90,7 +90,7 @@ def test_runs_on_the_sample_are_marked_and_rank_after_all_others(workspace, thre
     assert re.search(r"data.*\n.*part(?s:.*)strong .* sample", printed(capfd, "leaderboard"))
 
 
-def test_no_cell_of_the_csv_is_a_formula(workspace, three_runs):
+def test_the_csv_has_no_formulas(workspace, three_runs):
     run_details("last", workspace, note="=HYPERLINK(1)")
     [noted] = [row for row in csv.DictReader(io.StringIO(to_csv(leaderboard(workspace)))) if row["note"]]
     assert noted["note"] == "'=HYPERLINK(1)"
@@ -103,24 +103,24 @@ def test_the_csv_has_the_values_of_the_rows(workspace, three_runs):
     assert rows[2]["models"] == "lenet-28 + lenet5"
 
 
-def test_details_have_recipe_networks_and_note(workspace, three_runs, capfd):
-    found = run_details("strong", workspace, note="the first good one")
-    assert found.run.note == "the first good one"
+def test_details_include_recipe_networks_and_note(workspace, three_runs, capfd):
+    found = run_details("strong", workspace, note="a first note")
+    assert found.run.note == "a first note"
     assert found.run.recipe.epochs == RECIPES["lenet5"].epochs
     assert [own.name for own in found.networks] == ["lenet5-seed2"]
     out = printed(capfd, "show", "strong")
-    for word in ("the first good one", "lenet5-seed2", "61,706", "train.csv", f"epochs {RECIPES['lenet5'].epochs}"):
+    for word in ("a first note", "lenet5-seed2", "61,706", "train.csv", f"epochs {RECIPES['lenet5'].epochs}"):
         assert word in out
     assert json.loads(json.dumps(found.to_json())) == found.to_json()
 
 
-def test_an_empty_ledger_is_no_error(workspace, capfd):
+def test_the_leaderboard_of_an_empty_ledger_suggests_a_run(workspace, capfd):
     with workspace.open_ledger():
         pass
     assert "digits run" in printed(capfd, "leaderboard")
 
 
-def test_without_a_ledger_the_folder_is_named_and_nothing_is_written(workspace, capfd):
+def test_a_missing_ledger_is_an_error_and_is_not_created(workspace, capfd):
     for words in (["leaderboard"], ["show", "last"]):
         with pytest.raises(SystemExit, match="2"):
             cli.main(words)
@@ -128,7 +128,7 @@ def test_without_a_ledger_the_folder_is_named_and_nothing_is_written(workspace, 
     assert not workspace.submissions.exists()
 
 
-def test_an_unknown_recipe_is_shown_unchanged(workspace, three_runs, capfd):
+def test_a_recipe_of_another_version_is_shown_unchanged(workspace, three_runs, capfd):
     with workspace.open_ledger() as ledger:
         run = ledger.run("last")
         recipe = {**run.recipe_fields, "model": "lenet5-1998", "batch_norm": True}

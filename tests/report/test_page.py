@@ -1,4 +1,4 @@
-"""`digits report`: the page has the content of the ledger and works in a browser."""
+"""`digits report`: the page shows the ledger and works in a browser."""
 
 import base64
 import os
@@ -18,7 +18,7 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.significance import holm
 from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.recipes.recipe import change
-from digit_recognizer.report import charts, page, run_section
+from digit_recognizer.report import page, run_section
 from digit_recognizer.report.gather import gather
 from digit_recognizer.tracking import compare
 from digit_recognizer.tracking.workspace import Workspace
@@ -31,7 +31,7 @@ HISTORY = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,1.
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A workspace with three runs, one of two networks with their files, and two public scores; the page's text."""
+    """A workspace with runs, one of them with two networks, and two public scores; the names of runs; the page."""
     workspace = Workspace(tmp_path_factory.mktemp("report"))
     answers = write_data(workspace)
     names = [
@@ -54,7 +54,7 @@ def finished(tmp_path_factory):
 
 
 def copied(workspace, folder):
-    """A copy of the workspace, to be changed."""
+    """A copy of the workspace that a test may change."""
     return Workspace(shutil.copytree(workspace.folder, folder))
 
 
@@ -63,26 +63,25 @@ def test_the_page_has_every_part(finished):
     for part in (
         "Leaderboard",
         "Significance",
-        "Validation against public score",
+        "Validation accuracy and public score",
         "Learning curves",
         "Augmentation",
         "Confusion matrix",
         "Calibration",
         "The most challenging digits",
-        "Likely label errors",
         "Model disagreement",
         "Train and test",
     ):
         assert f"{part}</h" in text or f">{part}" in text
 
 
-def test_text_of_users_is_escaped(finished):
+def test_notes_are_escaped(finished):
     _, _, text = finished
     assert "&lt;script&gt;alert" in text
     assert "<script>alert" not in text
 
 
-def test_nothing_is_fetched_and_the_policy_allows_nothing_else(finished):
+def test_the_page_has_no_external_references_and_a_strict_policy(finished):
     _, _, text = finished
     assert set(re.findall(r'(?:src|href)="([^"]{1,5})', text)) <= {"data:", "#boar", "#comp", "#publ", "#run-"}
     assert "default-src &#39;none&#39;" in text
@@ -93,21 +92,21 @@ def test_the_page_has_the_values_of_the_ledger(finished):
     workspace, names, text = finished
     record = gather(workspace, names[:1])
     [part] = record["runs"]
-    assert part["score"]["correct"] == sum(cell["n"] for cell in part["confusion"] if cell["true"] == cell["predicted"])
-    assert sum(one["wrong"] for one in part["digits"]) == part["score"]["n"] - part["score"]["correct"]
-    assert f"{part['score']['accuracy']:.4f}" in text
-    assert len(part["hardest"]) == run_section.N_GALLERY
-    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
-    assert part["disagreement"]["n_members"] == 2
+    validation = part["validation"]
+    assert validation["score"].correct == part["run"].correct
+    assert f"{validation['score'].accuracy:.4f}" in text
+    assert len(validation["hardest"]) == run_section.N_GALLERY
+    assert [vote["name"] for vote in validation["hardest"][0]["votes"]] == ["lenet5-seed0", "lenet5-seed1"]
+    assert part["disagreement"]["n_networks"] == 2
     dissent = [digit["dissent"] for digit in part["disagreement"]["digits"]]
     assert dissent == sorted(dissent, reverse=True)
-    assert sum(one["train"] for one in part["balance"]["digits"]) == pytest.approx(100)
+    assert [sum(one) for one in part["balance"]["percentages"]] == pytest.approx([100, 100])
 
 
 def test_named_runs_are_shown_and_compared(finished):
     workspace, _, _ = finished
     record = gather(workspace, ["poor", "good"])
-    assert [part["name"] for part in record["runs"]] == ["poor", "good"]
+    assert [part["run"].short_name for part in record["runs"]] == ["poor", "good"]
     assert [(pair["first"], pair["second"]) for pair in record["comparisons"]] == [("poor #2", "good #1")]
     with pytest.raises(InputError, match="no run 'nope'"):
         gather(workspace, ["nope"])
@@ -125,21 +124,21 @@ def test_p_values_are_corrected_for_the_number_of_pairs(finished):
     assert all(f"p = {pair['p_value']:.2g}" in pair["verdict"] for pair in pairs)
 
 
-def test_a_blend_has_the_predictions_of_each_run(finished, tmp_path):
+def test_a_blend_shows_the_predictions_of_each_run_with_a_weight(finished, tmp_path):
     original, names, _ = finished
     workspace = copied(original, tmp_path / "blended")
     blended = blending.blend_runs(names[:2], workspace, "equal", "mix")
     [part] = gather(workspace, [blended.run])["runs"]
-    assert part["disagreement"]["n_members"] == 2
-    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good", "poor"]
+    assert part["disagreement"]["n_networks"] == 2
+    assert [vote["name"] for vote in part["validation"]["hardest"][0]["votes"]] == ["good", "poor"]
     with workspace.open_ledger() as ledger:
         recipe = {"weights": "greedy", "runs": {names[0]: 1.0, names[1]: 0.0}}
         ledger.update_run(ledger.run("mix").id, recipe=recipe)
     [part] = gather(workspace, [blended.run])["runs"]
-    assert [vote["name"] for vote in part["hardest"][0]["votes"]] == ["good"]
+    assert [vote["name"] for vote in part["validation"]["hardest"][0]["votes"]] == ["good"]
 
 
-def test_each_augmentation_is_shown_once_with_its_networks(finished):
+def test_each_augmentation_is_shown_once_with_its_models(finished):
     workspace, _, _ = finished
     members = [{"model": "lenet-28"}, {"model": "wide-cnn", "rotate": 9}, {"model": "lenet5"}, {"shift": 0}]
     with workspace.open_ledger() as ledger:
@@ -147,17 +146,18 @@ def test_each_augmentation_is_shown_once_with_its_networks(finished):
     table = compare.train_table_of([run], None)
     ensemble = asdict(change(RECIPES["plain-lenet5"], {"shift": 3, "members": members}))
     shown = run_section._augmented(replace(run, recipe_fields=ensemble), table)
-    assert [(one["models"], one["way"]["shift"], one["way"]["rotate"]) for one in shown] == [
+    assert [(one["models"], one["limits"]["shift"], one["limits"]["rotate"]) for one in shown] == [
         ("lenet-28, lenet5", 3, 0),
         ("wide-cnn", 3, 9),
     ]
     assert run_section._augmented(replace(run, recipe_fields={"model": "of tomorrow"}), table) == []
 
 
-def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
+def test_missing_parts_have_messages(finished, monkeypatch, tmp_path, capsys):
     original, names, _ = finished
-    whole = gather(original, ["whole"])["runs"][0]
-    assert "held out no rows" in whole["notes"][0]
+    whole = gather(original, ["whole"])
+    assert whole["runs"][0]["validation"] is None
+    assert b"held out no rows" in page.render(whole)
     workspace = copied(original, tmp_path / "copy")
     monkeypatch.setenv("DIGITS_WORKSPACE", str(workspace.folder))
     (workspace.submissions / names[0] / "probabilities.npz").unlink()
@@ -176,7 +176,7 @@ def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
         (workspace.submissions / names[1] / "history.csv").write_text(damaged)
         [part] = gather(workspace, ["poor"])["runs"]
         assert (part["curves"], "history.csv: not the history" in part["missing"][0]) == (None, True)
-        assert part["score"]
+        assert part["validation"]
     with pytest.raises(SystemExit, match="0"):
         cli.main(["report", "poor"])
     assert "part of run poor is missing" in " ".join(capsys.readouterr().err.split())
@@ -190,7 +190,7 @@ def test_missing_parts_are_named(finished, monkeypatch, tmp_path, capsys):
     page.render(gather(workspace, ["good", "poor"]))
 
 
-def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_path):
+def test_a_sweep_shows_its_best_trials_and_the_importance_of_fields(finished, tmp_path):
     original, _, _ = finished
     workspace = copied(original, tmp_path / "swept")
     sweeps = workspace.sweeps
@@ -217,7 +217,7 @@ def test_a_sweep_has_its_best_trials_and_the_importance_of_fields(finished, tmp_
     assert "objective is the cross-validated accuracy" in text
 
 
-def test_without_a_finished_run_there_is_nothing_to_report(workspace):
+def test_a_report_requires_a_finished_run(workspace):
     with pytest.raises(InputError, match="no ledger there"):
         gather(workspace)
     with workspace.open_ledger():
@@ -249,44 +249,14 @@ STORED = ("kind", "recipe_name", "data", "source", "train_hash", "test_hash", "v
 NETWORK = {"model": "lenet5", "seed": 0, "weights": 9, "train_n": 9, "train_accuracy": 1, "train_loss": 0, "seconds": 1}
 
 
-@pytest.mark.parametrize(
-    ("values", "texts"),
-    [
-        ([0, 1], ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
-        ([0.9931, 0.9972], ["0.993", "0.994", "0.995", "0.996", "0.997", "0.998"]),
-        ([3, 3], ["1", "2", "3", "4", "5"]),
-    ],
-)
-def test_ticks_are_round_and_include_all_values(values, texts):
-    drawn = charts.chart("x", "y", [charts.Line("train", [(0, value) for value in values])])
-    assert [text for _, text in drawn.y_ticks] == texts
-    places = [float(point.split(",")[1]) for point in drawn.lines[0][1].split()]
-    assert all(drawn.top <= place <= drawn.bottom for place in places)
-
-
-def test_a_single_epoch_is_drawn_as_a_dash():
-    [line] = charts.chart("epoch", "loss", [charts.Line("train", [(1, 0.5)])], whole_x=True).lines
-    (left, height), (right, same) = (map(float, place.split(",")) for place in line[1].split())
-    assert (right - left, same) == (6, height)
-
-
-def test_epochs_have_whole_ticks_and_losses_a_logarithmic_axis():
-    line = charts.Line("train", [(1, 2.0), (2, 0.02)])
-    drawn = charts.chart("epoch", "loss", [line], whole_x=True, log_y=True)
-    assert [text for _, text in drawn.x_ticks] == ["1", "2"]
-    assert [text for _, text in drawn.y_ticks] == ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
-    zero = charts.chart("epoch", "loss", [charts.Line("train", [(1, 1.0), (2, 0.0)])], log_y=True)
-    assert zero.y_ticks[0][1] == "0"
-
-
 # In a browser
 
 
 @pytest.fixture(scope="module")
 def browser(finished, tmp_path_factory):
-    """A headless Chromium with the page open."""
+    """A headless Chromium that shows the page."""
     if not BROWSER or not DRIVER:
-        pytest.skip("no chromium and chromedriver on this machine: the page was not tested in a browser")
+        pytest.skip("chromium or chromedriver is not installed")
     workspace, _, text = finished
     file = workspace.folder / "report.html"
     file.write_text(text, encoding="utf-8")
@@ -295,7 +265,7 @@ def browser(finished, tmp_path_factory):
         yield driver
 
 
-def test_no_request_leaves_the_page_and_no_error_is_logged(browser):
+def test_the_page_makes_no_requests_and_logs_no_errors(browser):
     assert requested_urls(browser) == [browser.current_url]
     assert browser.get_log("browser") == []
 
@@ -304,7 +274,7 @@ def column(browser, table, index):
     return [row.find_elements("tag name", "td")[index].text for row in table.find_elements("css selector", "tbody tr")]
 
 
-def test_a_click_sorts_a_table_and_another_reverses_it(browser):
+def test_clicks_on_a_column_head_sort_and_reverse_the_table(browser):
     table = browser.find_element("css selector", "#board + .wide table")
     head = table.find_elements("tag name", "th")[4]
     head.click()
@@ -319,10 +289,10 @@ def test_the_gallery_shows_only_the_chosen_digit(browser):
     gallery = browser.find_element("css selector", ".gallery[id^=hardest]")
     images = gallery.find_elements("tag name", "figure")
     digits = [image.get_attribute("data-digit") for image in images]
-    wanted = digits[0]
+    chosen = digits[0]
     choice = browser.find_element("css selector", f"fieldset[data-gallery={gallery.get_attribute('id')}]")
-    choice.find_element("css selector", f"button[value='{wanted}']").click()
-    assert [image.is_displayed() for image in images] == [digit == wanted for digit in digits]
+    choice.find_element("css selector", f"button[value='{chosen}']").click()
+    assert [image.is_displayed() for image in images] == [digit == chosen for digit in digits]
     choice.find_element("css selector", "button[value='']").click()
     assert all(image.is_displayed() for image in images)
 
@@ -344,6 +314,6 @@ def test_the_page_follows_the_preferred_colour_scheme(browser):
         return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
     for scheme, dark in (("dark", True), ("light", False)):
-        wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+        emulated = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", emulated)
         assert (brightness() < 200) == dark

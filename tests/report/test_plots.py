@@ -1,4 +1,4 @@
-"""Plots are drawn as PNGs, even if some of their data are missing."""
+"""Plots are PNGs, also when some of their data are missing."""
 
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,7 @@ def size(png):
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
-def test_digits_are_side_by_side_below_their_captions():
+def test_digits_are_drawn_below_their_captions():
     digits = np.zeros((2, 3, 5, 5))
     digits[1, 2, 0, 0] = 1  # the first pixel of the last digit
     sheet, places = plots.side_by_side(digits, gap=4)
@@ -35,7 +35,7 @@ def test_digits_are_side_by_side_below_their_captions():
     assert places[-1] == (2 * 9 + 4.5, 9 + 3)
 
 
-def test_sample_digits_may_lack_digits():
+def test_sample_digits_are_drawn_without_some_digits():
     only_sevens = plots.sample_digits(IMAGES, np.full(50, 7))
     every_digit = plots.sample_digits(IMAGES, np.arange(50) % 10)
     assert size(only_sevens) == size(every_digit)
@@ -61,9 +61,18 @@ def test_confusion_matrix_shows_where_the_mistakes_are():
     assert plots.confusion_matrix(perfect) != plots.confusion_matrix(one_wrong)
 
 
-def test_places_without_images_are_empty():
+def test_fewer_than_40_challenging_digits_are_drawn():
     labels = RNG.integers(0, 10, 5)
     predicted = RNG.dirichlet(np.ones(10), 5)
     five, four = (plots.challenging_digits(IMAGES[:n], labels[:n], predicted[:n]) for n in (5, 4))
     assert size(five) == size(four)
     assert five != four
+
+
+def test_the_reliability_curve_shows_each_bin():
+    one, two = [(0.9, 0.8, 10)], [(0.5, 0.4, 3), (0.9, 0.8, 10)]
+    assert plots.reliability_curve(one) != plots.reliability_curve(two)
+
+
+def test_public_scores_of_a_single_run_are_drawn():
+    size(plots.public_scores([("#1", 0.99, 0.991)]))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from digit_recognizer.data.csv_reader import LabelledTable, Table, read_test, read_train
 from digit_recognizer.data.sources import Source
-from digit_recognizer.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +18,7 @@ class Dataset:
 
 
 def read_dataset(source: Source) -> Dataset:
-    """Read both files. Raises one InputError with the faults of both files."""
+    """Read both files. Raises InputError as `read_train` and `read_test` do."""
     start = time.perf_counter()
-    try:
-        train = read_train(source.train)
-    except InputError as error:
-        faults = [str(error)]
-        try:
-            read_test(source.test)
-        except InputError as also:
-            faults.append(str(also))
-        raise InputError("\n".join(faults)) from error
-    test = read_test(source.test)
+    train, test = read_train(source.train), read_test(source.test)
     return Dataset(source, train, test, time.perf_counter() - start)

@@ -107,9 +107,7 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
 def _compare(files: Sequence[Path], labels: Sequence[np.ndarray], answers: np.ndarray) -> GradeComparison:
     found = mcnemar(labels[0], labels[1], answers)
     lead = found.only_first - found.only_second
-    if np.array_equal(labels[0], labels[1]):
-        verdict = "The two files contain the same labels."
-    elif lead == 0:
+    if lead == 0:
         verdict = "Both files have the same number of rows right."
     else:
         winner = files[0] if lead > 0 else files[1]

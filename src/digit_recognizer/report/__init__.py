@@ -1,4 +1,4 @@
 """`digits report`: one self-contained HTML page from the ledger and the run folders.
 
-`gather` collects plain values, `charts` converts them to coordinates, `page` fills the template; no markup in Python.
+`gather` and `run_section` collect the content, `plots` draws, and `page` fills the template.
 """

@@ -1,4 +1,4 @@
-"""The runs of the ledger as rows of the leaderboard, and all records of a single run."""
+"""The leaderboard of the runs in the ledger, and all records of a single run."""
 
 import csv
 import io
@@ -22,12 +22,19 @@ from digit_recognizer.tracking.run_record import (
 from digit_recognizer.tracking.run_session import status
 from digit_recognizer.tracking.workspace import Workspace
 
-SORTS = ("accuracy", "loss", "public", "weights", "seconds", "newest")
+SORTS = {  # the field, and -1 where the highest value is the first
+    "accuracy": ("low", -1),  # the lower end, as accuracies on few rows are uncertain
+    "loss": ("loss", 1),
+    "public": ("public_score", -1),
+    "weights": ("weights", 1),
+    "seconds": ("seconds", 1),
+    "newest": ("id", -1),
+}
 
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """A run; "low" to "high" is the 95 % interval of the accuracy on n held-out rows."""
+    """A run. `low` and `high` are the 95 % interval of the accuracy on `n` held-out rows."""
 
     id: int
     run: str
@@ -89,17 +96,24 @@ def leaderboard(
     n: int | None = None,
     every: bool = False,
 ) -> list[LeaderboardRow]:
-    """A row for each finished run, the best first; with `every`, also for those that did not finish.
+    """A row for each finished run, the best first; with `every`, also for unfinished runs.
 
-    `sort` is one of SORTS; by accuracy and loss, runs on the sample come last. `recipe` and `model` keep only runs of
-    that name, `n` the first n. Raises InputError for another `sort`, and when there is no ledger.
+    `sort` is one of SORTS; by accuracy and loss, runs on the sample come last. `recipe` and `model` select runs, `n`
+    limits their number. Raises InputError for another `sort`, and if there is no ledger.
     """
     if sort not in SORTS:
         raise InputError(f"`sort` {sort}: expected one of {', '.join(SORTS)}.")
     with workspace.existing_ledger() as ledger:
         rows = [leaderboard_row(run) for run in ledger.runs() if every or run.status == "done"]
     kept = [row for row in rows if recipe in (None, row.recipe) and (model is None or model in row.models)]
-    return sorted(kept, key=lambda row: _rank(row, sort))[:n]
+    field, sign = SORTS[sort]
+
+    def rank(row: LeaderboardRow) -> tuple[bool, bool, float]:
+        value = getattr(row, field)
+        on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # not comparable with other data
+        return on_sample, value is None, sign * (value or 0)  # unknown values come last
+
+    return sorted(kept, key=rank)[:n]
 
 
 def leaderboard_row(run: RunRecord) -> LeaderboardRow:
@@ -130,9 +144,9 @@ def leaderboard_row(run: RunRecord) -> LeaderboardRow:
 
 
 def run_details(word: str, workspace: Workspace, note: str | None = None) -> RunDetails:
-    """All records of a run in the ledger; `note`, if given, replaces its note first.
+    """All records of a run in the ledger, after its note is replaced by `note`, if given.
 
-    Raises InputError when there is no run, or more than one, for `word`.
+    Raises InputError unless exactly one run matches `word`.
     """
     with workspace.existing_ledger() as ledger:
         run = ledger.run(word)
@@ -151,18 +165,18 @@ def run_details(word: str, workspace: Workspace, note: str | None = None) -> Run
 
 
 def to_csv(rows: Sequence[LeaderboardRow]) -> str:
-    """The leaderboard as CSV, with the models of a run in one cell."""
+    """The leaderboard as CSV; the models of a run share a cell."""
     text = io.StringIO()
     table = csv.DictWriter(text, [column.name for column in fields(LeaderboardRow)], lineterminator="\n")
     table.writeheader()
     for row in rows:
         flat = {**row.to_json(), "models": " + ".join(row.models)}
-        table.writerow({key: _neutralise(value) for key, value in flat.items()})
+        table.writerow({key: _escape_formula(value) for key, value in flat.items()})
     return text.getvalue()
 
 
 def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
-    """The models, and the settings that differ from those of the named recipe, or the runs of a blend."""
+    """The models, and the changed settings of a recipe or the runs of a blend."""
     if run.is_blend:
         parts = [f"{weight:.2f} {short_name(name)}" for name, weight in run.blend_weights.items()]
         return ("blend",), f"{run.recipe_fields['weights']} blend of " + " + ".join(parts)
@@ -176,19 +190,6 @@ def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 
-def _rank(row: LeaderboardRow, sort: str) -> tuple[bool, bool, float]:
-    value, sign = {
-        "accuracy": (row.low, -1),  # the lower end, as accuracies on few rows are uncertain
-        "loss": (row.loss, 1),
-        "public": (row.public_score, -1),
-        "weights": (row.weights, 1),
-        "seconds": (row.seconds, 1),
-        "newest": (row.id, -1),
-    }[sort]
-    on_sample = sort in ("accuracy", "loss") and row.data == "sample"  # not comparable with other data
-    return (on_sample, value is None, 0.0 if value is None else sign * value)  # unknown values come last
-
-
-def _neutralise(value: Any) -> Any:
-    """Marks text that a spreadsheet would evaluate as a formula."""
+def _escape_formula(value: Any) -> Any:
+    """Text that a spreadsheet would evaluate as a formula, quoted; other values unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

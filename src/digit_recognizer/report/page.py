@@ -1,4 +1,4 @@
-"""The report as one HTML page, with embedded style, script and pictures, and a policy that forbids all else."""
+"""The report as one HTML page with embedded style, script and images; its content security policy forbids others."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ HERE = Path(__file__).parent
 def write_report(
     path: Path, workspace: Workspace, words: Sequence[str] = (), data: Path | None = None, studies: Sequence[Any] = ()
 ) -> list[str]:
-    """Write the report of the named runs, or of the whole ledger with its `studies`. Returns warnings of missing parts.
+    """Write the report of `gather` and return a warning for each missing part.
 
-    Raises InputError as `gather`, and for a path that cannot be written; RunError on failure.
+    Raises InputError as `gather` does and for a `path` that cannot be written, RunError on failure.
     """
     record = gather(workspace, words, data, studies)
     check_target(path, ".html")
     write_atomically(path, render(record))
     return [
-        f"part of run {part['name']} is missing from the report. {missing}"
+        f"part of run {part['run'].short_name} is missing from the report. {missing}"
         for part in record["runs"]
         for missing in part["missing"]
     ]
 
 
 def render(record: dict[str, Any]) -> bytes:
-    """The page, UTF-8, of the record that `gather` returns. All texts are escaped."""
+    """Returns the page, in UTF-8, for the record that `gather` returns. All texts are escaped."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,4 +1,4 @@
-"""Plots as PNG bytes, by Matplotlib without pyplot, as that has global state."""
+"""Plots as PNG bytes, drawn by Matplotlib without pyplot, which has global state."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -23,8 +23,8 @@ _BESIDE = 4  # pixels between them
 def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
     """Write the plots of a run to its folder.
 
-    Sample digits; learning curves if networks were trained; confusion matrix and most challenging digits if rows were
-    held out. `log_p` is (n, 10), of the held-out `rows` (n,) of train.csv.
+    These are sample digits, learning curves unless it is a blend, and the confusion matrix and the most challenging
+    digits if rows were held out. `log_p` is (n, 10), for the held-out `rows` (n,) of train.csv.
     """
 
     def pick(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def learning_curves(histories: Histories) -> bytes:
-    """Log-loss and error rate by epoch, from a history of records for each network."""
+    """Log-loss and error rate by epoch, from the history of each network."""
     curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
     for history in histories:
         if history[0].validation_loss is not None:
@@ -86,53 +86,67 @@ def learning_curves(histories: Histories) -> bytes:
 
 
 def confusion_matrix(confusion: np.ndarray) -> bytes:
-    """(10, 10) counts, [true label, prediction]; correct ones are grey so that errors stand out."""
+    """(10, 10) counts, [true label, prediction]; correct ones are grey to emphasise errors."""
     wrong = confusion - np.diag(confusion.diagonal())
     figure = Figure(figsize=(6, 5.6), layout="constrained")
     axis = figure.subplots()
     axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1, wrong.max()))
-    for true, row in enumerate(confusion):
-        for predicted, count in enumerate(row):
-            if count:
-                right = true == predicted
-                dark = not right and count > 0.6 * wrong.max()
-                axis.text(
-                    predicted,
-                    true,
-                    str(count),
-                    ha="center",
-                    va="center",
-                    fontsize=8 if right else 10,
-                    color="grey" if right else "white" if dark else "black",
-                )
+    for true, predicted in np.argwhere(confusion):
+        is_dark = wrong[true, predicted] > 0.6 * wrong.max()
+        colour = "grey" if true == predicted else "white" if is_dark else "black"
+        axis.text(predicted, true, str(confusion[true, predicted]), ha="center", va="center", color=colour)
     axis.set(title="Validation: mistakes by digit", xlabel="prediction", ylabel="true label")
-    axis.set_xticks(range(10))
-    axis.set_yticks(range(10))
+    axis.set(xticks=range(10), yticks=range(10))
     return _png(figure)
 
 
 def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
     """The 40 images with the lowest probability of the true label, with prediction and confidence."""
-    given = probabilities[np.arange(len(labels)), labels]
-    worst = np.argsort(given, kind="stable")[: 5 * COLUMNS]
+    worst = np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[: 5 * COLUMNS]
     side = images.shape[1]
     digits = np.zeros((5 * COLUMNS, side, side))
     digits[: len(worst)] = images[worst, ..., 0]
     captions = []
     for row in worst:
         prediction = probabilities[row].argmax()
-        text = f"true {labels[row]}, predicted {prediction}\n{probabilities[row, prediction]:.0%}"
+        text = f"true {labels[row]}\npredicted {prediction} ({probabilities[row, prediction]:.0%})"
         captions.append((text, "firebrick" if prediction != labels[row] else "black"))
-    figure = Figure(figsize=(COLUMNS * 1.15, 7.2), layout="constrained")
-    title = "The most challenging validation images: true label, prediction, confidence"
+    figure = Figure(figsize=(COLUMNS * 1.4, 8.6), layout="constrained")
+    title = "Validation images with the lowest probability of the true label"
     _draw_digits(figure, title, digits.reshape(5, COLUMNS, side, side), gap=10, captions=captions)
+    return _png(figure)
+
+
+def reliability_curve(bins: Sequence[tuple[float, float, int]]) -> bytes:
+    """Accuracy by confidence, from `Calibration.bins`; the diagonal is perfect calibration."""
+    confidence, accuracy, _ = zip(*bins, strict=True)
+    figure = Figure(figsize=(4.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="grey", linestyle="dashed")
+    axis.plot(confidence, accuracy, marker="o")
+    axis.set(title="reliability curve", xlabel="confidence", ylabel="accuracy")
+    axis.grid(alpha=0.3)
+    return _png(figure)
+
+
+def public_scores(points: Sequence[tuple[str, float, float]]) -> bytes:
+    """Public score by validation accuracy, from (label, validation accuracy, public score) of each run."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    for label, accuracy, public in points:
+        axis.plot(accuracy, public, marker="o", color="C0")
+        axis.annotate(label, (accuracy, public), textcoords="offset points", xytext=(5, 5))
+    axis.set(xlabel="validation accuracy", ylabel="public score")
+    axis.margins(0.1)
+    axis.ticklabel_format(useOffset=False)
+    axis.grid(alpha=0.3)
     return _png(figure)
 
 
 def _draw_digits(
     figure: Figure, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
 ) -> None:
-    """Draw (rows, columns, side, side) images as a single one, which is a second faster than with axes for each.
+    """Draw (rows, columns, side, side) images as a single one, a second faster than with axes for each.
 
     `captions`, texts and their colours, are drawn in the `gap` pixels above the images.
     """
@@ -146,8 +160,9 @@ def _draw_digits(
 
 
 def side_by_side(digits: np.ndarray, gap: int) -> tuple[np.ndarray, list[tuple[float, int]]]:
-    """(rows, columns, side, side) images as one, `gap` pixels above each, and the (x, y) in the middle of each gap's
-    lower edge, row by row.
+    """(rows, columns, side, side) images as one, with `gap` pixels above each.
+
+    Also returns (x, y) of the middle of each gap's lower edge, row by row.
     """
     apart = np.pad(digits, ((0, 0), (0, 0), (gap, 0), (_BESIDE // 2, _BESIDE // 2)))
     n_rows, n_columns, height, width = apart.shape

@@ -1,6 +1,6 @@
-"""The report's section of one run, as plain records.
+"""The section of one run in the report, as a record for the template.
 
-Parts are left out, and named, when their files are missing: data, predictions or a history.
+A part whose files are missing or damaged is None, and the error message is in `missing`.
 """
 
 from base64 import b64encode
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import imsave
 
 from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
 from digit_recognizer.data.csv_reader import LabelledTable, Table, read_test
@@ -19,9 +20,8 @@ from digit_recognizer.data.images import SIDE, to_images
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.diagnostics import calibration, disagreement, label_errors
 from digit_recognizer.evaluation.metrics import score
-from digit_recognizer.models.registry import MODELS
-from digit_recognizer.recipes.recipe import Recipe, network_recipes
-from digit_recognizer.report.charts import Line, chart
+from digit_recognizer.recipes.recipe import network_recipes
+from digit_recognizer.report import plots
 from digit_recognizer.tracking.compare import data_source_of
 from digit_recognizer.tracking.history import read_history
 from digit_recognizer.tracking.run_dir import Predictions, read_predictions, run_predictions
@@ -41,9 +41,8 @@ def run_section(
     train_table_of_run: Callable[[RunRecord], LabelledTable],
 ) -> Record:
     """The section of a run with its `networks`; `parts` are the runs of a blend."""
-    record: Record = dict.fromkeys(("score", "disagreement", "balance", "augmented", "curves"))
-    record |= {"run": run, "name": run.short_name, "members": networks, "missing": []}
-    record["notes"] = ["A blend is not trained, so only its runs have learning curves."] if run.is_blend else []
+    record: Record = dict.fromkeys(("curves", "balance", "augmented", "disagreement", "validation"))
+    record |= {"run": run, "networks": networks, "missing": []}
     try:
         record["curves"] = _curves(run.folder)
     except InputError as error:
@@ -54,137 +53,79 @@ def run_section(
     except InputError as error:
         record["missing"].append(str(error))
         return record
-    rows, log_p = predictions.rows, predictions.log_p
-    record["balance"] = _balance(train_table, test_table, predictions.test_log_p)
-    record["augmented"] = _augmented(run, train_table)
-    members = _member_predictions(run, parts, len(test_table.pixels))
-    record["disagreement"] = _disagreement(members, test_table, predictions.test_log_p)
-    if not len(rows):
-        record["notes"].append("This run held out no rows, so it has no validation.")
-        return record
-    labels = train_table.labels[rows]
-    record |= _validation(log_p, labels)
-    given = log_p[np.arange(len(labels)), labels]
-    hardest = np.argsort(given, kind="stable")[:N_GALLERY]
-    record["hardest"] = [_digit(train_table, rows, log_p, place, members) for place in hardest]
-    candidates = label_errors(log_p, labels)
-    record["n_label_errors"] = len(candidates)
-    record["label_errors"] = [_digit(train_table, rows, log_p, place, members) for place in candidates[:N_GALLERY]]
-    return record
+    own_predictions = _network_predictions(run, parts, len(test_table.pixels))
+    return record | {
+        "balance": _balance(train_table, test_table, predictions.test_log_p),
+        "augmented": _augmented(run, train_table),
+        "disagreement": _disagreement(own_predictions, test_table, predictions.test_log_p),
+        "validation": _validation(train_table, predictions, own_predictions) if len(predictions.rows) else None,
+    }
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the source of an HTML image."""
+    return "data:image/png;base64," + b64encode(png).decode()
 
 
 def _test_table(run: RunRecord, data: Path | None) -> Table:
-    """The test.csv of the run. Raises InputError when it is missing or has changed."""
+    """The test.csv of the run. Raises InputError if it is missing or has changed."""
     table = read_test(data_source_of(run, data).test)
     if table.fingerprint != run.test_hash:
         raise InputError("test.csv is not the one that the run predicted. Give the original as `data`.")
     return table
 
 
-def _validation(log_p: np.ndarray, labels: np.ndarray) -> Record:
-    """Confusions, per-digit figures and calibration on the held-out rows."""
-    scored = score(log_p.argmax(axis=1), labels)
-    worst = max(1, int((scored.confusion - np.diag(scored.confusion.diagonal())).max()))
-    cells = [
-        {
-            "true": true,
-            "predicted": predicted,
-            "n": int(n),
-            "wrong": 0 if true == predicted else round(int(n) / worst, 3),
-        }
-        for true, row in enumerate(scored.confusion)
-        for predicted, n in enumerate(row)
-    ]
-    digits = [
-        {"digit": digit, "n": int(n), "wrong": int(n - right), "precision": float(precision), "recall": float(recall)}
-        for digit, (n, right, precision, recall) in enumerate(
-            zip(
-                scored.confusion.sum(axis=1),
-                scored.confusion.diagonal(),
-                scored.precision,
-                scored.recall,
-                strict=True,
-            )
-        )
-    ]
-    found = calibration(log_p, labels)
-    curve = chart(
-        "confidence",
-        "accuracy",
-        [
-            Line("ideal", [(0, 0), (1, 1)], "perfect calibration"),
-            Line("validation", [(confidence, accuracy) for confidence, accuracy, _ in found.bins], "this run"),
+def _curves(folder: Path) -> str | None:
+    """The learning curves of the networks; None for a blend."""
+    files = [*folder.glob("history.csv"), *sorted(folder.glob("members/*/history.csv"))]
+    return data_uri(plots.learning_curves([read_history(file) for file in files])) if files else None
+
+
+def _balance(train: LabelledTable, test: Table, test_log_p: np.ndarray) -> Record:
+    """The mean images of train.csv and test.csv, and the percentage of each digit, in test.csv as predicted."""
+    train_mean, test_mean = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
+    difference = test_mean - train_mean
+    largest = float(np.abs(difference).max())
+    return {
+        "train": _picture(train_mean),
+        "test": _picture(test_mean),
+        "difference": _picture(difference, "RdBu_r", -largest, largest),
+        "largest": largest,
+        "percentages": [
+            100 * np.bincount(labels, minlength=10) / len(labels)
+            for labels in (train.labels, test_log_p.argmax(axis=1))
         ],
-        [(x, y, f"{n:,} images: confidence {x:.3f}, accuracy {y:.3f}") for x, y, n in found.bins],
-    )
-    return {
-        "score": {"correct": scored.correct, "n": scored.n, "accuracy": scored.accuracy, "interval": scored.interval},
-        "confusion": cells,
-        "digits": digits,
-        "calibration": {**asdict(found), "chart": curve},
-    }
-
-
-def _curves(folder: Path) -> Record | None:
-    """Log-loss over the epochs of each network, held-out and training, and its error rate."""
-    histories = [*folder.glob("history.csv"), *sorted(folder.glob("members/*/history.csv"))]
-    if not histories:
-        return None
-    losses, errors = [], []
-    for file in histories:
-        history = read_history(file)
-        name = "" if file.parent == folder else file.parent.name
-        points = {"train": [(epoch.epoch, epoch.loss, epoch.accuracy) for epoch in history]}
-        points["validation"] = [
-            (epoch.epoch, epoch.validation_loss, epoch.validation_accuracy)
-            for epoch in history
-            if epoch.validation_loss is not None and epoch.validation_accuracy is not None
-        ]
-        for kind, kept in points.items():
-            title = f"{name} {kind}".strip()
-            if kept:
-                losses.append(Line(kind, [(epoch, loss) for epoch, loss, _ in kept], title))
-                errors.append(Line(kind, [(epoch, 100 * (1 - accuracy)) for epoch, _, accuracy in kept], title))
-    return {
-        "loss": chart("epoch", "log-loss", losses, whole_x=True, log_y=True),
-        "error": chart("epoch", "error rate, %", errors, whole_x=True, log_y=True),
     }
 
 
 def _augmented(run: RunRecord, table: LabelledTable) -> list[Record]:
-    """An image of each digit, original and augmented, for each augmentation of the run's networks."""
+    """For each augmentation of the run's networks, an image of each digit with augmented examples."""
     if run.is_blend:
         return []
     try:
         recipe = run.recipe
     except InputError:  # of another version
         return []
-    ways: dict[Augmentation, list[Recipe]] = {}
+    models: dict[Augmentation, list[str]] = {}
     for own in network_recipes(recipe):
         if own.augmentation != Augmentation() and own.clean < own.epochs:
-            ways.setdefault(own.augmentation, []).append(own)
+            models.setdefault(own.augmentation, []).append(own.model)
     rows = np.concatenate([np.flatnonzero(table.labels == digit)[:1] for digit in range(10)])
+    images = to_images(table.pixels[rows])
     found = []
-    for way, owns in ways.items():
-        side = max(MODELS[own.model].side for own in owns)
-        images = to_images(table.pixels[rows], side, owns[0].fit)
-        shown = [
-            apply_augmentation(images, draw_coefficients(way, len(rows), recipe.seed, epoch))
+    for augmentation, names in models.items():
+        examples = [
+            apply_augmentation(images, draw_coefficients(augmentation, len(rows), recipe.seed, epoch))
             for epoch in range(1, N_AUGMENTED + 1)
         ]
-        sheet = np.concatenate([images, *shown], axis=2).reshape(-1, (1 + N_AUGMENTED) * side)
-        found.append(
-            {
-                "models": ", ".join(dict.fromkeys(own.model for own in owns)),
-                "image": _png(255 * sheet),
-                "way": asdict(way),
-            }
-        )
+        sheet = np.concatenate([images, *examples], axis=2)
+        picture = _picture(sheet.reshape(-1, sheet.shape[2]), high=1)
+        found.append({"models": ", ".join(dict.fromkeys(names)), "image": picture, "limits": asdict(augmentation)})
     return found
 
 
-def _member_predictions(run: RunRecord, parts: Sequence[RunRecord], n_test: int) -> dict[str, Predictions]:
-    """The predictions of each network, or of a blend's runs, by name.
+def _network_predictions(run: RunRecord, parts: Sequence[RunRecord], n_test: int) -> dict[str, Predictions]:
+    """The predictions of each network, or of each run of a blend, by name.
 
     Missing and damaged ones, and those of other data, are left out.
     """
@@ -204,83 +145,64 @@ def _member_predictions(run: RunRecord, parts: Sequence[RunRecord], n_test: int)
     }
 
 
-def _disagreement(members: Mapping[str, Predictions], table: Table, test_log_p: np.ndarray) -> Record | None:
-    """The test images on which the networks disagree most."""
-    log_ps = {name: own.test_log_p for name, own in members.items() if len(own.test_log_p)}
+def _disagreement(networks: Mapping[str, Predictions], table: Table, test_log_p: np.ndarray) -> Record | None:
+    """The test images on which the networks disagree most; None for fewer than two networks."""
+    log_ps = {name: own.test_log_p for name, own in networks.items() if len(own.test_log_p)}
     if len(log_ps) < 2:
         return None
     order, dissent = disagreement([*log_ps.values()])
     return {
         "n": len(order),
-        "n_members": len(log_ps),
+        "n_networks": len(log_ps),
         "digits": [
-            {
-                "image": _png(table.pixels[row]),
-                "row": int(row) + 1,
-                "predicted": int(test_log_p[row].argmax()),
-                "confidence": float(np.exp(test_log_p[row].max())),
-                "dissent": int(dissent[row]),
-                "votes": _votes({name: log_p[row] for name, log_p in log_ps.items()}),
-            }
+            _digit(table, row, test_log_p[row], {name: log_p[row] for name, log_p in log_ps.items()})
+            | {"dissent": int(dissent[row])}
             for row in order[:N_GALLERY]
         ],
     }
 
 
-def _digit(
-    table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, place: int, members: Mapping[str, Predictions]
-) -> Record:
-    """An image of train.csv and the predictions of networks that held it out."""
-    row = rows[place]
-    predicted = int(log_p[place].argmax())
-    votes = {name: own.log_p[own.rows == row][0] for name, own in members.items() if row in own.rows}
+def _validation(table: LabelledTable, predictions: Predictions, networks: Mapping[str, Predictions]) -> Record:
+    """Confusions, calibration and the most challenging images of the held-out rows."""
+    rows, log_p = predictions.rows, predictions.log_p
+    labels = table.labels[rows]
+    scored, calibrated = score(log_p.argmax(axis=1), labels), calibration(log_p, labels)
+    candidates = label_errors(log_p, labels)
+    hardest = np.argsort(log_p[np.arange(len(labels)), labels], kind="stable")[:N_GALLERY]
+
+    def challenging_digit(place: int) -> Record:
+        row = rows[place]
+        votes = {name: own.log_p[own.rows == row][0] for name, own in networks.items() if row in own.rows}
+        digit = _digit(table, row, log_p[place], votes)
+        return digit | {"label": int(labels[place]), "is_label_error": place in candidates}
+
     return {
-        "image": _png(table.pixels[row]),
+        "score": scored,
+        "confusion": data_uri(plots.confusion_matrix(scored.confusion)),
+        "calibration": calibrated,
+        "reliability": data_uri(plots.reliability_curve(calibrated.bins)),
+        "n_label_errors": len(candidates),
+        "hardest": [challenging_digit(place) for place in hardest],
+    }
+
+
+def _digit(table: Table, row: int, log_p: np.ndarray, votes: Mapping[str, np.ndarray]) -> Record:
+    """An image, its prediction, and the predictions of single networks, from (10,) log-probabilities."""
+    return {
+        "image": _picture(table.pixels[row]),
         "row": int(row) + 1,
-        "label": int(table.labels[row]),
-        "predicted": predicted,
-        "confidence": float(np.exp(log_p[place, predicted])),
-        "given": float(np.exp(log_p[place, table.labels[row]])),
-        "votes": _votes(votes),
+        **_prediction(log_p),
+        "votes": [{"name": name, **_prediction(own)} for name, own in votes.items()],
     }
 
 
-def _votes(log_ps: Mapping[str, np.ndarray]) -> list[Record]:
-    return [
-        {"name": name, "predicted": int(log_p.argmax()), "confidence": float(np.exp(log_p.max()))}
-        for name, log_p in log_ps.items()
-    ]
+def _prediction(log_p: np.ndarray) -> Record:
+    return {"predicted": int(log_p.argmax()), "confidence": float(np.exp(log_p.max()))}
 
 
-def _balance(train: LabelledTable, test: Table, test_log_p: np.ndarray) -> Record:
-    """How train and test differ: their mean images, and the share of each digit (in test as predicted)."""
-    means = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
-    shares = [
-        100 * np.bincount(labels, minlength=10) / len(labels) for labels in (train.labels, test_log_p.argmax(axis=1))
-    ]
-    most = max(share.max() for share in shares)
-    difference = means[1] - means[0]
-    return {
-        "train": _png(means[0]),
-        "test": _png(means[1]),
-        "difference": _png(difference, diverging=True),
-        "largest": float(np.abs(difference).max()),
-        "digits": [
-            {"digit": digit, "train": float(a), "test": float(b), "train_bar": a / most, "test_bar": b / most}
-            for digit, (a, b) in enumerate(zip(*shares, strict=True))
-        ],
-    }
-
-
-def _png(pixels: np.ndarray, diverging: bool = False) -> str:
-    """Pixels, (784,) or (height, width), as a data URI: ink black on white, or differences blue to red."""
-    from matplotlib.image import imsave
-
+def _picture(pixels: np.ndarray, cmap: str = "gray_r", low: float = 0, high: float = 255) -> str:
+    """Pixels, (784,) or (height, width), as a data URI."""
     buffer = BytesIO()
     picture = pixels if pixels.ndim == 2 else pixels.reshape(SIDE, SIDE)
-    if diverging:
-        most = max(1e-9, float(np.abs(picture).max()))
-        imsave(buffer, picture, cmap="RdBu_r", vmin=-most, vmax=most, format="png")
-    else:
-        imsave(buffer, picture, cmap="gray_r", vmin=0, vmax=255, format="png")
-    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
+    imsave(buffer, picture, cmap=cmap, vmin=low, vmax=high, format="png")
+    return data_uri(buffer.getvalue())
