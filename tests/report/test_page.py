@@ -69,6 +69,7 @@ def test_the_page_has_every_part(finished):
         "Confusion matrix",
         "Calibration",
         "The most challenging digits",
+        "Likely label errors",
         "Model disagreement",
         "Train and test",
     ):

@@ -163,18 +163,18 @@ def _disagreement(networks: Mapping[str, Predictions], table: Table, test_log_p:
 
 
 def _validation(table: LabelledTable, predictions: Predictions, networks: Mapping[str, Predictions]) -> Record:
-    """Confusions, calibration and the most challenging images of the held-out rows."""
+    """Confusions, calibration, the most challenging images and likely label errors of the held-out rows."""
     rows, log_p = predictions.rows, predictions.log_p
     labels = table.labels[rows]
     scored, calibrated = score(log_p.argmax(axis=1), labels), calibration(log_p, labels)
     candidates = label_errors(log_p, labels)
     hardest = np.argsort(log_p[np.arange(len(labels)), labels], kind="stable")[:N_GALLERY]
 
-    def challenging_digit(place: int) -> Record:
+    def labelled_digit(place: int) -> Record:
         row = rows[place]
         votes = {name: own.log_p[own.rows == row][0] for name, own in networks.items() if row in own.rows}
         digit = _digit(table, row, log_p[place], votes)
-        return digit | {"label": int(labels[place]), "is_label_error": place in candidates}
+        return digit | {"label": int(labels[place])}
 
     return {
         "score": scored,
@@ -182,7 +182,8 @@ def _validation(table: LabelledTable, predictions: Predictions, networks: Mappin
         "calibration": calibrated,
         "reliability": data_uri(plots.reliability_curve(calibrated.bins)),
         "n_label_errors": len(candidates),
-        "hardest": [challenging_digit(place) for place in hardest],
+        "hardest": [labelled_digit(place) for place in hardest],
+        "label_errors": [labelled_digit(place) for place in candidates[:N_GALLERY]],
     }
 
 
