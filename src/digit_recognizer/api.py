@@ -143,7 +143,7 @@ def load_data(place: str | Path | None = None, workspace: Workspace = HERE) -> D
     """
     source = find(None if place is None else Path(place).expanduser(), workspace.data)
     if source is None:
-        raise InputError(f'no data in {workspace.data}. Name its place; "sample" is the built-in sample.')
+        raise InputError(f'no data in {workspace.data}. Set its location; "sample" is the built-in sample.')
     return read_dataset(source)
 
 
@@ -208,8 +208,8 @@ def compare(
 ) -> RunComparison | FileComparison:
     """Compares two runs on the rows that both held out by the exact McNemar test, or two submission files.
 
-    `data` is the place of the runs' train.csv, by default where the first run found it. The result has a `verdict`, and
-    for runs `difference`, the accuracy of the second minus that of the first, with its 95 % `interval` and `p_value`.
+    `data` is the location of the runs' train.csv, by default that of the first run. The result has a `verdict`, and for
+    runs `difference`, the accuracy of the second minus that of the first, with its 95 % `interval` and `p_value`.
     Raises InputError for unknown or unfinished runs, and when the runs share no held-out rows.
 
     Example:

@@ -21,7 +21,7 @@ class RunHeader:
     kind: str  # run, blend or trial
     recipe_name: str
     recipe: Mapping[str, Any]  # of JSON: each field, or of a blend its runs and their weights
-    data: str  # the place of the data, relative to the workspace if within it
+    data: str  # the location of the data, relative to the workspace if within it
     source: str  # a `data.sources.Source.kind`
     train_hash: str
     test_hash: str
@@ -87,7 +87,7 @@ class RunRecord:
 
     @property
     def data_place(self) -> Path:
-        """The place of the data when the run began."""
+        """The location of the data when the run began."""
         return self.submissions.parent / self.data
 
     @property

@@ -22,7 +22,8 @@ _SHORT = 12  # characters; columns of shorter texts are not wrapped
 _LEGIBLE = 24  # characters; the minimum width of the last column
 _GAP = 2  # characters between columns
 
-console = Console(highlight=False, force_jupyter=False)  # rich's HTML puts each line in a box
+# Notebooks get plain lines: rich's HTML puts each line in a box, and ipykernel sets FORCE_COLOR as if for a terminal.
+console = Console(highlight=False, force_jupyter=False, force_terminal=False if Console().is_jupyter else None)
 
 
 def print_text(text: str, style: str = "") -> None:
