@@ -26,7 +26,7 @@ from digit_recognizer.inference.load import load_networks
 from digit_recognizer.recipes.catalog import choose, with_named_members
 from digit_recognizer.recipes.recipe import Recipe, change
 from digit_recognizer.report import leaderboard as board
-from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_words
+from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_runs_or_files
 from digit_recognizer.tracking.history import read_history
 from digit_recognizer.tracking.run_record import KaggleEntry, RunRecord
 from digit_recognizer.tracking.workspace import Workspace
@@ -218,7 +218,7 @@ def compare(
         second = dr.train(data, "quick", epochs=3, shift=1, name="second")
         dr.compare("first", second).verdict
     """
-    return compare_words(_word(first), _word(second), workspace, None if data is None else Path(data))
+    return compare_runs_or_files(_word(first), _word(second), workspace, None if data is None else Path(data))
 
 
 def blend(

@@ -3,10 +3,10 @@
 import errno
 import os
 import stat
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from digit_recognizer.errors import InputError, RunError
 
@@ -23,17 +23,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     The bytes are written to a temporary file in the same folder, flushed to disk and renamed. Missing folders are
     created. Raises RunError on failure.
     """
-    temporary: Path | None = None
+    temporary = path.parent / f".{path.name}.{token_hex(4)}{_TEMPORARY}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY, delete=False
-        ) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -42,8 +38,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             "another folder."
         ) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_stale_temporary_files(folder: Path, older_than: float = _STALE_SECONDS, below: bool = False) -> None:
@@ -92,12 +88,6 @@ def nearest_folder(path: Path) -> tuple[Path, bool]:
     """Return the first of `path` and its parents that exists, and whether it is a writable folder."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     return existing, existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -23,7 +23,7 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.recipes.recipe import change
 from digit_recognizer.report.leaderboard import leaderboard
-from digit_recognizer.tracking.compare import compare_words
+from digit_recognizer.tracking.compare import compare_runs_or_files
 from digit_recognizer.tracking.run_dir import read_predictions
 from digit_recognizer.tracking.run_record import short_name
 from digit_recognizer.tracking.run_session import PrunedError, open_run
@@ -170,7 +170,7 @@ def test_trials_are_listed_and_compared_as_runs_are(swept):
     listed = leaderboard(faster.workspace, recipe="faster")
     assert listed[0].run == result.best.run
     assert listed[0].accuracy == result.best.value
-    assert compare_words("faster-0", "faster-1", faster.workspace).n == 1200
+    assert compare_runs_or_files("faster-0", "faster-1", faster.workspace).n == 1200
 
 
 def test_the_same_command_again_does_nothing_and_says_the_same(swept):
