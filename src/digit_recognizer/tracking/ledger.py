@@ -64,15 +64,12 @@ class Ledger:
             stopped = self._connection.execute(
                 "SELECT id FROM submissions WHERE hash = ? AND status = 'UPLOADING'", [values["hash"]]
             ).fetchone()
-            if stopped is None:
-                return self._add_submission(values)
-            self._set_submission(stopped["id"], values)
-            return int(stopped["id"])
+            return self._save_submission(stopped["id"] if stopped else None, values)
 
     def update_submission(self, number: int, **values: Any) -> None:
         """Set columns of a submission; a new status is added to its states."""
         with transaction(self._connection):
-            self._set_submission(number, values)
+            self._save_submission(number, values)
 
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
         """Set the columns of an entry of Kaggle's list and return the id of its row.
@@ -88,11 +85,8 @@ class Ledger:
                 {**values, "number": number},
             ).fetchone()
             if same is None:
-                number = self._add_submission(values)
-            else:
-                number = int(same["id"])
-                self._set_submission(number, {key: value for key, value in values.items() if key != "file"})
-        return number
+                return self._save_submission(None, values)
+            return self._save_submission(same["id"], {name: values[name] for name in values if name != "file"})
 
     def add_score(self, **values: Any) -> None:
         """Insert an offline score, unless it equals the newest one of the file."""
@@ -117,7 +111,7 @@ class Ledger:
             ORDER BY runs.id DESC
             """
         )
-        return [self._run(dict(row)) for row in rows]
+        return [self._run(row) for row in rows]
 
     def run(self, word: str) -> RunRecord:
         """Return the run with this name, id or unique part of a name; `last` is the newest run.
@@ -158,30 +152,27 @@ class Ledger:
         """The offline scores of a file, the oldest first."""
         return self._records(ScoreRecord, "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
-    def _run(self, row: dict[str, Any]) -> RunRecord:
-        """Return the record of a row. Raises sqlite3.DatabaseError for a cell that is not a JSON object."""
-        for column, name in (("recipe", "recipe_fields"), ("versions", "versions"), ("settings", "settings")):
-            try:
-                row[name] = json.loads(row[column])
-                if not isinstance(row[name], dict):
-                    raise ValueError(f"expected an object, received {row[column]!r}")
-            except (TypeError, ValueError) as error:
-                raise sqlite3.DatabaseError(f"run {row['id']}, column {column}: {error}") from error
-        return _record(RunRecord, {**row, "submissions": self.submissions_folder})
+    def _run(self, row: sqlite3.Row) -> RunRecord:
+        """Return the record of a row. Raises sqlite3.DatabaseError for a cell that is not JSON."""
+        cells = {"recipe_fields": row["recipe"], "versions": row["versions"], "settings": row["settings"]}
+        try:
+            decoded = {name: json.loads(cell) for name, cell in cells.items()}
+        except ValueError as error:
+            raise sqlite3.DatabaseError(f"run {row['id']}: {error}") from error
+        return _record(RunRecord, {**row, **decoded, "submissions": self.submissions_folder})
 
-    def _add_submission(self, values: Mapping[str, Any]) -> int:
-        number = self._insert("submissions", {"made": now(), **values})
-        self._add_state(number, values["status"])
+    def _save_submission(self, number: int | None, values: Mapping[str, Any]) -> int:
+        """Insert a submission, or set columns of submission `number`; a new status is added to its states."""
+        before = None
+        if number is None:
+            number = self._insert("submissions", {"made": now(), **values})
+        else:
+            [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
+            self._update("submissions", number, values)
+        status = values.get("status", before)
+        if status != before:
+            self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
         return number
-
-    def _add_state(self, number: int, status: str) -> None:
-        self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
-
-    def _set_submission(self, number: int, values: Mapping[str, Any]) -> None:
-        [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
-        self._update("submissions", number, values)
-        if values.get("status", before) != before:
-            self._add_state(number, values["status"])
 
     def _records(self, kind: type[Record], query: str, *values: Any) -> list[Record]:
         return [_record(kind, row) for row in self._connection.execute(query, values)]
