@@ -2,7 +2,6 @@
 
 import errno
 import os
-import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -54,19 +53,14 @@ def remove_stale_temporary_files(folder: Path, older_than: float = _STALE_SECOND
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """Return the content of a file. Raises InputError if it is not a file, larger than `most` bytes or unreadable."""
     try:
-        check_size(path, most)
+        n_bytes = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
+        if n_bytes > most:
+            raise InputError(f"{path}: expected at most {most:,} bytes, received {n_bytes:,}. Name another file.")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
-
-
-def check_size(path: Path, most: int = MAX_BYTES) -> None:
-    """Check a file. Raises InputError for a folder, a device, or more than `most` bytes; OSError if it is missing."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
-    if status.st_size > most:
-        raise InputError(f"{path}: expected at most {most:,} bytes, received {status.st_size:,}. Name another file.")
 
 
 def max_unpacked_bytes(n_packed: int) -> int:
