@@ -166,7 +166,13 @@ def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
     assert done.stdout == "[]\n"
 
 
-def test_the_code_of_the_readme_runs_in_a_notebook(tmp_path, monkeypatch):
+PROGRESS = """\
+from digit_recognizer.utils.console import ConsoleReporter
+with ConsoleReporter().status() as show:
+    show("training")"""
+
+
+def test_a_notebook_runs_the_code_of_the_readme_and_shows_progress_as_plain_lines(tmp_path, monkeypatch):
     kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -176,12 +182,13 @@ def test_the_code_of_the_readme_runs_in_a_notebook(tmp_path, monkeypatch):
     folder = tmp_path / "work"
     folder.mkdir()
     [block] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    cells = [nbformat.v4.new_code_cell(block), nbformat.v4.new_code_cell("run")]
+    cells = [nbformat.v4.new_code_cell(code) for code in (block, "run", PROGRESS)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
-    first, second = notebook.cells
+    first, second, third = notebook.cells
     [printed] = first.outputs
     assert re.fullmatch(r"0\.\d+ \(0\.\d+, 0\.\d+\)\n", printed.text)
     assert "validation accuracy" in second.outputs[0].data["text/html"]
+    assert [output.text for output in third.outputs] == ["training\n"]  # ipykernel sets FORCE_COLOR
     assert {path.name for path in folder.iterdir()} == {"data", "submissions"}

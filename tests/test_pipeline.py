@@ -415,7 +415,7 @@ def test_a_changed_file_in_a_run_folder_is_not_uploaded(kaggle, workspace):
         file = write(kaggle.right, run.folder / "submission.csv")
         ledger.finish_run(run.id, "done", submission_hash=sha256_of(file))
     write([*kaggle.right[:-1], (kaggle.right[-1] + 1) % 10], file)
-    with pytest.raises(InputError, match=r"damaged or changed since run .* wrote it"):
+    with pytest.raises(InputError, match=r"does not match the submission of run"):
         submit.submit_file(file, workspace)
     assert kaggle.requests == []
     copy = file.rename(workspace.folder / "elsewhere.csv")

@@ -31,6 +31,7 @@ ALLOWED = {
     ("cli/app.py", "os.open"),  # of os.devnull
     ("competition/client_process.py", "os.fdopen"),  # stdout
     ("competition/client_process.py", "os.open"),  # of os.devnull
+    ("utils/files.py", "temporary.open"),  # the writer itself: the temporary file that replaces the old one
     ("utils/partial_files.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
     ("cli/recipe_options.py", "load"),  # ours, of TOML
     ("utils/environment.py", "joblib"),  # for the number of cores

@@ -26,7 +26,7 @@ from digit_recognizer.inference.load import load_networks
 from digit_recognizer.recipes.catalog import choose, with_named_members
 from digit_recognizer.recipes.recipe import Recipe, change
 from digit_recognizer.report import leaderboard as board
-from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_words
+from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_runs_or_files
 from digit_recognizer.tracking.history import read_history
 from digit_recognizer.tracking.run_record import KaggleEntry, RunRecord
 from digit_recognizer.tracking.workspace import Workspace
@@ -143,7 +143,7 @@ def load_data(place: str | Path | None = None, workspace: Workspace = HERE) -> D
     """
     source = find(None if place is None else Path(place).expanduser(), workspace.data)
     if source is None:
-        raise InputError(f'no data in {workspace.data}. Name its place; "sample" is the built-in sample.')
+        raise InputError(f'no data in {workspace.data}. Set its location; "sample" is the built-in sample.')
     return read_dataset(source)
 
 
@@ -208,8 +208,8 @@ def compare(
 ) -> RunComparison | FileComparison:
     """Compares two runs on the rows that both held out by the exact McNemar test, or two submission files.
 
-    `data` is the place of the runs' train.csv, by default where the first run found it. The result has a `verdict`, and
-    for runs `difference`, the accuracy of the second minus that of the first, with its 95 % `interval` and `p_value`.
+    `data` is the location of the runs' train.csv, by default that of the first run. The result has a `verdict`, and for
+    runs `difference`, the accuracy of the second minus that of the first, with its 95 % `interval` and `p_value`.
     Raises InputError for unknown or unfinished runs, and when the runs share no held-out rows.
 
     Example:
@@ -218,7 +218,7 @@ def compare(
         second = dr.train(data, "quick", epochs=3, shift=1, name="second")
         dr.compare("first", second).verdict
     """
-    return compare_words(_word(first), _word(second), workspace, None if data is None else Path(data))
+    return compare_runs_or_files(_word(first), _word(second), workspace, None if data is None else Path(data))
 
 
 def blend(

@@ -34,8 +34,8 @@ def blend_runs(
     """Blend runs of the ledger, named as for `Ledger.run`, into a new run.
 
     Weights are chosen on held-out rows, and the validation is nested: each row is predicted with weights chosen without
-    it. A blend among the runs is replaced by its own runs. `data` is the place of the runs' train.csv, by default that
-    of the first run. Raises InputError for unknown or unfinished runs, for runs on different data, and for greedy
+    it. A blend among the runs is replaced by its own runs. `data` is the location of the runs' train.csv, by default
+    that of the first run. Raises InputError for unknown or unfinished runs, for runs on different data, and for greedy
     weights of runs that share too few held-out rows.
     """
     start = time.perf_counter()

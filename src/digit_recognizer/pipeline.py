@@ -83,7 +83,7 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
         with _open(ledger, plan) as active, _resumable(active, reporter), handle_signals():
             _announce(plan, config.execution, execution, reporter)
             epochs = {network.name: network.recipe.epochs for network in plan.networks}
-            with reporter.training(epochs, side_by_side=pool is not None and len(epochs) > 1) as hooks:
+            with reporter.training(epochs) as hooks:
                 predictions = train_ensemble(active, plan.networks, data, plan.teachers, pool, hooks)
             result = write_results(active, plan.header, data, predictions)
             write_plots(active.folder, data.train, predictions.rows, predictions.log_p, predictions.histories)

@@ -20,7 +20,6 @@ from digit_recognizer.data.sample import write_sample
 from digit_recognizer.recipes import catalog
 from digit_recognizer.recipes import recipe as recipes
 from digit_recognizer.tracking.workspace import Workspace
-from digit_recognizer.utils import console
 
 PACKAGE = Path(digit_recognizer.__file__).parent
 RECIPE = catalog.RECIPES["lenet5"]
@@ -103,8 +102,7 @@ def test_the_settings_are_the_recipe_and_kaggles_folders(recipe):
     assert recipes.from_record(tomllib.loads(found["RECIPE"])) == recipe
 
 
-def test_without_the_competitions_data_the_error_explains_how_to_add_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(console, "console", console.console)  # which the cell replaces
+def test_without_the_competitions_data_the_error_explains_how_to_add_it(tmp_path):
     [run] = [cell.source for cell in made().cells if cell.id == "run"]
     with pytest.raises(FileNotFoundError, match="Add Input"):
         exec(run, {**settings(made()), "INPUT": tmp_path})

@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -46,41 +45,35 @@ def install(nth: int, fault: Callable[[str], Any]) -> list[str]:
     for name in ("fsync", "replace", "unlink", "mkdir", "rmdir", "truncate"):
         setattr(os, name, before(name, getattr(os, name)))
 
-    def write(file: Any, data: bytes) -> int:
-        if count("write"):
-            file.write(data[: len(data) // 2])
-            file.flush()
-            fault("write")
-        return file.write(data)
-
-    class HalfWritten(tempfile._TemporaryFileWrapper):
-        def write(self, data: bytes) -> int:
-            return write(self.file, data)
-
-    tempfile._TemporaryFileWrapper = HalfWritten
-
-    class Plain:
-        """A file written in place, which the package must not do."""
+    class HalfWritten:
+        """A new file, of which a faulty write leaves the first half of the data."""
 
         def __init__(self, file: Any) -> None:
             self.file = file
 
         def write(self, data: bytes) -> int:
-            return write(self.file, data)
+            if count("write"):
+                self.file.write(data[: len(data) // 2])
+                self.file.flush()
+                fault("write")
+            return self.file.write(data)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.file, name)
 
-        def __enter__(self) -> "Plain":
+        def __enter__(self) -> "HalfWritten":
             return self
 
         def __exit__(self, *_: Any) -> None:
             self.file.close()
 
-    plain_open = io.open
-    io.open = lambda file, mode="r", *rest, **options: (
-        Plain(plain_open(file, mode, *rest, **options)) if mode == "wb" else plain_open(file, mode, *rest, **options)
-    )
+    original_open = io.open
+
+    def changed_open(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        opened = original_open(file, mode, *rest, **options)
+        return HalfWritten(opened) if mode in ("xb", "wb") else opened
+
+    io.open = changed_open
 
     class Connection(sqlite3.Connection):
         def execute(self, command: str, *values: Any) -> Any:

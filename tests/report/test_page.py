@@ -117,7 +117,7 @@ def test_p_values_are_corrected_for_the_number_of_pairs(finished):
     workspace, _, _ = finished
     pairs = [pair for pair in gather(workspace)["comparisons"] if not pair["reason"]]
     alone = [
-        compare.compare_words(*(pair[side].split(" #")[1] for side in ("first", "second")), workspace).p_value
+        compare.compare_runs_or_files(*(pair[side].split(" #")[1] for side in ("first", "second")), workspace).p_value
         for pair in pairs
     ]
     assert len(pairs) > 2

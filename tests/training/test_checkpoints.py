@@ -66,7 +66,7 @@ class ScriptedReporter(CommandReporter, TrainingHooks):
         self.epochs_left, self.asked = epochs, asked
 
     @contextmanager
-    def training(self, epochs, title="training", side_by_side=False):
+    def training(self, epochs, title="training"):
         self.interrupt()
         yield self
 

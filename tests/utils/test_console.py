@@ -103,15 +103,14 @@ def test_the_bar_on_a_terminal_is_erased_at_the_end(screen):
     assert out.getvalue().endswith("\x1b[2K")  # the bar's line is erased
 
 
-def test_networks_side_by_side_have_a_bar_each_while_they_train(screen):
+def test_one_bar_has_the_progress_of_all_networks(screen):
     out = screen(True)
-    with terminal.ConsoleReporter().training({"first": 2, "[second]": 2}, side_by_side=True) as lines:
+    with terminal.ConsoleReporter().training({"first": 2, "[second]": 2}) as lines:
         lines.on_epoch("first", Record(1))
         lines.on_epoch("[second]", Record(1))
-        assert [task.description for task in lines._bar.tasks] == ["training", "first", "[second]"]
-        assert [task.completed for task in lines._bar.tasks] == [2, 1, 1]
+        lines.on_batch("first", 1, 2)
+        assert [(task.description, task.completed) for task in lines._bar.tasks] == [("training", 2.5)]
         lines.on_network("[second]", None)
-        assert [task.description for task in lines._bar.tasks] == ["training", "first"]
         assert lines._bar.tasks[0].completed == 3
     assert "network 1/2   [second]" in out.getvalue()
     assert "epoch 1/2" not in out.getvalue()

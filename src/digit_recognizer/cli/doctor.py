@@ -123,7 +123,7 @@ def _folders(workspace: Workspace) -> list[Finding]:
 
 def _ledger(workspace: Workspace) -> list[Finding]:
     if lost := workspace.missing_ledger():
-        return [Finding("ledger", False, lost, "Restore it from a copy, if there is one.")]
+        return [Finding("ledger", False, lost, "Restore a copy of it, if there is one.")]
     if not workspace.ledger_file.exists():
         return []
     try:

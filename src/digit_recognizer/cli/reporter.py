@@ -3,7 +3,7 @@
 from digit_recognizer.cli.app import with_options
 from digit_recognizer.cli.render import show_result
 from digit_recognizer.tracking.run_record import RunResult
-from digit_recognizer.utils.console import ConsoleReporter, confirm, print_text
+from digit_recognizer.utils.console import ConsoleReporter, print_text
 
 
 class CommandReporter(ConsoleReporter):
@@ -19,7 +19,7 @@ class CommandReporter(ConsoleReporter):
         super().warning(with_options(text))
 
     def confirm(self, question: str, otherwise: str) -> bool:
-        return confirm(with_options(question), with_options(otherwise))
+        return super().confirm(with_options(question), with_options(otherwise))
 
     def on_result(self, result: RunResult) -> None:
         show_result(result)

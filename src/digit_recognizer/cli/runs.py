@@ -1,5 +1,6 @@
 """Commands that show runs; they neither train nor upload."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -64,10 +65,10 @@ def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
     A and B can also be two submission files. Then the command prints how many labels differ, and by how much the scores
     can differ.
     """
-    from digit_recognizer.tracking.compare import compare_words
+    from digit_recognizer.tracking.compare import compare_runs_or_files
 
-    found = compare_words(first, second, current_workspace(), data)
-    print_json(found.to_json()) if as_json else render_tables.show_comparison(found)
+    found = compare_runs_or_files(first, second, current_workspace(), data)
+    print_json(asdict(found)) if as_json else render_tables.show_comparison(found)
 
 
 @digits.command()

@@ -63,8 +63,6 @@ Its files are in `submissions/<time>-{name}/`."""
 _RUN = """\
 import tomllib
 
-from rich.console import Console
-
 from {package} import pipeline
 from {package}.data.sources import NOTEBOOK_INPUTS
 from {package}.recipes.recipe import from_record
@@ -73,7 +71,6 @@ from {package}.training.run_plan import NewRun
 from {package}.utils import console
 from {package}.utils.files import read_bytes, write_atomically
 
-console.console = Console(force_jupyter=False, force_terminal=False, highlight=False)  # plain lines, no boxes
 places = [INPUT / place.relative_to("/kaggle/input") for place in NOTEBOOK_INPUTS]
 data = next((place for place in places if place.is_dir()), None)
 if data is None:

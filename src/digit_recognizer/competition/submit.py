@@ -45,7 +45,7 @@ def submit_file(
         made_by = [run for run in runs if run.submission_hash == hash]
         if own := [run for run in runs if run.name == file.absolute().parent.name and run not in made_by]:
             raise InputError(
-                f"{file}: damaged or changed since run {own[0].name} wrote it. Repeat the run with "
+                f"{file}: does not match the submission of run {own[0].name}. Repeat the run with "
                 f"`digits run --from-run {own[0].name}`; to upload the file as it is, copy it elsewhere."
             )
         if made_by and made_by[0].source == "sample":

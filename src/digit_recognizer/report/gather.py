@@ -1,6 +1,7 @@
 """The records of the report: plain values for the template, without markup."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -74,7 +75,7 @@ def _comparisons(runs: Sequence[RunRecord], train_table: TrainTable) -> list[Rec
     for first, second in combinations([run for run in runs if run.n], 2):
         names = {"first": f"{first.short_name} #{first.id}", "second": f"{second.short_name} #{second.id}"}
         try:
-            found.append(compare_runs(first, second, train=train_table(first)).to_json() | names | {"reason": ""})
+            found.append(asdict(compare_runs(first, second, train=train_table(first))) | names | {"reason": ""})
         except InputError as error:
             found.append(names | {"reason": str(error)})
     tested = [pair for pair in found if not pair["reason"]]

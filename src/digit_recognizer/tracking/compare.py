@@ -1,9 +1,8 @@
 """Comparison of two runs on the same held-out rows, and of two submissions without answers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,9 +39,6 @@ class RunComparison:
     verdict: str
     board: str  # the expected difference on the public leaderboard; empty for the sample
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "interval": list(self.interval)}
-
 
 @dataclass(frozen=True)
 class FileComparison:
@@ -57,11 +53,8 @@ class FileComparison:
     most_private: float
     verdict: str
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "rows": list(self.rows)}
 
-
-def compare_words(
+def compare_runs_or_files(
     first: str, second: str, workspace: Workspace, data: Path | None = None
 ) -> RunComparison | FileComparison:
     """Compare two runs, named as `Ledger.run` takes them, or two submission files.

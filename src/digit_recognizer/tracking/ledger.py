@@ -60,19 +60,16 @@ class Ledger:
 
         The row of an earlier upload of the same file that was stopped before it created an entry is reused.
         """
-        with self._transaction():
+        with transaction(self._connection):
             stopped = self._connection.execute(
                 "SELECT id FROM submissions WHERE hash = ? AND status = 'UPLOADING'", [values["hash"]]
             ).fetchone()
-            if stopped is None:
-                return self._add_submission(values)
-            self._set_submission(stopped["id"], values)
-            return int(stopped["id"])
+            return self._save_submission(stopped["id"] if stopped else None, values)
 
     def update_submission(self, number: int, **values: Any) -> None:
         """Set columns of a submission; a new status is added to its states."""
-        with self._transaction():
-            self._set_submission(number, values)
+        with transaction(self._connection):
+            self._save_submission(number, values)
 
     def keep_submission(self, number: int | None = None, **values: Any) -> int:
         """Set the columns of an entry of Kaggle's list and return the id of its row.
@@ -80,7 +77,7 @@ class Ledger:
         Its row is the one with the same `ref`, else row `number`, else the newest unclear row of the same file, else a
         new row. Only a new row gets the `file`, as Kaggle's list has no paths.
         """
-        with self._transaction():
+        with transaction(self._connection):
             unclear = f"hash = :hash AND ref IS NULL AND status IN {UNCLEAR_STATES}"
             same = self._connection.execute(
                 f"SELECT id FROM submissions WHERE ref = :ref OR (:number IS NULL AND {unclear}) OR id = :number "
@@ -88,22 +85,19 @@ class Ledger:
                 {**values, "number": number},
             ).fetchone()
             if same is None:
-                number = self._add_submission(values)
-            else:
-                number = int(same["id"])
-                self._set_submission(number, {key: value for key, value in values.items() if key != "file"})
-        return number
+                return self._save_submission(None, values)
+            return self._save_submission(same["id"], {name: values[name] for name in values if name != "file"})
 
     def add_score(self, **values: Any) -> None:
         """Insert an offline score, unless it equals the newest one of the file."""
-        with self._transaction():
+        with transaction(self._connection):
             known = [(row.answers_hash, row.n, row.correct) for row in self.scores(values["hash"])]
             if known[-1:] != [(values["answers_hash"], values["n"], values["correct"])]:
                 self._insert("scores", {"at": now(), **values})
 
     def runs(self) -> list[RunRecord]:
         """All runs, the newest first, each with its best public score and its latest offline score, if any."""
-        rows = self._rows(
+        rows = self._connection.execute(
             """
             SELECT runs.*, sent.public_score, scored.correct AS test_correct, scored.n AS test_n
             FROM runs
@@ -127,12 +121,10 @@ class Ledger:
         runs = self.runs()
         part = "" if word.isdecimal() else word  # digits match the time at the start of names
         exact = [run for run in runs if word in (run.name, str(run.id))]
-        named = [run for run in runs if run.name.endswith(f"-{word}") and run.name[: -len(word)].count("-") == 2]
+        named = [run for run in runs if run.short_name == word]
         found = exact or (runs[:1] if word == "last" else named or [run for run in runs if part and part in run.name])
         if len(found) == 1:
             return found[0]
-        if not runs:
-            raise InputError(f"there is no run {word!r}: the ledger is empty. `digits run` makes one.")
         if not found:
             raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard --all` lists them.")
         some = ", ".join(f"{run.id} ({run.name})" for run in found[:4]) + (", ..." if len(found) > 4 else "")
@@ -160,57 +152,41 @@ class Ledger:
         """The offline scores of a file, the oldest first."""
         return self._records(ScoreRecord, "SELECT * FROM scores WHERE hash = ? ORDER BY id", hash)
 
-    def _run(self, row: dict[str, Any]) -> RunRecord:
-        """Return the record of a row. Raises sqlite3.DatabaseError for a cell that is not a JSON object."""
-        for column, name in (("recipe", "recipe_fields"), ("versions", "versions"), ("settings", "settings")):
-            try:
-                row[name] = json.loads(row[column])
-                if not isinstance(row[name], dict):
-                    raise ValueError(f"expected an object, received {row[column]!r}")
-            except (TypeError, ValueError) as error:
-                raise sqlite3.DatabaseError(f"run {row['id']}, column {column}: {error}") from error
-        return _record(RunRecord, {**row, "submissions": self.submissions_folder})
+    def _run(self, row: sqlite3.Row) -> RunRecord:
+        """Return the record of a row. Raises sqlite3.DatabaseError for a cell that is not JSON."""
+        cells = {"recipe_fields": row["recipe"], "versions": row["versions"], "settings": row["settings"]}
+        try:
+            decoded = {name: json.loads(cell) for name, cell in cells.items()}
+        except ValueError as error:
+            raise sqlite3.DatabaseError(f"run {row['id']}: {error}") from error
+        return _record(RunRecord, {**row, **decoded, "submissions": self.submissions_folder})
 
-    def _add_submission(self, values: Mapping[str, Any]) -> int:
-        number = self._insert("submissions", {"made": now(), **values})
-        self._add_state(number, values["status"])
+    def _save_submission(self, number: int | None, values: Mapping[str, Any]) -> int:
+        """Insert a submission, or set columns of submission `number`; a new status is added to its states."""
+        before = None
+        if number is None:
+            number = self._insert("submissions", {"made": now(), **values})
+        else:
+            [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
+            self._update("submissions", number, values)
+        status = values.get("status", before)
+        if status != before:
+            self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
         return number
 
-    def _add_state(self, number: int, status: str) -> None:
-        self._insert("submission_states", {"submission_id": number, "status": status, "at": now()})
-
-    def _set_submission(self, number: int, values: Mapping[str, Any]) -> None:
-        [(before,)] = self._connection.execute("SELECT status FROM submissions WHERE id = ?", (number,))
-        self._update("submissions", number, values)
-        if values.get("status", before) != before:
-            self._add_state(number, values["status"])
-
     def _records(self, kind: type[Record], query: str, *values: Any) -> list[Record]:
-        return [_record(kind, row) for row in self._rows(query, *values)]
-
-    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._connection.execute(query, values)]
+        return [_record(kind, row) for row in self._connection.execute(query, values)]
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         values = {**values, "crc": NO_CHECKSUM}
         places = ", ".join("?" * len(values))
         command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
-        with self._transaction():
-            return self._connection.execute(command, _plain(values)).lastrowid or 0
+        return self._connection.execute(command, _plain(values)).lastrowid or 0
 
     def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
         values = {**values, "crc": NO_CHECKSUM}
         columns = ", ".join(f"{key} = ?" for key in values)
-        with self._transaction():
-            self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        if self._connection.in_transaction:
-            yield
-            return
-        with transaction(self._connection):
-            yield
+        self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
 
 
 @contextmanager
@@ -262,7 +238,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.05)
 
 
-def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
+def _record(kind: type[Record], row: Mapping[str, Any] | sqlite3.Row) -> Record:
     """Return the record of a row; other columns are ignored."""
     return kind(**{part.name: row[part.name] for part in fields(kind)})  # type: ignore[arg-type]
 

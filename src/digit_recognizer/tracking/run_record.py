@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class RunHeader:
     kind: str  # run, blend or trial
     recipe_name: str
     recipe: Mapping[str, Any]  # of JSON: each field, or of a blend its runs and their weights
-    data: str  # the place of the data, relative to the workspace if within it
+    data: str  # the location of the data, relative to the workspace if within it
     source: str  # a `data.sources.Source.kind`
     train_hash: str
     test_hash: str
@@ -31,8 +31,9 @@ class RunHeader:
 
     def columns(self) -> dict[str, Any]:
         """The columns of the ledger's table `runs`."""
-        own = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "environment"}
-        return {**asdict(self.environment), **own, "recipe": dict(self.recipe)}
+        columns = asdict(self)
+        environment = columns.pop("environment")
+        return columns | environment
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class RunRecord:
 
     @property
     def data_place(self) -> Path:
-        """The place of the data when the run began."""
+        """The location of the data when the run began."""
         return self.submissions.parent / self.data
 
     @property
@@ -232,16 +233,10 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """The record of result.json and of the option --json; what is None is left out."""
-        plain = {"submission": str(self.submission), "seconds": {k: round(v, 3) for k, v in self.seconds.items()}}
-        plain |= {"runs": dict(self.runs)} if self.runs else {}
-        for name in ("train", "validation", "score"):
-            if metrics := getattr(self, name):
-                plain[name] = metrics.to_json()
-        for name in ("check", "kaggle"):
-            if record := getattr(self, name):
-                plain[name] = asdict(record)
-        own = {part.name: getattr(self, part.name) for part in fields(self)}
-        return {name: value for name, value in (own | plain).items() if value is not None}
+        record = {name: value for name, value in asdict(self).items() if value is not None}
+        record |= {"submission": str(self.submission), "seconds": {k: round(v, 3) for k, v in self.seconds.items()}}
+        metrics = {"train": self.train, "validation": self.validation, "score": self.score}
+        return record | {name: found.to_json() for name, found in metrics.items() if found}
 
 
 def short_name(name: str) -> str:

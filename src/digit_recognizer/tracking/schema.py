@@ -113,20 +113,18 @@ MIGRATIONS = (
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Run the missing migrations on the ledger at `path`. Raises RunError if a newer version wrote it."""
-
-    def version() -> int:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    if version() > len(MIGRATIONS):
-        raise RunError(
-            f"{path}: written by a newer version of this program (schema {version()}). Install that version."
-        )
-    while version() < len(MIGRATIONS):
+    while (version := _version(connection)) < len(MIGRATIONS):
         with transaction(connection):
-            number = version()  # again: another process may have migrated it before this transaction
-            for statement in "".join(MIGRATIONS[number : number + 1]).split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {min(number + 1, len(MIGRATIONS))}")
+            if _version(connection) == version:  # no other process has migrated it meanwhile
+                for statement in MIGRATIONS[version].split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+    if version > len(MIGRATIONS):
+        raise RunError(f"{path}: written by a newer version of this program (schema {version}). Install that version.")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The working folder, with the data and the runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,25 +56,22 @@ class Workspace:
     def missing_ledger(self) -> str:
         """Return a warning if there are run folders but no ledger, or an empty one; else an empty string."""
         file = self.ledger_file
-        is_new = not file.exists() or file.stat().st_size == 0
-        folders = self.run_folder_names() if is_new else ()
-        if not folders:
+        if file.exists() and file.stat().st_size > 0:
             return ""
-        return (
-            f"{file} is missing or empty, but there are {len(folders)} run folders. A new ledger does not know "
-            "these runs and their uploads."
+        n_folders = len(self.run_folder_names())
+        warning = (
+            f"{file} is missing or empty, but there are {n_folders} run folders. A new ledger does not know these runs "
+            "and their uploads."
         )
+        return warning if n_folders else ""
 
-    @contextmanager
-    def open_ledger(self, reporter: Reporter = SILENT) -> Iterator[Ledger]:
+    def open_ledger(self, reporter: Reporter = SILENT) -> AbstractContextManager[Ledger]:
         """Open the ledger, which is created if missing. Raises RunError if it cannot be used."""
         if warning := self.missing_ledger():
             reporter.warning(warning)
-        with open_ledger(self.ledger_file) as ledger:
-            yield ledger
+        return open_ledger(self.ledger_file)
 
-    @contextmanager
-    def existing_ledger(self) -> Iterator[Ledger]:
+    def existing_ledger(self) -> AbstractContextManager[Ledger]:
         """Open an existing ledger. Raises InputError if there is none, and RunError if it cannot be used."""
         if warning := self.missing_ledger():
             raise InputError(f"{warning} Restore a copy of it, if there is one.")
@@ -83,5 +79,4 @@ class Workspace:
             raise InputError(
                 f"{self.submissions.absolute()}: no ledger there. Train with `digits run`, or set another `workspace`."
             )
-        with open_ledger(self.ledger_file) as ledger:
-            yield ledger
+        return open_ledger(self.ledger_file)

@@ -30,7 +30,7 @@ _NO_HOOKS = TrainingHooks()
 def run_header(
     kind: str, recipe_name: str, recipe: Recipe, data: Dataset, data_place: str, pool: Pool | None = None
 ) -> RunHeader:
-    """Returns the header of a run that trains; `data_place` is the place of the data in the ledger.
+    """Returns the header of a run that trains; `data_place` is the location of the data in the ledger.
 
     Without a `pool`, Keras is loaded in this process.
     """

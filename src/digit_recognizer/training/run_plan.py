@@ -185,6 +185,6 @@ def _check_files(run: RunRecord, data: Dataset, must_match: bool, reporter: Repo
     if not must_match:
         return reporter.warning("the data is not that of the run that is repeated.")
     raise InputError(
-        f"{data.source.place}: not the files that run {run.name} was trained on. Name their place with `data`, or "
+        f"{data.source.place}: not the files that run {run.name} was trained on. Set their location with `data`, or "
         f"restore them in {run.data_place}."
     )

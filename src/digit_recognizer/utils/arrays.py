@@ -42,9 +42,8 @@ def read_arrays(path: Path, names: Collection[str] = (), cure: str = "Repeat tha
             raise InputError(f"{path}: unpacks to {n_bytes:,} bytes, too many for a run. {cure}")
         with np.load(BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
-        if len(found) != int.from_bytes(
-            content[-12:-10], "little"
-        ):  # the count in its directory, which zipfile ignores
+        n_arrays = int.from_bytes(content[-12:-10], "little")  # in the zip's directory, which zipfile ignores
+        if len(found) != n_arrays:
             raise EOFError
     except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged ({type(error).__name__}). {cure}") from error

@@ -22,7 +22,8 @@ _SHORT = 12  # characters; columns of shorter texts are not wrapped
 _LEGIBLE = 24  # characters; the minimum width of the last column
 _GAP = 2  # characters between columns
 
-console = Console(highlight=False, force_jupyter=False)  # rich's HTML puts each line in a box
+# Notebooks get plain lines: rich's HTML puts each line in a box, and ipykernel sets FORCE_COLOR as if for a terminal.
+console = Console(highlight=False, force_jupyter=False, force_terminal=False if Console().is_jupyter else None)
 
 
 def print_text(text: str, style: str = "") -> None:
@@ -79,38 +80,24 @@ def _literal(text: str, style: str = "") -> Text:
     return Text("".join(printable), style=style)
 
 
-def confirm(question: str, otherwise: str) -> bool:
-    """Ask the user on a terminal; elsewhere print `otherwise` and return False."""
-    if console.is_terminal and sys.stdin.isatty():
-        return Confirm.ask(_literal(question), console=console, default=True)
-    print_text(otherwise)
-    return False
-
-
 class ConsoleTraining(TrainingHooks):
-    """Prints a line for each epoch of a single network, or for each of several networks, above progress bars.
+    """Prints a line for each epoch of a single network, or for each of several networks, above a progress bar.
 
-    One bar shows the progress of all networks; `epochs` maps their names to their numbers of epochs. Networks that are
-    trained side by side also have a bar each after their first epoch.
+    `epochs` maps the names of the networks to their numbers of epochs.
     """
 
-    def __init__(self, bar: Progress, title: str, epochs: Mapping[str, int], side_by_side: bool) -> None:
-        self._bar, self._epochs, self._side_by_side = bar, epochs, side_by_side
+    def __init__(self, bar: Progress, title: str, epochs: Mapping[str, int]) -> None:
+        self._bar, self._epochs = bar, epochs
         self._done = dict.fromkeys(epochs, 0)
         self._finished = 0
         self._task = bar.add_task(title, total=sum(epochs.values()))
-        self._own: dict[str, Any] = {}  # the bars of networks
 
     def on_batch(self, network: str, step: int, n_steps: int) -> None:
         self._bar.update(self._task, completed=sum(self._done.values()) + step / n_steps)
 
     def on_epoch(self, network: str, epoch: Any) -> None:
         self._done[network] = epoch.epoch
-        if self._side_by_side:
-            if network not in self._own:
-                self._own[network] = self._bar.add_task(network, total=self._epochs[network])
-            self._bar.update(self._own[network], completed=epoch.epoch)
-            self.on_batch(network, 0, 1)
+        self.on_batch(network, 0, 1)
         if len(self._epochs) > 1:
             return
         n_epochs = self._epochs[network]
@@ -124,14 +111,12 @@ class ConsoleTraining(TrainingHooks):
         self._finished += 1
         self._done[network] = self._epochs[network]
         self.on_batch(network, 0, 1)
-        if network in self._own:
-            self._bar.remove_task(self._own.pop(network))
-        if len(self._epochs) > 1:
-            validation = (
-                f"   validation: loss {metrics.log_loss:.4f}, accuracy {metrics.accuracy:.4f}" if metrics else ""
-            )
-            n = len(self._epochs)
-            print_text(f"network {self._finished:>{len(str(n))}}/{n}   {network}{validation}")
+        n = len(self._epochs)
+        if n > 1:
+            line = f"network {self._finished:>{len(str(n))}}/{n}   {network}"
+            if metrics:
+                line += f"   validation: loss {metrics.log_loss:.4f}, accuracy {metrics.accuracy:.4f}"
+            print_text(line)
 
 
 class ConsoleReporter(Reporter):
@@ -153,7 +138,9 @@ class ConsoleReporter(Reporter):
             self.warning(f"{warning}.")
 
     def confirm(self, question: str, otherwise: str) -> bool:
-        return confirm(question, otherwise)
+        if console.is_terminal and sys.stdin.isatty():
+            return Confirm.ask(_literal(question), console=console, default=True)
+        return super().confirm(question, otherwise)
 
     @contextmanager
     def status(self) -> Iterator[Callable[[str], None]]:
@@ -172,11 +159,9 @@ class ConsoleReporter(Reporter):
             yield show
 
     @contextmanager
-    def training(
-        self, epochs: Mapping[str, int], title: str = "training", side_by_side: bool = False
-    ) -> Iterator[TrainingHooks]:
+    def training(self, epochs: Mapping[str, int], title: str = "training") -> Iterator[TrainingHooks]:
         with _progress(_TITLE, BarColumn(), _PERCENTAGE, TimeRemainingColumn()) as bar:
-            yield ConsoleTraining(bar, title, epochs, side_by_side)
+            yield ConsoleTraining(bar, title, epochs)
 
     @contextmanager
     def rows(self, n_bytes: int) -> Iterator[Callable[[int, int], None]]:

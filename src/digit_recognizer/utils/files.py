@@ -2,11 +2,10 @@
 
 import errno
 import os
-import stat
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from digit_recognizer.errors import InputError, RunError
 
@@ -23,17 +22,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     The bytes are written to a temporary file in the same folder, flushed to disk and renamed. Missing folders are
     created. Raises RunError on failure.
     """
-    temporary: Path | None = None
+    temporary = path.parent / f".{path.name}.{token_hex(4)}{_TEMPORARY}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY, delete=False
-        ) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -42,8 +37,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             "another folder."
         ) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def remove_stale_temporary_files(folder: Path, older_than: float = _STALE_SECONDS, below: bool = False) -> None:
@@ -58,19 +53,14 @@ def remove_stale_temporary_files(folder: Path, older_than: float = _STALE_SECOND
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """Return the content of a file. Raises InputError if it is not a file, larger than `most` bytes or unreadable."""
     try:
-        check_size(path, most)
+        n_bytes = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
+        if n_bytes > most:
+            raise InputError(f"{path}: expected at most {most:,} bytes, received {n_bytes:,}. Name another file.")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
-
-
-def check_size(path: Path, most: int = MAX_BYTES) -> None:
-    """Check a file. Raises InputError for a folder, a device, or more than `most` bytes; OSError if it is missing."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
-    if status.st_size > most:
-        raise InputError(f"{path}: expected at most {most:,} bytes, received {status.st_size:,}. Name another file.")
 
 
 def max_unpacked_bytes(n_packed: int) -> int:
@@ -92,12 +82,6 @@ def nearest_folder(path: Path) -> tuple[Path, bool]:
     """Return the first of `path` and its parents that exists, and whether it is a writable folder."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     return existing, existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

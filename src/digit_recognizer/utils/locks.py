@@ -13,11 +13,9 @@ from digit_recognizer.errors import RunError
 _USER = getattr(os, "getuid", lambda: "user")()  # on Windows each user has a folder for temporary files
 
 
-@contextmanager
-def alone(name: str, otherwise: str) -> Iterator[None]:
+def alone(name: str, otherwise: str) -> AbstractContextManager[None]:
     """Hold the lock `name` of this machine and user. Raises RunError(otherwise) if another process holds it."""
-    with alive(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock"), otherwise):
-        yield
+    return alive(Path(tempfile.gettempdir(), f"digit-recognizer-{_USER}-{name}.lock"), otherwise)
 
 
 @contextmanager

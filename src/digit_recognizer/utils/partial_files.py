@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from glob import escape
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
 from digit_recognizer.errors import RunError
-
-_TAIL = 4096  # bytes at the end of a file, more than a line has
 
 PartialFiles = dict[Path, Path]  # final name: temporary name; the output first
 
@@ -36,12 +35,10 @@ def truncate_to_whole_rows(files: PartialFiles) -> tuple[int, int]:
     """
     output, *others = files.values()
     with _explained(output):
-        after = _cut(output, tail=_TAIL)[0] if all(path.exists() for path in files.values()) else 0
-        n_lines = [_cut(path, most=after)[1] for path in others if path.exists()]
-        if not after:
-            for path in files.values():
-                path.unlink(missing_ok=True)
-    return after, sum(n_lines)
+        if all(path.exists() for path in files.values()) and (after := _cut(output)[0]):
+            return after, sum(_cut(path, most=after)[1] for path in others)
+        _remove(files)
+    return 0, 0
 
 
 @contextmanager
@@ -64,8 +61,7 @@ def open_partial(files: PartialFiles, headers: Sequence[bytes]) -> Iterator[Sequ
             for file in found:
                 file.flush()
             if all(file.tell() == len(header) for file, header in zip(found, headers, strict=True)):
-                for path in files.values():
-                    path.unlink(missing_ok=True)
+                _remove(files)
             raise
 
 
@@ -83,26 +79,25 @@ def finish(files: PartialFiles) -> None:
                 old.unlink(missing_ok=True)
 
 
-def _cut(path: Path, tail: int | None = None, most: int | None = None) -> tuple[int, int]:
-    """Truncate a file after its last complete line with a row number up to `most`; return that number and their count.
-
-    With `tail`, only the last `tail` bytes are read.
-    """
-    last = n = 0
+def _cut(path: Path, most: float = inf) -> tuple[int, int]:
+    """Truncate a file after its last complete row up to number `most`; return its number and the number of rows."""
+    last = n = end = 0
     with path.open("r+b") as file:
-        place = max(0, file.seek(0, os.SEEK_END) - tail) if tail else 0
-        file.seek(place)
-        end = place
         for line in file:
-            place += len(line)
             number = line.partition(b",")[0]
-            if not line.endswith(b"\n") or (number.isdigit() and most is not None and int(number) > most):
+            is_row = number.isdigit()  # not the header
+            if not line.endswith(b"\n") or (is_row and int(number) > most):
                 break
-            end = place
-            if number.isdigit():
+            end += len(line)
+            if is_row:
                 last, n = int(number), n + 1
         file.truncate(end)
     return last, n
+
+
+def _remove(files: PartialFiles) -> None:
+    for path in files.values():
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -47,15 +47,13 @@ class Reporter:
         yield lambda text: None
 
     @contextmanager
-    def training(
-        self, epochs: Mapping[str, int], title: str = "training", side_by_side: bool = False
-    ) -> Iterator[TrainingHooks]:
+    def training(self, epochs: Mapping[str, int], title: str = "training") -> Iterator[TrainingHooks]:
         """Yields the hooks of a training; `epochs` maps the networks' names to their numbers of epochs."""
         yield TrainingHooks()
 
     @contextmanager
     def rows(self, n_bytes: int) -> Iterator[Callable[[int, int], None]]:
-        """Yields a function that receives how many of `n_bytes` bytes of input are done, and how many rows."""
+        """Yields a function that receives the numbers of bytes, of `n_bytes`, and rows that are processed so far."""
         yield lambda n_done, n_rows: None
 
 

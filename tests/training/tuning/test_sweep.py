@@ -22,7 +22,7 @@ from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.recipes.recipe import change
 from digit_recognizer.report.leaderboard import leaderboard
-from digit_recognizer.tracking.compare import compare_words
+from digit_recognizer.tracking.compare import compare_runs_or_files
 from digit_recognizer.tracking.run_dir import read_predictions
 from digit_recognizer.tracking.run_record import short_name
 from digit_recognizer.tracking.run_session import status
@@ -168,7 +168,7 @@ def test_trials_are_listed_and_compared_like_runs(swept):
     listed = leaderboard(faster.workspace, recipe="faster")
     assert listed[0].run == result.best.run
     assert listed[0].accuracy == result.best.value
-    assert compare_words("faster-0", "faster-1", faster.workspace).n == 1200
+    assert compare_runs_or_files("faster-0", "faster-1", faster.workspace).n == 1200
 
 
 def test_repeating_the_command_does_nothing_and_returns_the_same(swept):

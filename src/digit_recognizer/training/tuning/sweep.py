@@ -127,7 +127,7 @@ class _Sweep:
         epochs = {network.name: network.recipe.epochs for network in networks}
         with (
             open_run(self.ledger, f"{space.name}-{trial.number}", header) as run,
-            self.reporter.training(epochs, f"trial {trial.number}", self.pool is not None) as shown,
+            self.reporter.training(epochs, f"trial {trial.number}") as shown,
         ):
             trial.set_user_attr("run", run.name)
             hooks = _Pruning(shown, trial, networks[0].name, epochs[networks[0].name], space.objective)
