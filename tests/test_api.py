@@ -151,8 +151,9 @@ def test_the_examples_of_the_docstrings_run(workspace, tiny_lenet5, monkeypatch)
     monkeypatch.chdir(workspace.folder)
     names = {"dr": dr}
     functions = (dr.load_data, dr.train, dr.open_run, dr.Run, dr.Run.predict, dr.predict, dr.compare, dr.blend)
-    for function in (*functions, dr.leaderboard, dr.score, dr.list_models, dr.create_model, dr.register_model):
-        exec(example_of(function), names)
+    functions += (dr.leaderboard, dr.score, dr.list_models, dr.create_model, dr.register_model)
+    for public in (*functions, dr.Recipe, dr.Augmentation, dr.Workspace, dr.InputError, dr.RunError):
+        exec(example_of(public), names)
     del MODELS["mine"]
     assert names["labels"].shape == (597,)
     with pytest.raises(dr.InputError, match="sample is not Kaggle's"):

@@ -29,6 +29,7 @@ from digit_recognizer.report import leaderboard as board
 from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_runs_or_files
 from digit_recognizer.tracking.history import read_history
 from digit_recognizer.tracking.run_record import KaggleEntry, RunRecord
+from digit_recognizer.tracking.run_session import record_grades
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.parallel.config import ExecutionConfig
 from digit_recognizer.training.run_plan import NewRun
@@ -240,8 +241,8 @@ def blend(
     return open_run(result.run, workspace)
 
 
-def score(file: str | Path | Run, answers: str | Path) -> Grades:
-    """Scores a submission file, or that of a run, against known labels.
+def score(file: str | Path | Run, answers: str | Path, workspace: Workspace = HERE) -> Grades:
+    """Scores a submission file, or that of a run, against known labels; a ledger in the workspace stores the score.
 
     `answers` is a CSV with ImageId,Label or a labelled Kaggle CSV. `files[0].score` of the result has `accuracy` in
     [0, 1] with its 95 % `interval`, `precision` and `recall` (10,) float64, and `confusion` (10, 10) int64 [answer,
@@ -249,7 +250,9 @@ def score(file: str | Path | Run, answers: str | Path) -> Grades:
 
     Example: `dr.score("submissions/submission.csv", "data/sample/answers.csv").files[0].score.accuracy`
     """
-    return grade_files([file.submission if isinstance(file, Run) else Path(file)], Path(answers))
+    grades = grade_files([file.submission if isinstance(file, Run) else Path(file)], Path(answers))
+    record_grades(workspace, grades)
+    return grades
 
 
 def submit(
@@ -287,11 +290,9 @@ def _pixels(images: np.ndarray) -> np.ndarray:
         return images
     if images.dtype.kind != "f":
         raise InputError(f"images: expected uint8, or float in [0, 1], received {images.dtype}.")
-    if images.size and not 0 <= images.min() <= images.max() <= 1:
-        raise InputError(
-            f"images: expected floats in [0, 1], received {images.min():g} to {images.max():g}. Divide by 255, or give "
-            "uint8."
-        )
+    low, high = (images.min(), images.max()) if images.size else (0, 1)
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"images: expected floats in [0, 1], received {low:g} to {high:g}. Divide by 255.")
     return np.rint(255 * images).astype(np.uint8)
 
 

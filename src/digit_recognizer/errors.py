@@ -2,12 +2,30 @@
 
 
 class InputError(Exception):
-    """A file, option or value of the user is invalid; exit code 2."""
+    """Raised for an invalid file, option or value; the commands exit with code 2.
+
+    Example:
+
+        try:
+            dr.load_data("nowhere")
+        except dr.InputError as error:
+            print(error)
+    """
 
 
 class RunError(Exception):
-    """A failure at run time, such as a full disk, a lost connection or a diverging training; exit code 1."""
+    """Raised on a failure at run time; the commands exit with code 1.
+
+    Causes are a full disk, a lost connection or a diverging training.
+
+    Example:
+
+        try:
+            dr.submit("submissions/submission.csv")
+        except (dr.InputError, dr.RunError) as error:
+            print(error)
+    """
 
 
 class DivergedError(RunError):
-    """The loss or the weights are NaN or infinite; the network is not saved."""
+    """Raised when the loss or the weights are NaN or infinite; the network is not saved."""

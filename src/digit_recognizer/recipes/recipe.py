@@ -13,7 +13,12 @@ from digit_recognizer.models.registry import MODELS
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings that, with the data, determine a training. Raises InputError for a value out of its range."""
+    """The settings that, with the data, determine a training; only `model` has no default.
+
+    Raises InputError for a value out of its range, which the message names, and for settings that exclude each other.
+
+    Example: `dr.train(data, dr.Recipe("lenet5", epochs=3, learning_rate=0.002, rotate=10.0), name="own")`
+    """
 
     model: str  # a name in MODELS
     epochs: int = 10

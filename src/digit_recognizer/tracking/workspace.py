@@ -12,7 +12,10 @@ from digit_recognizer.utils.reporter import SILENT, Reporter
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with `data/` and `submissions/`; the current folder by default. Nothing else is written to."""
+    """A folder with `data/` and `submissions/`; the current folder by default. Nothing else is written to.
+
+    Example: `workspace = dr.Workspace("elsewhere"); run = dr.train(data, "quick", workspace=workspace)`
+    """
 
     folder: Path = Path()
 
