@@ -28,13 +28,6 @@ def finished(tmp_path_factory):
         return workspace
 
 
-@pytest.fixture
-def trained(finished, workspace, tiny_lenet5):
-    """A copy of that workspace."""
-    shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
-    return workspace
-
-
 def sample_test(workspace):
     return workspace.data / "sample/test.csv"
 

@@ -1,7 +1,6 @@
 """`digits predict`: labels for any number of images, resumed after a kill, with bad rows written to a file."""
 
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -26,13 +25,6 @@ def finished(tmp_path_factory):
     """A workspace with two finished runs of tiny networks: `one`, and `several`: two folds, and all rows."""
     with tiny.finished(tmp_path_factory.mktemp("finished"), {"one": {}, "several": SEVERAL}) as workspace:
         return workspace
-
-
-@pytest.fixture
-def trained(finished, workspace, tiny_lenet5):
-    """A copy of that workspace."""
-    shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
-    return workspace
 
 
 @pytest.fixture
