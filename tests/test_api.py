@@ -114,8 +114,10 @@ def test_models_are_built_by_name():
     ("images", "message"),
     [
         (np.zeros((2, 27, 28), np.uint8), r"received \(2, 27, 28\)"),
-        (np.full((2, 28, 28), 255.0), "Divide by 255"),
-        (np.zeros((2, 28, 28), np.int64), "received int64"),
+        (np.full((2, 28, 28), 255.0), "float64 from 0 to 1, received 255 to 255"),
+        (np.full((2, 28, 28), 256), "int64 from 0 to 255, received 256 to 256"),
+        (np.full((2, 28, 28), np.nan), "received nan to nan"),
+        (np.full((2, 28, 28), "7"), "received <U1"),
     ],
 )
 def test_images_of_another_shape_range_or_dtype_are_refused(runs, images, message):

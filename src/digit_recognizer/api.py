@@ -16,7 +16,7 @@ import pandas as pd
 from digit_recognizer import blending, pipeline
 from digit_recognizer.competition.submit import submit_file
 from digit_recognizer.data.dataset import Dataset, read_dataset
-from digit_recognizer.data.images import SIDE
+from digit_recognizer.data.images import to_pixels
 from digit_recognizer.data.sources import find
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.grading import Grades, grade_files
@@ -97,13 +97,14 @@ class Run:
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each digit, averaged over the networks of the run.
 
-        `images` is (n, 28, 28) or (n, 784), either uint8 with ink 255, or float in [0, 1] with ink 1, which is rounded
-        to 256 levels. The result is (n, 10) float64 in [0, 1]; each row adds up to 1. Raises InputError for images of
-        another shape, dtype or range, and when the networks of the run are missing or damaged.
+        `images` is (n, 28, 28), (n, 28, 28, 1) or (n, 784): integers from 0 to 255 with ink 255, or floats in [0, 1]
+        with ink 1, which are rounded to 256 levels. The result is (n, 10) float64 in [0, 1]; each row adds up to 1.
+        Raises InputError for images of another shape, dtype or range, and when the networks of the run are missing or
+        damaged.
 
         Example: `labels = run.predict(data.test.pixels).argmax(axis=1)`
         """
-        return self._predictor(_pixels(images))
+        return self._predictor(to_pixels(images))
 
     @cached_property
     def _predictor(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -166,13 +167,15 @@ def train(
 
     Example: `run = dr.train(dr.load_data("sample"), "quick", epochs=3, name="first")`
     """
+    if not isinstance(data, Dataset):
+        raise InputError(f"data: expected the result of load_data, received {type(data).__name__}.")
     recipe_name, base = choose(recipe, None) if isinstance(recipe, str) else (f"{recipe.model}-recipe", recipe)
     mode = NewRun(recipe_name, change(base, with_named_members(fields)), name)
     config = pipeline.RunConfig(mode, execution=ExecutionConfig(workers))
     return open_run(pipeline.run_on(data, config, workspace, _reporter(progress)).run, workspace)
 
 
-def open_run(name: str, workspace: Workspace = HERE) -> Run:
+def open_run(name: str | int, workspace: Workspace = HERE) -> Run:
     """Returns a run of the ledger by its id, its name, a part of its name that no other run has, or "last".
 
     Raises InputError when no run or more than one matches.
@@ -180,7 +183,7 @@ def open_run(name: str, workspace: Workspace = HERE) -> Run:
     Example: `run = dr.open_run("last")`
     """
     with workspace.existing_ledger() as ledger:
-        return Run(ledger.run(name), workspace)
+        return Run(ledger.run(str(name)), workspace)
 
 
 def predict(run: str | Run, images: np.ndarray, workspace: Workspace = HERE) -> np.ndarray:
@@ -278,22 +281,6 @@ def submit(
 
 def _word(run: str | Run) -> str:
     return run.name if isinstance(run, Run) else str(run)
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """Returns images as (n, 784) uint8. Raises InputError for another shape, dtype or range."""
-    images = np.asarray(images)
-    if images.shape[1:] not in ((SIDE, SIDE), (SIDE**2,)):
-        raise InputError(f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.")
-    images = images.reshape(-1, SIDE**2)
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind != "f":
-        raise InputError(f"images: expected uint8, or float in [0, 1], received {images.dtype}.")
-    low, high = (images.min(), images.max()) if images.size else (0, 1)
-    if not 0 <= low <= high <= 1:
-        raise InputError(f"images: expected floats in [0, 1], received {low:g} to {high:g}. Divide by 255.")
-    return np.rint(255 * images).astype(np.uint8)
 
 
 def _reporter(progress: bool) -> Reporter:

@@ -176,8 +176,8 @@ def test_two_files_are_compared(digits, sample, workspace):
         wrong = [*lines[:row], f"{row},{(int(lines[row][-1]) + 1) % 10}", *lines[row + 1 :], ""]
         file.write_text("\n".join(wrong))
     _, out, _ = digits("score", one, two, "--answers", sample / "answers.csv")
-    assert "Both files have the same number of rows right." in out
-    assert "only the first has right: 1; only the second: 1" in " ".join(out.split())
+    assert "Both files have the same number of correct rows." in out
+    assert "Correct only in the first: 1; only in the second: 1" in " ".join(out.split())
 
 
 def test_a_score_is_stored_in_an_existing_ledger_and_creates_none(digits, sample, workspace):

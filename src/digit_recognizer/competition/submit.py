@@ -43,11 +43,13 @@ def submit_file(
     with workspace.open_ledger(reporter) as ledger:
         runs = ledger.runs()
         made_by = [run for run in runs if run.submission_hash == hash]
-        if own := [run for run in runs if run.name == file.absolute().parent.name and run not in made_by]:
-            raise InputError(
-                f"{file}: does not match the submission of run {own[0].name}. Repeat the run with "
-                f"`digits run --from-run {own[0].name}`; to upload the file as it is, copy it elsewhere."
-            )
+        if own := [run for run in runs if run.name == file.absolute().parent.name]:
+            if own[0] not in made_by:
+                raise InputError(
+                    f"{file}: does not match the submission of run {own[0].name}. Repeat that run; to upload the file "
+                    "as it is, copy it elsewhere."
+                )
+            made_by = own  # other runs may have written the same bytes
         if made_by and made_by[0].source == "sample":
             raise InputError(f"{file}: written by run {made_by[0].name} for the built-in sample. {NOT_THE_SAMPLE}")
         source = sources.find(data, workspace.data)

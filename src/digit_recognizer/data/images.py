@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from digit_recognizer.errors import InputError
+
 SIDE = 28  # Kaggle's images; LeCun 1998 pads them to 32x32 to centre stroke ends in the receptive fields of C3
 
 
@@ -19,6 +21,24 @@ def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarra
         around = (before, side - SIDE - before)
         images = np.pad(images, ((0, 0), around, around))
     return images[..., np.newaxis]
+
+
+def to_pixels(images: np.ndarray) -> np.ndarray:
+    """(n, 784) uint8 from (n, 28, 28), (n, 28, 28, 1) or (n, 784) integers in 0..255 or floats in [0, 1].
+
+    Raises InputError for another shape, dtype or range.
+    """
+    images = np.asarray(images)
+    if images.shape[1:] not in ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE**2,)):
+        raise InputError(f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.")
+    if images.dtype.kind not in "uif":
+        raise InputError(f"images: expected integers or floats, received {images.dtype}.")
+    images, scale = images.reshape(-1, SIDE**2), 255 if images.dtype.kind == "f" else 1
+    high = 255 // scale
+    if not ((images >= 0) & (images <= high)).all():
+        found = f"{images.min():g} to {images.max():g}"
+        raise InputError(f"images: expected {images.dtype} from 0 to {high}, received {found}. Rescale them.")
+    return np.rint(images * scale).astype(np.uint8)
 
 
 def bilinear_weights(old: int, new: int) -> np.ndarray:

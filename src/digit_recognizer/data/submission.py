@@ -63,7 +63,7 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
         labels.append(label)
     if not ids:
         raise InputError(f"{name}: expected a row for each test image below the header, found none.")
-    expected = len(ids) if n_rows is None else n_rows
+    expected = max(ids) if n_rows is None else n_rows
     _check_ids(np.array(ids), [line for line, _ in rows[1:]], expected, name)
     in_order = np.empty(expected, np.uint8)
     in_order[np.array(ids) - 1] = labels
@@ -115,7 +115,6 @@ def _check_header(header: list[str], name: str) -> None:
 def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) -> None:
     """Raise InputError unless each of 1..n occurs once, in any order."""
     unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    missing = np.setdiff1d(np.arange(1, n + 1), unique)
     if unique[0] == 0:
         raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.")
     if counts.max() > 1:
@@ -123,14 +122,13 @@ def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) 
         n_repeated = int((counts > 1).sum())
         raise InputError(
             f"{name}, line {lines[again]}: ImageId {ids[again]} again; expected each of 1 to {n} once, "
-            f"received {n_repeated:,} more than once. Predict every test image once."
+            f"received {n_repeated:,} more than once."
         )
-    if len(missing) or len(ids) != n:
-        fault = f"the first missing one is {missing[0]}" if len(missing) else f"the last one is {unique[-1]}"
-        raise InputError(
-            f"{name}: expected {n:,} rows with ImageId 1 to {n}, received {len(ids):,}; {fault}. "
-            f"Predict every test image once."
-        )
+    if len(ids) != n or unique[-1] != n:
+        gaps = np.flatnonzero(unique != np.arange(1, len(ids) + 1))
+        missing = gaps[0] + 1 if len(gaps) else len(ids) + 1
+        fault = f"the first missing one is {missing}" if missing <= n else f"the last one is {unique[-1]}"
+        raise InputError(f"{name}: expected {n:,} rows with ImageId 1 to {n}, received {len(ids):,}; {fault}.")
 
 
 def _show(text: str) -> str:

@@ -75,7 +75,13 @@ def grade_files(files: Sequence[Path], answers_file: Path, errors: Path | None =
             raise InputError(f"`errors` {errors}: is an input and would be overwritten. Choose another name.")
         check_target(errors)
     answers = read_answers(answers_file)
-    labels = [submission.parse(read_bytes(file, submission.MAX_BYTES), str(file), len(answers)) for file in files]
+    labels = [submission.parse(read_bytes(file, submission.MAX_BYTES), str(file)) for file in files]
+    for file, own in zip(files, labels, strict=True):
+        if len(own) != len(answers):
+            raise InputError(
+                f"{file}: expected {len(answers):,} rows, as in {answers_file}, received {len(own):,}. Use the answers "
+                "of the test.csv that the file predicts."
+            )
     grades = tuple(FileGrade(file, score(own, answers)) for file, own in zip(files, labels, strict=True))
     if errors is not None:
         rows = np.flatnonzero(labels[0] != answers)
@@ -108,12 +114,12 @@ def _compare(files: Sequence[Path], labels: Sequence[np.ndarray], answers: np.nd
     found = mcnemar(labels[0], labels[1], answers)
     lead = found.only_first - found.only_second
     if lead == 0:
-        verdict = "Both files have the same number of rows right."
+        verdict = "Both files have the same number of correct rows."
     else:
         winner = files[0] if lead > 0 else files[1]
-        more = f"{abs(lead):,} more of {len(answers):,} rows right"
-        verdict = f"{winner} has {more}: {describe_significance(found.p_value)}."
-    counts = f"Rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}"
+        more = f"{abs(lead):,} more of {len(answers):,} rows"
+        verdict = f"{winner} predicts {more} correctly: {describe_significance(found.p_value)}."
+    counts = f"Correct only in the first: {found.only_first:,}; only in the second: {found.only_second:,}"
     return GradeComparison(**asdict(found), verdict=f"{verdict} {counts} (exact McNemar test).")
 
 

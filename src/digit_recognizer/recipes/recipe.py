@@ -112,12 +112,16 @@ _RANGES = {
 _REFUSED: dict[type, tuple[type, ...]] = {int: (bool, float), float: (bool,), str: (bool, int, float)}
 
 
+_OPTIONS = {"refit": "full", "resize": "fit"}  # names of options, for fields whose stored names stay
+
+
 def change(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """Returns `recipe` with some fields changed, in all its members, too; values may be text from the command line.
 
     `members` are tables of fields; `catalog.with_named_members` makes them from names. Raises InputError for a wrong
     key or value.
     """
+    settings = {_OPTIONS.get(key, key): value for key, value in settings.items()}
     values = {key: convert(key, value) for key, value in settings.items()}
     if "members" not in values:
         if recipe.members and "model" in values:

@@ -29,6 +29,8 @@ class ExecutionConfig:
     insecure: bool = False  # allows tcp:// to other machines
 
     def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InputError(f"workers: expected at least 1, received {self.workers}.")
         if self.dask_scheduler is None:
             return
         if self.workers != 1:
