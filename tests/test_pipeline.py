@@ -165,7 +165,7 @@ def test_a_run_that_diverges_is_recorded_as_diverged_and_not_resumed(workspace, 
         cli.main(["run", "--data", "sample", "--epochs", "20", *words])
     out, err = capfd.readouterr()
     assert "diverged" in err
-    assert "digits run --resume" not in out
+    assert "run --resume" not in out
     found = record(workspace)
     assert found.status == "diverged"
     left = {file.name.split("-")[0] for file in workspace.submissions.rglob("*") if file.is_file()}

@@ -173,13 +173,9 @@ def _resumable(run: ActiveRun, reporter: Reporter) -> Iterator[None]:
 def _announce(plan: RunPlan, wanted: ExecutionConfig, used: ExecutionConfig, reporter: Reporter) -> None:
     """Report what is trained."""
     first, n_networks = plan.networks[0], len(plan.networks)
-    many = f"{n_networks} networks, the first " if n_networks > 1 else ""
-    validation = (
-        f"{len(first.held_out):,} are held out for validation."
-        if len(first.held_out)
-        else "none are held out, so there is no validation; `folds` 5 would give one."
-    )
-    reporter.info(f"Training {many}{first.recipe.model} on {len(first.train_rows):,} images; {validation}")
+    many = f"{n_networks} networks. The first: " if n_networks > 1 else ""
+    held_out = f"{len(first.held_out):,} held out for validation." if len(first.held_out) else "none held out."
+    reporter.info(f"Training {many}{first.recipe.model} on {len(first.train_rows):,} images, {held_out}")
     if used.dask_scheduler and not plan.recipe.threads:
         reporter.warning("each network uses all threads of its machine, as when the run began; the bits may differ.")
     if plan.teachers:

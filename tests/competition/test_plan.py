@@ -77,7 +77,7 @@ def test_uploaded_files_are_not_planned_and_the_others_are_compared_with_the_bes
     assert found.files[0].differs_from_best == differ
     out = printed(capfd, found)
     assert "left: 4" in out
-    assert "No file promises a better score" in out
+    assert "No file is expected to score higher" in out
 
 
 def test_a_file_better_than_the_best_entry_is_proposed(workspace, kaggle, answers, capfd):

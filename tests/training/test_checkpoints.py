@@ -111,7 +111,7 @@ def test_an_interrupted_run_is_resumed_and_ends_like_an_uninterrupted_one(worksp
     whole = train(workspace, SEVERAL, "whole")
     run = interrupted(workspace, SEVERAL, epochs=5)  # three of the first network, two of the second
     assert run.status == "interrupted"
-    assert f"digits run --resume {run.name}" in " ".join(capsys.readouterr().out.split())
+    assert f" run --resume {run.name}" in " ".join(capsys.readouterr().out.split())
     with workspace.existing_ledger() as ledger:
         assert len(ledger.networks(run.id)) == 1
         with pytest.raises(SystemExit, match="0"):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial, reduce
 from io import TextIOWrapper
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -73,8 +74,15 @@ def add_options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def current_workspace() -> Workspace:
-    """The workspace of the running command."""
-    return click.get_current_context().ensure_object(Workspace)
+    """The workspace of the running command, by default the current folder."""
+    context = click.get_current_context(silent=True)
+    return context.ensure_object(Workspace) if context else Workspace()
+
+
+def command_line(words: str) -> str:
+    """A command in the current workspace, to be copied."""
+    folder = current_workspace().folder
+    return f"digits {words}" if folder == Path() else f"digits --workspace {quote(str(folder))} {words}"
 
 
 def with_options(text: str) -> str:

@@ -1,11 +1,15 @@
 """The output of the commands that train: results, blends, sweeps, estimates."""
 
+from shlex import quote
+
+from digit_recognizer.cli.app import command_line
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.estimate import RunEstimate
 from digit_recognizer.training.tuning.sweep import SweepResult, describe_params
 from digit_recognizer.utils.console import print_table, print_text
 
+_STRONGER = {"strong": "committee", "committee": None}  # the recipe to try next; "strong" after others
 _FAILED = 0.5  # validation accuracy below which a training failed
 
 
@@ -34,10 +38,13 @@ def show_result(result: RunResult) -> None:
 def show_next_steps(result: RunResult) -> None:
     """Print commands to continue with after a run."""
     is_sample = (result.data or "").startswith("the built-in sample")
-    upload = f"upload it         digits submit {result.submission}"
-    print_text(f"  inspect it        digits report {result.run}")
-    print_text("  Kaggle's files    digits download" if is_sample else f"  {upload}")
-    print_text("  a larger network  digits run --recipe strong")
+    print_text(f"  inspect it      {command_line(f'report {result.run}')}", wrap=False)
+    if is_sample:
+        print_text(f"  Kaggle's files  {command_line('download')}", wrap=False)
+    else:
+        print_text(f"  upload it       {command_line(f'submit {quote(str(result.submission))}')}", wrap=False)
+    if stronger := _STRONGER.get(result.recipe, "strong"):
+        print_text(f"  more accurate   {command_line(f'run --recipe {stronger}')}", wrap=False)
 
 
 def show_blend(result: RunResult) -> None:
@@ -55,7 +62,7 @@ def show_sweep(result: SweepResult) -> None:
     if best := result.best:
         value = f"{result.objective} {best.value:.4f}"
         print_text(f"Best: trial {best.trial}, {value}, {describe_params(best.params)}.", style="bold")
-        print_text(f"To check it with new folds and weights: {result.again}")
+        print_text(f"To check it with new folds and weights: {result.again}", wrap=False)
 
 
 def show_estimate(found: RunEstimate) -> None:

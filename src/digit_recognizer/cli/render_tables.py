@@ -110,7 +110,7 @@ def show_comparison(found: RunComparison | FileComparison) -> None:
     if isinstance(found, FileComparison):
         return print_text(found.verdict)
     print_text(f"{found.first} -> {found.second}, on the {found.n:,} rows that both held out")
-    print_text(f"rows that only the first has right: {found.only_first:,}; only the second: {found.only_second:,}")
+    print_text(f"correct only in the first: {found.only_first:,} rows; only in the second: {found.only_second:,}")
     low, high = found.interval
     print_text(f"difference {found.difference:+.5f}, 95 % interval {low:+.5f} to {high:+.5f}")
     if found.board:
@@ -134,7 +134,7 @@ def _show_file(file: FileGrade) -> None:
     score = file.score
     low, high = score.interval
     print_text(
-        f"{file.file}: {score.correct:,} of {score.n:,} right, accuracy {score.accuracy:.5f} "
+        f"{file.file}: {score.correct:,} of {score.n:,} correct, accuracy {score.accuracy:.5f} "
         f"(95 % interval {low:.5f} to {high:.5f})",
         style="bold",
     )
@@ -173,18 +173,18 @@ def show_plan(found: UploadPlan) -> None:
         ]
         for file in found.files
     ]
-    print_table(["not uploaded", "expected score", "labels unlike the best", ""], rows)
+    print_table(["not uploaded", "expected score", "labels that differ", ""], rows)
     print_text("±: standard error of a public score. Sorted by the lower end of the validation interval.", style="dim")
     worth = [file for file in found.files if file.worth_an_entry]
     if not worth:
-        print_text("No file promises a better score than the uploaded ones; save the entries.")
+        print_text("No file is expected to score higher than the uploaded ones. Keep the entries for later.")
     elif allowance and allowance.exhausted:
         print_text("Today's allowance is used up; it is renewed at 00:00 UTC.")
     else:
         print_text("Upload next:")
         n_left = allowance.num_allowed_now if allowance and allowance.num_total else _N_PROPOSED
         for file in worth[: min(n_left, _N_PROPOSED)]:
-            print_text(f"  {file.command}")
+            print_text(f"  {file.command}", wrap=False)
 
 
 def show_predict(result: PredictResult) -> None:

@@ -1,6 +1,6 @@
 """The reporter of the commands."""
 
-from digit_recognizer.cli.app import with_options
+from digit_recognizer.cli.app import command_line, with_options
 from digit_recognizer.cli.render import show_result
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.utils.console import ConsoleReporter, print_text
@@ -25,4 +25,5 @@ class CommandReporter(ConsoleReporter):
         show_result(result)
 
     def on_stopped(self, run: str) -> None:
-        print_text(f"To resume it: digits run --resume {run}{self._resume_options}", style="bold")
+        resume = command_line(f"run --resume {run}{self._resume_options}")
+        print_text(f"To resume it: {resume}", style="bold", wrap=False)

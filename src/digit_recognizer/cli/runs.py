@@ -41,10 +41,10 @@ def leaderboard(
 
 @digits.command()
 @click.argument("run", metavar="RUN")
-@click.option("--note", metavar="TEXT", help="Set the note of the run first.")
+@click.option("--note", metavar="TEXT", help="Attach a note to the run.")
 @JSON
 def show(run: str, note: str | None, as_json: bool) -> None:
-    """Show everything that the ledger has on a run.
+    """Show all records of a run.
 
     RUN is a run's id, its name, a part of its name that no other run has (not digits alone), or `last`.
     """

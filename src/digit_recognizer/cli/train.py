@@ -58,7 +58,7 @@ def execution_config(options: dict[str, Any]) -> "ExecutionConfig":
 @click.option("--verify", is_flag=True, help="With --from-run: check whether the rerun gives the same bits.")
 @click.option("--resume", metavar="RUN", help="Continue a run that was stopped.")
 @click.option("--answers", type=FILE, metavar="CSV", help="Score the submission against these test labels.")
-@click.option("--name", metavar="NAME", help="Name of the run, written after its time. [the recipe's name]")
+@click.option("--name", metavar="NAME", help="Name of the run, after its start time. [the recipe's name]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
 @click.option("--force", is_flag=True, help="Upload even a file that Kaggle already has.")
@@ -123,7 +123,7 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--weights", default="greedy", show_default=True, metavar="METHOD", help="greedy or equal.")
 @click.option(
-    "--name", default="blend", show_default=True, metavar="NAME", help="Name of the new run, written after its time."
+    "--name", default="blend", show_default=True, metavar="NAME", help="Name of the new run, after its start time."
 )
 @click.option("--data", type=FILE, metavar="PATH", help="Data of the runs, if it was moved.")
 @JSON

@@ -14,7 +14,7 @@ PUBLIC_ROWS = 7_000  # about a quarter of Kaggle's test.csv; the public score is
 
 @dataclass(frozen=True)
 class McNemar:
-    """The exact McNemar test of two sets of labels for the same rows, and the rows that only one of them has right."""
+    """The exact McNemar test of two sets of labels for the same rows: those that only one of them has correct."""
 
     only_first: int
     only_second: int

@@ -185,6 +185,6 @@ def _check_files(run: RunRecord, data: Dataset, must_match: bool, reporter: Repo
     if not must_match:
         return reporter.warning("the data is not that of the run that is repeated.")
     raise InputError(
-        f"{data.source.place}: not the files that run {run.name} was trained on. Set their location with `data`, or "
-        f"restore them in {run.data_place}."
+        f"{data.source.place}: these files are not the training data of run {run.name}. Set their location "
+        f"with `data`, or restore them in {run.data_place}."
     )

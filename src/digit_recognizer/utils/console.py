@@ -26,9 +26,9 @@ _GAP = 2  # characters between columns
 console = Console(highlight=False, force_jupyter=False, force_terminal=False if Console().is_jupyter else None)
 
 
-def print_text(text: str, style: str = "") -> None:
-    """Print text literally, without rich's markup."""
-    console.print(_literal(text, style), soft_wrap=not console.is_terminal)
+def print_text(text: str, style: str = "", wrap: bool = True) -> None:
+    """Print text literally, without rich's markup; commands without `wrap`, so that they can be copied."""
+    console.print(_literal(text, style), soft_wrap=not (wrap and console.is_terminal))
 
 
 def print_error(text: str, style: str = "red") -> None:

@@ -114,10 +114,10 @@ def test_dead_processes_are_replaced_up_to_a_limit(tmp_path):
     found = {}
     process_pool.train_in_pool(Dying(2), {"one": (1, tmp_path)}, found.__setitem__)
     assert found == {"one": 1}
-    with pytest.raises(RunError, match=r"died 3 times before one had finished an epoch .*use fewer workers"):
+    with pytest.raises(RunError, match=r"exited 3 times before one had finished an epoch .*use fewer workers"):
         process_pool.train_in_pool(Dying(3), {"one": (1, tmp_path)}, found.__setitem__)
     assert process_pool.location(Dying(2), 1) == {"device": "cpu"}
-    with pytest.raises(RunError, match="die at their start"):
+    with pytest.raises(RunError, match="exit at start-up"):
         process_pool.location(Dying(3), 1)
     process_pool.train_in_pool(Dying(9, leaves=True), {"one": (2, tmp_path)}, found.__setitem__)
     assert found == {"one": 2}

@@ -67,7 +67,7 @@ def train_in_pool(
         except pool.deaths as error:
             if tries == _TRIES:
                 raise RunError(
-                    f"the workers died {_TRIES} times before one had finished an epoch ({type(error).__name__}). "
+                    f"the workers exited {_TRIES} times before one had finished an epoch ({type(error).__name__}). "
                     "Each needs 1 to 2 GB of memory on Kaggle's data; use fewer workers."
                 ) from error
             time.sleep(_INTERVAL)
@@ -80,7 +80,7 @@ def location(pool: Pool, threads: int) -> dict[str, str]:
             return pool.location(threads)
         except pool.deaths as error:
             death = error
-    raise RunError(f"the workers die at their start ({type(death).__name__}). Use fewer, if memory is short.")
+    raise RunError(f"the workers exit at start-up ({type(death).__name__}). Use fewer, if memory is short.")
 
 
 def _train(
