@@ -259,7 +259,7 @@ def test_a_run_that_cannot_be_resumed_is_refused_before_any_write(workspace, tin
     for name in ("train.csv", "test.csv"):
         lines = (workspace.data / "sample" / name).read_bytes().splitlines(keepends=True)
         (elsewhere / name).write_bytes(b"".join(lines[:-1]))
-    assert f"not the files that run {run.name} was trained on" in refused("last", "--data", str(elsewhere))
+    assert f"not the training data of run {run.name}" in refused("last", "--data", str(elsewhere))
 
     files = [run.folder / f"checkpoint-{epoch}.npz" for epoch in (1, 2)]
     contents = [path.read_bytes() for path in files]
