@@ -48,13 +48,20 @@ class UploadConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run trains, on which data and processes, and how its submission is scored and uploaded."""
+    """What a run trains, on which data and processes, and how its submission is scored and uploaded.
+
+    Raises InputError for an invalid name.
+    """
 
     mode: RunMode
     data: Path | None = None  # a folder, a zip or "sample"; by default as `data.sources.find`
     answers: Path | None = None  # a file of test labels
     upload: UploadConfig | None = None
     execution: ExecutionConfig = IN_PROCESS
+
+    def __post_init__(self) -> None:
+        if self.mode.name is not None:
+            run_dir.check_name(self.mode.name)
 
 
 def run(config: RunConfig, workspace: Workspace, reporter: Reporter = SILENT) -> RunResult:

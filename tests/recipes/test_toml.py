@@ -8,7 +8,7 @@ import pytest
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.catalog import RECIPES, with_named_members
 from digit_recognizer.recipes.recipe import Recipe, change, from_record, network_recipes
-from digit_recognizer.recipes.toml import describe_changes, differences, load, to_toml
+from digit_recognizer.recipes.toml import describe, differences, load, to_toml
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -102,13 +102,13 @@ def test_members_survive_toml_and_json(tmp_path):
     [({"epochs": 3, "shift": 1}, "epochs 3, shift 1"), ({"batch_norm": False}, "batch_norm off"), ({}, "")],
 )
 def test_changed_settings_are_described_as_text(changes, words):
-    assert describe_changes(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
+    assert describe(change(RECIPES["lenet5"], changes), RECIPES["lenet5"]) == words
 
 
 def test_members_are_described_by_their_changed_settings():
     committee = change(RECIPES["lenet5"], {"members": [{"learning_rate": 0.02}, {"model": "lenet-28", "shift": 1}, {}]})
     words = "members lenet5 (learning_rate 0.02) + lenet-28 (shift 1) + lenet5"
-    assert describe_changes(committee, RECIPES["lenet5"]) == words
+    assert describe(committee, RECIPES["lenet5"]) == words
 
 
 def test_the_file_of_a_sweep_is_refused_with_the_command_for_it(tmp_path):

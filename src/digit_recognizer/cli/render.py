@@ -3,10 +3,11 @@
 from shlex import quote
 
 from digit_recognizer.cli.app import command_line
+from digit_recognizer.recipes.toml import describe_settings
 from digit_recognizer.tracking.run_record import RunResult
 from digit_recognizer.tracking.workspace import Workspace
 from digit_recognizer.training.estimate import RunEstimate
-from digit_recognizer.training.tuning.sweep import SweepResult, describe_params
+from digit_recognizer.training.tuning.sweep import SweepResult
 from digit_recognizer.utils.console import print_table, print_text
 
 _STRONGER = {"strong": "committee", "committee": None}  # the recipe to try next; "strong" after others
@@ -61,7 +62,7 @@ def show_sweep(result: SweepResult) -> None:
     print_text(f"Study {result.study}: {counts or 'no trials'}.")
     if best := result.best:
         value = f"{result.objective} {best.value:.4f}"
-        print_text(f"Best: trial {best.trial}, {value}, {describe_params(best.params)}.", style="bold")
+        print_text(f"Best: trial {best.trial}, {value}, {describe_settings(best.params)}.", style="bold")
         print_text(f"To check it with new folds and weights: {result.again}", wrap=False)
 
 

@@ -8,7 +8,7 @@ from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.grading import FileGrade, Grades
 from digit_recognizer.inference.export import ExportResult
 from digit_recognizer.inference.predict_file import PredictResult
-from digit_recognizer.recipes.toml import describe_recipe
+from digit_recognizer.recipes.toml import describe
 from digit_recognizer.report.leaderboard import LeaderboardRow, RunDetails
 from digit_recognizer.tracking.compare import FileComparison, RunComparison
 from digit_recognizer.tracking.run_dir import last_checkpoint_epoch
@@ -100,7 +100,7 @@ def _settings(found: RunDetails) -> str:
     if run.is_blend:
         return ", ".join(f"{name} {weight:.3f}" for name, weight in run.blend_weights.items())
     try:
-        return describe_recipe(run.recipe)
+        return describe(run.recipe)
     except InputError as error:
         return f"{dict(run.recipe_fields)} (not a valid recipe in this version: {error})"
 

@@ -55,16 +55,15 @@ def _download(api: Any, send: Callable[..., None], competition: str, folder: str
 def _submit(api: Any, send: Callable[..., None], competition: str, file: str, description: str) -> Any:
     """The client's three steps, one by one, so that it is known whether the third was started."""
     from kaggle.api.kaggle_api_extended import ResumableUploadResult
-    from kagglesdk.competitions.types import competition_api_service as types
 
-    start = types.ApiStartSubmissionUploadRequest()
-    start.competition_name = competition
-    start.file_name = os.path.basename(file)
-    start.content_length = os.path.getsize(file)
-    start.last_modified_epoch_seconds = int(os.path.getmtime(file))
-    create = types.ApiCreateSubmissionRequest()
-    create.competition_name = competition
-    create.submission_description = description
+    start = _request(
+        "ApiStartSubmissionUploadRequest",
+        competition_name=competition,
+        file_name=os.path.basename(file),
+        content_length=os.path.getsize(file),
+        last_modified_epoch_seconds=int(os.path.getmtime(file)),
+    )
+    create = _request("ApiCreateSubmissionRequest", competition_name=competition, submission_description=description)
     with api.build_kaggle_client() as client:
         competitions = client.competitions.competition_api_client
         target = competitions.start_submission_upload(start)
@@ -79,12 +78,7 @@ def _submit(api: Any, send: Callable[..., None], competition: str, file: str, de
 
 def _list(api: Any, send: Callable[..., None], competition: str) -> list[Any]:
     """All entries, newest first; the client's own method drops the page token."""
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiListSubmissionsRequest()
-    request.competition_name = competition
-    request.page = 1
-    request.page_size = 100
+    request = _request("ApiListSubmissionsRequest", competition_name=competition, page=1, page_size=100)
     entries: list[Any] = []
     with api.build_kaggle_client() as client:
         for _ in range(MOST_PAGES):
@@ -98,10 +92,7 @@ def _list(api: Any, send: Callable[..., None], competition: str) -> list[Any]:
 
 
 def _get(api: Any, send: Callable[..., None], ref: int) -> Any:
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiGetSubmissionRequest()
-    request.ref = ref
+    request = _request("ApiGetSubmissionRequest", ref=ref)
     with api.build_kaggle_client() as client:
         return _entry(client.competitions.competition_api_client.get_submission(request))
 
@@ -114,11 +105,7 @@ def _limits(api: Any, send: Callable[..., None], competition: str) -> Any:
 
 def _access(api: Any, send: Callable[..., None], competition: str, file: str) -> Any:
     """Open a download without reading it: Kaggle answers 403 until the rules are accepted."""
-    from kagglesdk.competitions.types import competition_api_service as types
-
-    request = types.ApiDownloadDataFileRequest()
-    request.competition_name = competition
-    request.file_name = file
+    request = _request("ApiDownloadDataFileRequest", competition_name=competition, file_name=file)
     with api.build_kaggle_client() as client:
         client.competitions.competition_api_client.download_data_file(request).close()
     return {"username": api.config_values.get("username")}
@@ -132,6 +119,16 @@ CALLS: dict[str, Callable[..., Any]] = {
     "limits": _limits,
     "access": _access,
 }
+
+
+def _request(name: str, **fields: Any) -> Any:
+    """One of the client's requests, whose constructors take no arguments."""
+    from kagglesdk.competitions.types import competition_api_service
+
+    request = getattr(competition_api_service, name)()
+    for field, value in fields.items():
+        setattr(request, field, value)
+    return request
 
 
 def _entry(submission: Any) -> dict[str, Any]:

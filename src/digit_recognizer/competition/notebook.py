@@ -26,7 +26,7 @@ _HEAD = """\
 # Digit Recognizer: {name}
 
 This trains {models} by the recipe `{name}` on the competition's `train.csv` and writes
-`/kaggle/working/submission.csv`. It needs no internet and installs nothing.
+`/kaggle/working/submission.csv`; plots and weights are in `submissions/`. It needs no internet and installs nothing.
 
 1. *Add Input*: the competition *Digit Recognizer*, unless it is there already.
 2. *Run All*, or *Save Version*; then submit `submission.csv` from the output.
@@ -43,22 +43,12 @@ NAME = "{name}"
 RECIPE = """
 {recipe}"""'''
 
-_PROGRAM = """\
-## The program
-
-The files of the package `{package}` that a run needs, unchanged."""
-
 _FOLDERS = """\
 import sys
 
 sys.path.insert(0, str(WORKING))
 for folder in {folders}:
     Path(folder).mkdir(parents=True, exist_ok=True)"""
-
-_TRAINING = """\
-## The run
-
-Its files are in `submissions/<time>-{name}/`."""
 
 _RUN = """\
 import tomllib
@@ -130,10 +120,8 @@ def notebook(name: str, recipe: Recipe, files: dict[str, str]) -> bytes:
             _HEAD.format(name=name, models=describe_models(recipe), version=__version__, fingerprint=fingerprint),
         ),
         _code("settings", _SETTINGS.format(name=name, recipe=to_toml(recipe))),
-        _markdown("program", _PROGRAM.format(package=_PACKAGE)),
         _code("folders", _FOLDERS.format(folders=json.dumps(folders))),
         *(_code(_cell_id(file), f"%%writefile {_PACKAGE}/{file}\n{text}", _FOLDED) for file, text in files.items()),
-        _markdown("training", _TRAINING.format(name=name)),
         _code("run", _RUN.format(package=_PACKAGE)),
         _code("result", _RESULT),
     ]

@@ -73,16 +73,6 @@ class _Predictor:
     start: Callable[[], engines.Predictor]
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """The rows of this process."""
-
-    rows: int
-    bad: int
-    rows_per_second: float
-    busy: dict[str, float]
-
-
 def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter = SILENT) -> PredictResult:
     """Predict the labels of all rows of the input.
 
@@ -98,7 +88,7 @@ def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter
         after, n_bad = partial_files.truncate_to_whole_rows(files)
         if after:
             reporter.info(f"Continuing after row {after:,}.")
-        found = _label(config, files, after, predictor.start, reporter)
+        n_rows, n_new_bad, rate, busy = _label(config, files, after, predictor.start, reporter)
         partial_files.finish(files)
     return PredictResult(
         run=predictor.name,
@@ -106,11 +96,11 @@ def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter
         output=str(config.output),
         skip_bad=str(config.rejects) if config.rejects else None,
         began_after_row=after,
-        rows=after - n_bad + found.rows,
-        bad=n_bad + found.bad,
-        rows_per_second=found.rows_per_second,
-        busy=found.busy,
-        limit=max(found.busy, key=lambda part: found.busy[part]),
+        rows=after - n_bad + n_rows,
+        bad=n_bad + n_new_bad,
+        rows_per_second=rate,
+        busy=busy,
+        limit=max(busy, key=lambda part: busy[part]),
         seconds=time.perf_counter() - start,
     )
 
@@ -166,8 +156,11 @@ def _label(
     after: int,
     start_predictor: Callable[[], engines.Predictor],
     reporter: Reporter,
-) -> _Progress:
-    """Write the rows after row `after`. The predictor starts once the first chunk is read."""
+) -> tuple[int, int, float, dict[str, float]]:
+    """Write the rows after row `after`. The predictor starts once the first chunk is read.
+
+    Returns the numbers of labelled and rejected rows, the rows per second, and the seconds of each stage.
+    """
     columns = ["ImageId", "Label", *(f"p{digit}" for digit in range(10) if config.probabilities)]
     headers = [f"{','.join(columns)}\n".encode(), _REJECTS_HEADER][: len(files)]
     busy = dict.fromkeys(("reading", "inference", "writing"), 0.0)
@@ -191,7 +184,7 @@ def _label(
                 _write(opened, chunk, probabilities, config.probabilities)
             n_rows, n_bad = n_rows + len(chunk.ids), n_bad + len(chunk.bad)
             on_rows(chunk.n_bytes, n_rows)
-    return _Progress(n_rows, n_bad, n_rows / (time.perf_counter() - begin), busy)
+    return n_rows, n_bad, n_rows / (time.perf_counter() - begin), busy
 
 
 def _read_ahead(source: Iterator[Chunk], busy: dict[str, float]) -> Generator[Chunk, None, None]:

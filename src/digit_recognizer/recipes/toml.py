@@ -67,14 +67,13 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     return {f.name: getattr(recipe, f.name) for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)}
 
 
-def describe_changes(recipe: Recipe, base: Recipe) -> str:
-    """Returns the differences as text, such as "epochs 3, shift 1"; empty without any."""
-    return _describe(differences(recipe, base), recipe)
-
-
-def describe_recipe(recipe: Recipe) -> str:
-    """Returns all fields as text."""
-    return _describe(asdict(recipe), recipe)
+def describe(recipe: Recipe, base: Recipe | None = None) -> str:
+    """Returns the fields as text, or those that differ from `base`, such as "epochs 3, shift 1"; empty without any."""
+    words = differences(recipe, base) if base else asdict(recipe)
+    words.pop("members", None)
+    if recipe.members:
+        words["members"] = " + ".join(_describe_member(own, recipe) for own in network_recipes(recipe))
+    return describe_settings(words)
 
 
 def describe_models(recipe: Recipe) -> str:
@@ -84,21 +83,13 @@ def describe_models(recipe: Recipe) -> str:
 
 def describe_settings(settings: dict[str, Any]) -> str:
     """Returns fields and their values as text, such as "batch_norm off, learning_rate 0.003"."""
-    return ", ".join(f"{key} {format_value(value)}" for key, value in settings.items())
+    return ", ".join(f"{key} {_format_value(value)}" for key, value in settings.items())
 
 
-def format_value(value: Any) -> str:
-    """Returns the value of a field as text: on, off, 0.003, pad; none for an empty string."""
+def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
-
-
-def _describe(settings: dict[str, Any], recipe: Recipe) -> str:
-    words = without(settings, ("members",))
-    if recipe.members:
-        words["members"] = " + ".join(_describe_member(own, recipe) for own in network_recipes(recipe))
-    return describe_settings(words)
 
 
 def _describe_member(own: Recipe, recipe: Recipe) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.catalog import DEFAULT, RECIPES
 from digit_recognizer.recipes.recipe import network_recipes
-from digit_recognizer.recipes.toml import describe_changes
+from digit_recognizer.recipes.toml import describe
 from digit_recognizer.tracking.run_record import (
     NetworkRecord,
     RunRecord,
@@ -186,7 +186,7 @@ def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
         return (str(run.recipe_fields.get("model", "")),), "a recipe that this version does not accept"
     models = tuple(dict.fromkeys(own.model for own in network_recipes(recipe)))
     name = run.recipe_name if run.recipe_name in RECIPES else DEFAULT
-    words = describe_changes(recipe, RECIPES[name])
+    words = describe(recipe, RECIPES[name])
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
 
 

@@ -25,30 +25,22 @@ from digit_recognizer.utils.reporter import Reporter
 
 @dataclass(frozen=True)
 class NewRun:
-    """Trains a recipe. Raises InputError for a name that `run_dir.check_name` refuses."""
+    """Trains a recipe."""
 
     recipe_name: str
     recipe: Recipe
     name: str | None = None  # of the run, after its time; by default the recipe's
     origin: ClassVar[None] = None
 
-    def __post_init__(self) -> None:
-        if self.name is not None:
-            run_dir.check_name(self.name)
-
 
 @dataclass(frozen=True)
 class RepeatRun:
-    """Trains the recipe of an earlier run again. Raises InputError for a name that `run_dir.check_name` refuses."""
+    """Trains the recipe of an earlier run again."""
 
     origin: RunRecord
     recipe: Recipe  # of the origin, perhaps with changed settings
     name: str | None = None
     verify: bool = False  # whether to compare the predictions with those of the origin
-
-    def __post_init__(self) -> None:
-        if self.name is not None:
-            run_dir.check_name(self.name)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -65,31 +66,25 @@ def backend() -> str:
 
     Raises InputError for an unknown backend.
     """
-    name, where = _backend()
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
+    name = os.environ.get("KERAS_BACKEND")
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        name = name or json.loads(file.read_text(encoding="utf-8"))["backend"]
+    name = name or _BACKENDS[0]
     if name not in _BACKENDS:
-        raise InputError(f"{where}: expected one of {', '.join(_BACKENDS)} as Keras's backend, received {name!r}.")
+        raise InputError(
+            f"KERAS_BACKEND or {file}: expected one of {', '.join(_BACKENDS)} as Keras's backend, received {name!r}."
+        )
     return name
 
 
 def require_backend() -> None:
     """Raise InputError if Keras's backend is unknown or not installed."""
     if find_spec(backend()) is None:
-        name, where = _backend()
         raise InputError(
-            f"{where}: Keras's backend {name} is not installed. `pip install {name}`, or set another "
+            f"Keras's backend {backend()} is not installed. `pip install {backend()}`, or set KERAS_BACKEND to another "
             f"of {', '.join(_BACKENDS)}."
         )
-
-
-def _backend() -> tuple[str, str]:
-    """Return the name of the backend and the variable or file that sets it."""
-    if name := os.environ.get("KERAS_BACKEND"):
-        return name, "KERAS_BACKEND"
-    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
-    try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["backend"]), str(file)
-    except (OSError, ValueError, LookupError, TypeError):
-        return _BACKENDS[0], "KERAS_BACKEND"
 
 
 @cache  # later commits do not change the loaded code

@@ -8,7 +8,7 @@ from typing import Any
 from digit_recognizer.data.dataset import Dataset
 from digit_recognizer.errors import DivergedError, InputError
 from digit_recognizer.recipes.recipe import change
-from digit_recognizer.recipes.toml import format_value
+from digit_recognizer.recipes.toml import describe_settings
 from digit_recognizer.tracking.history import Epoch
 from digit_recognizer.tracking.ledger import Ledger
 from digit_recognizer.tracking.run_session import PrunedError, finish_run, open_run
@@ -115,7 +115,7 @@ class _Sweep:
         else:
             note = "  (best so far)" if study.finish(self.study, trial, value) else ""
             outcome = f"{self.study.space.objective} {value:.4f}"
-        self.reporter.info(f"trial {trial.number}: {outcome}, {describe_params(trial.params)}{note}")
+        self.reporter.info(f"trial {trial.number}: {outcome}, {describe_settings(trial.params)}{note}")
 
     def _train(self, trial: Any) -> float:
         """The value of a trial. Raises PrunedError when the trial is pruned in its first fold."""
@@ -160,14 +160,6 @@ class _Pruning(TrainingHooks):
 
     def on_network(self, network: str, metrics: Any) -> None:
         self.shown.on_network(network, metrics)
-
-
-def describe_params(params: dict[str, Any]) -> str:
-    """The values of a trial, such as "learning_rate 0.0123, shift 2"."""
-    return ", ".join(
-        f"{field} {f'{value:.3g}' if isinstance(value, float) else format_value(value)}"
-        for field, value in params.items()
-    )
 
 
 def _summary(space: SearchSpace, workspace: Workspace) -> SweepResult:
