@@ -6,6 +6,7 @@
 import csv
 import io
 import re
+import reprlib
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,8 @@ from digit_recognizer.errors import InputError
 COLUMNS = ["ImageId", "Label"]
 HEADER = b"ImageId,Label\n"
 MAX_BYTES = 100_000_000  # of a file that is parsed; Kaggle's 28,000 rows have 212,000
-_DIGITS = {str(digit): digit for digit in range(10)}
-_COUNT = re.compile("0|[1-9][0-9]{0,8}")  # nine digits fit numpy's integers
+_DIGITS = frozenset("0123456789")
+_COUNT = re.compile("[1-9][0-9]{0,8}")
 _BOM = b"\xef\xbb\xbf"
 
 Labels = npt.NDArray[np.uint8]
@@ -40,34 +41,30 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     CRLF, a BOM, quotes, empty lines and a missing last line end are accepted. `n_rows` is the expected number of
     rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and cure.
     """
-    rows = _rows(data, name)
-    _check_header(rows[0][1], name)
-    ids: list[int] = []
-    labels: list[int] = []
-
-    def where(line: int) -> str:
-        is_truncated = line == rows[-1][0] and not data.endswith((b"\n", b"\r"))
-        return f"{name}, line {line}{', which has no line end' if is_truncated else ''}"
-
-    for line, row in rows[1:]:
-        if len(row) != 2:
-            raise InputError(f"{where(line)}: expected 2 values, ImageId,Label, received {len(row)}. Write it again.")
-        label = _DIGITS.get(row[1])
-        if label is None:
-            raise InputError(f"{where(line)}: expected a label 0..9, received {_show(row[1])}. Correct it.")
-        if not _COUNT.fullmatch(row[0]):
-            raise InputError(
-                f"{where(line)}: expected a whole ImageId from 1 on, received {_show(row[0])}. Correct it."
-            )
-        ids.append(int(row[0]))
-        labels.append(label)
-    if not ids:
+    (_, header), *rows = _rows(data, name)
+    if header != COLUMNS:
+        received = reprlib.repr(",".join(header))
+        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. Correct it.")
+    n = len(rows)
+    if not n:
         raise InputError(f"{name}: expected a row for each test image below the header, found none.")
-    expected = max(ids) if n_rows is None else n_rows
-    _check_ids(np.array(ids), [line for line, _ in rows[1:]], expected, name)
-    in_order = np.empty(expected, np.uint8)
-    in_order[np.array(ids) - 1] = labels
-    return in_order
+    if n_rows not in (None, n):
+        raise InputError(f"{name}: expected {n_rows:,} rows with ImageId 1 to {n_rows}, received {n:,}.")
+    labels: dict[int, int] = {}
+    for line, row in rows:
+        where = f"{name}, line {line}"
+        if len(row) != 2:
+            raise InputError(f"{where}: expected 2 values, ImageId,Label, received {len(row)}. Write it again.")
+        image_id, label = row
+        if label not in _DIGITS:
+            raise InputError(f"{where}: expected a label 0..9, received {reprlib.repr(label)}. Correct it.")
+        if not _COUNT.fullmatch(image_id) or int(image_id) > n:
+            received = reprlib.repr(image_id)
+            raise InputError(f"{where}: expected a whole ImageId from 1 to {n}, received {received}. Correct it.")
+        if int(image_id) in labels:
+            raise InputError(f"{where}: expected each ImageId once, received {image_id} again. Correct it.")
+        labels[int(image_id)] = int(label)
+    return np.array([labels[image_id] for image_id in range(1, n + 1)], np.uint8)
 
 
 def check_upload(data: bytes, name: str, n_rows: int) -> None:
@@ -98,39 +95,3 @@ def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         raise InputError(f"{name}, line {reader.line_num}: not valid CSV ({error}). Write the file again.") from error
     return rows
-
-
-def _check_header(header: list[str], name: str) -> None:
-    if header == COLUMNS:
-        return
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InputError(
-            f"{name}, line 1: expected a comma between the values, received {_show(header[0])}. Write it again."
-        )
-    cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the two columns."
-    received = ",".join(_show(column)[1:-1] for column in header[:5])[:100]
-    raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {cure}")
-
-
-def _check_ids(ids: npt.NDArray[np.int64], lines: list[int], n: int, name: str) -> None:
-    """Raise InputError unless each of 1..n occurs once, in any order."""
-    unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if unique[0] == 0:
-        raise InputError(f"{name}, line {lines[first[0]]}: ImageId 0; count from 1 to {n}, not from 0.")
-    if counts.max() > 1:
-        again = np.delete(np.arange(len(ids)), first)[0]
-        n_repeated = int((counts > 1).sum())
-        raise InputError(
-            f"{name}, line {lines[again]}: ImageId {ids[again]} again; expected each of 1 to {n} once, "
-            f"received {n_repeated:,} more than once."
-        )
-    if len(ids) != n or unique[-1] != n:
-        gaps = np.flatnonzero(unique != np.arange(1, len(ids) + 1))
-        missing = gaps[0] + 1 if len(gaps) else len(ids) + 1
-        fault = f"the first missing one is {missing}" if missing <= n else f"the last one is {unique[-1]}"
-        raise InputError(f"{name}: expected {n:,} rows with ImageId 1 to {n}, received {len(ids):,}; {fault}.")
-
-
-def _show(text: str) -> str:
-    """The text quoted and shortened, for messages."""
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")
