@@ -95,7 +95,7 @@ def submit(
         return replace(known[0], already_sent=True)
     if unclear and not force:
         raise _unclear("an earlier upload got no clear answer", "Kaggle's list does not show it")
-    status(f"Sending {name} to Kaggle ...")
+    status(f"Uploading {name} to Kaggle ...")
     on_step("UPLOADING")
     answer = _with_retries(lambda: _send(name, content, description, lambda: on_step("CREATING")), status)
     if answer.value and answer.value["ref"]:
