@@ -44,7 +44,8 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     (_, header), *rows = _rows(data, name)
     if header != COLUMNS:
         received = reprlib.repr(",".join(header))
-        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. Correct it.")
+        cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the columns."
+        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {cure}")
     n = len(rows)
     if not n:
         raise InputError(f"{name}: expected a row for each test image below the header, found none.")
