@@ -33,7 +33,10 @@ def to_pixels(images: np.ndarray) -> np.ndarray:
         raise InputError(f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.")
     if images.dtype.kind not in "uif":
         raise InputError(f"images: expected integers or floats, received {images.dtype}.")
-    images, scale = images.reshape(-1, SIDE**2), 255 if images.dtype.kind == "f" else 1
+    images = images.reshape(-1, SIDE**2)
+    if images.dtype == np.uint8:
+        return images
+    scale = 255 if images.dtype.kind == "f" else 1
     high = 255 // scale
     if not ((images >= 0) & (images <= high)).all():
         found = f"{images.min():g} to {images.max():g}"
