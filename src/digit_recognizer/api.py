@@ -204,7 +204,7 @@ def leaderboard(workspace: Workspace = HERE, sort: str = "accuracy", every: bool
 
     Example: `dr.leaderboard().head()`
     """
-    return pd.DataFrame([row.to_json() for row in board.leaderboard(workspace, sort, every=every)])
+    return pd.DataFrame(board.leaderboard(workspace, sort, every=every))
 
 
 def compare(

@@ -31,7 +31,7 @@ from digit_recognizer.training.cross_validation import n_networks, plan_networks
 from digit_recognizer.training.ensemble import train_ensemble, write_results
 from digit_recognizer.training.estimate import RunEstimate, estimate_run
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
-from digit_recognizer.training.run_plan import ResumeRun, RunMode, RunPlan, plan_run, planned_recipe
+from digit_recognizer.training.run_plan import RunMode, RunPlan, plan_run, planned_recipe
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import read_bytes
 from digit_recognizer.utils.reporter import SILENT, Reporter
@@ -122,8 +122,7 @@ def estimate(config: RunConfig, workspace: Workspace, reporter: Reporter = SILEN
     execution = config.execution.limited_to(n_networks(mode.recipe))
     networks = plan_networks(planned_recipe(mode, execution), labels)
     with workspace.existing_ledger() if workspace.ledger_file.exists() else nullcontext() as ledger:
-        resumed = mode.origin if isinstance(mode, ResumeRun) else None
-        done = {row.name for row in ledger.networks(resumed.id)} if ledger and resumed else set()
+        done = {row.name for row in ledger.networks(mode.resumed.id)} if ledger and mode.resumed else set()
         left = [network for network in networks if network.name not in done]
         at_a_time = None if execution.dask_scheduler else min(execution.workers, len(left))
         return estimate_run(left, ledger, at_a_time)

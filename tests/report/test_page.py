@@ -1,6 +1,7 @@
 """`digits report`: the page shows the ledger and works in a browser."""
 
 import base64
+import html
 import os
 import re
 import shutil
@@ -102,6 +103,21 @@ def test_the_page_has_the_values_of_the_ledger(finished):
     dissent = [digit["dissent"] for digit in part["disagreement"]["digits"]]
     assert dissent == sorted(dissent, reverse=True)
     assert [sum(one) for one in part["balance"]["percentages"]] == pytest.approx([100, 100])
+
+
+def test_the_page_and_the_terminal_show_the_same_leaderboard(finished, capfd):
+    workspace, _, text = finished
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--workspace", str(workspace.folder), "leaderboard"])
+    lines = capfd.readouterr().out.splitlines()
+    board = text[text.index('id="board"') :]
+    board = board[: board.index("</table>")]
+    titles = re.findall("<th[^>]*>([^<]+)</th>", board)
+    assert re.split(" {2,}", lines[0]) == titles
+    assert titles[:3] == ["#", "name", "accuracy"]
+    rows = [re.findall("<td[^>]*>([^<]*)</td>", row) for row in board.split("<tr>")[2:]]
+    assert len(rows) == 5
+    assert [re.split(" {2,}", line.strip()) for line in lines[1:6]] == [list(map(html.unescape, row)) for row in rows]
 
 
 def test_named_runs_are_shown_and_compared(finished):

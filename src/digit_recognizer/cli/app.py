@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import partial, reduce
 from io import TextIOWrapper
 from pathlib import Path
@@ -93,8 +94,9 @@ def with_options(text: str) -> str:
     return re.sub(r"`([a-z_]+)`", lambda match: words.get(match[1], match[0]), text)
 
 
-def print_json(value: Any) -> None:
-    click.echo(json.dumps(value))
+def print_json(record: Any) -> None:
+    """Print a record as one line of JSON: dataclasses as objects, paths as text."""
+    click.echo(json.dumps(record, default=lambda value: vars(value) if is_dataclass(value) else str(value)))
 
 
 def main(arguments: list[str] | None = None, command: click.Command = digits, program: str = "digits") -> None:

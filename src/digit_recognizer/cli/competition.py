@@ -1,6 +1,5 @@
 """Commands that connect to Kaggle."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -34,7 +33,7 @@ def submit(file: Path, data: Path | None, message: str, force: bool, as_json: bo
 
     entry = submit_file(file, current_workspace(), data, message, force, CommandReporter())
     if as_json:
-        print_json(asdict(entry))
+        print_json(entry)
 
 
 @digits.command()

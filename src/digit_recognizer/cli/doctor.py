@@ -2,7 +2,7 @@
 
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
@@ -174,6 +174,6 @@ def doctor(leak: bool, data: Path | None, as_json: bool) -> None:
         rows.append([signs[finding.ok], finding.what, with_options(finding.found)])
         if finding.cure:
             rows.append(["", "", f"-> {with_options(finding.cure)}"])
-    print_json([asdict(finding) for finding in findings]) if as_json else print_table(["", "", ""], rows)
+    print_json(findings) if as_json else print_table(["", "", ""], rows)
     if any(finding.ok is False for finding in findings):
         raise click.exceptions.Exit(1)

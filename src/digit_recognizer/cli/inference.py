@@ -33,7 +33,7 @@ def predict(as_json: bool, **options: Any) -> None:
     from digit_recognizer.inference.predict_file import PredictConfig, predict_file
 
     result = predict_file(PredictConfig(**options), current_workspace(), CommandReporter())
-    print_json(result.to_json()) if as_json else show_predict(result)
+    print_json(result) if as_json else show_predict(result)
 
 
 @digits.command()
@@ -51,4 +51,4 @@ def export(run: str, format: str, output: Path, data: Path | None, as_json: bool
     from digit_recognizer.inference.export import export_run
 
     result = export_run(run, current_workspace(), format, output, data)
-    print_json(result.to_json()) if as_json else show_export(result)
+    print_json(result) if as_json else show_export(result)

@@ -9,12 +9,13 @@ from digit_recognizer.evaluation.grading import FileGrade, Grades
 from digit_recognizer.inference.export import ExportResult
 from digit_recognizer.inference.predict_file import PredictResult
 from digit_recognizer.recipes.toml import describe
-from digit_recognizer.report.leaderboard import LeaderboardRow, RunDetails
+from digit_recognizer.report.leaderboard import LeaderboardRow, RunDetails, filled_columns
 from digit_recognizer.tracking.compare import FileComparison, RunComparison
 from digit_recognizer.tracking.run_dir import last_checkpoint_epoch
 from digit_recognizer.tracking.run_record import NetworkRecord, short_name
 from digit_recognizer.utils.console import print_table, print_text
 
+_SPARE = ("note", "log-loss", "validation", "train s", "weights", "data", "status")  # left out on a narrow terminal
 _N_PROPOSED = 3  # uploads; their scores may change the plan
 
 
@@ -22,32 +23,11 @@ def show_leaderboard(rows: Sequence[LeaderboardRow]) -> None:
     """Print the leaderboard without its empty columns."""
     if not rows:
         return print_text("No finished runs match. --all also lists unfinished runs; `digits run` trains one.")
-    columns = {
-        "#": [str(row.id) for row in rows],
-        "name": [row.name for row in rows],
-        "status": [row.status for row in rows],
-        "accuracy": ["-" if row.n is None else _accuracy(row) for row in rows],
-        "validation": [row.estimate or "-" for row in rows],
-        "public": ["-" if row.public_score is None else f"{row.public_score:.5f}" for row in rows],
-        "weights": ["-" if row.weights is None else f"{row.weights:,}" for row in rows],
-        "train s": ["-" if row.seconds is None else f"{row.seconds:.0f}" for row in rows],
-        "data": ["sample" if row.data == "sample" else "-" for row in rows],
-        "changed settings": [row.differences or "none" for row in rows],
-    }
-    always = ("#", "name", "changed settings")
-    kept = {
-        name: cells
-        for name, cells in columns.items()
-        if name in always or any(cell not in ("-", "done") for cell in cells)
-    }
-    spare = ("validation", "train s", "weights", "data", "status")
-    print_table(list(kept), [list(cells) for cells in zip(*kept.values(), strict=True)], spare)
+    columns = filled_columns(rows)
+    cells = [[column.text(row) for column in columns] for row in rows]
+    print_table([column.title for column in columns], cells, _SPARE)
     if any(row.n for row in rows):
         print_text("±: half of the 95 % interval. Sorting by accuracy uses the lower end of the interval.", style="dim")
-
-
-def _accuracy(row: LeaderboardRow) -> str:
-    return f"{row.accuracy:.4f} ± {((row.high or 0.0) - (row.low or 0.0)) / 2:.4f}"
 
 
 def show_run(found: RunDetails) -> None:

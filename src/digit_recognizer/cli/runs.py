@@ -1,6 +1,5 @@
 """Commands that show runs; they neither train nor upload."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -32,7 +31,7 @@ def leaderboard(
 
     rows = board.leaderboard(current_workspace(), sort, recipe, model, top, every)
     if as_json:
-        print_json([row.to_json() for row in rows])
+        print_json(rows)
     elif as_csv:
         click.echo(board.to_csv(rows), nl=False)
     else:
@@ -68,7 +67,7 @@ def compare(first: str, second: str, data: Path | None, as_json: bool) -> None:
     from digit_recognizer.tracking.compare import compare_runs_or_files
 
     found = compare_runs_or_files(first, second, current_workspace(), data)
-    print_json(asdict(found)) if as_json else render_tables.show_comparison(found)
+    print_json(found) if as_json else render_tables.show_comparison(found)
 
 
 @digits.command()

@@ -78,7 +78,7 @@ def run(as_json: bool, dry_run: bool, **options: Any) -> None:
     workspace, reporter = current_workspace(), CommandReporter(_resume_options(options))
     if dry_run:
         estimate = pipeline.estimate(config, workspace, reporter)
-        return print_json(estimate.to_json()) if as_json else show_estimate(estimate)
+        return print_json(estimate) if as_json else show_estimate(estimate)
     result = pipeline.run(config, workspace, reporter)
     if as_json:
         print_json(result.to_json())
@@ -116,7 +116,7 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
     space = tuning.read_space(file)
     dataset = read_dataset(find_or_download(data, workspace.data, reporter))
     result = tuning.sweep(space, trials, dataset, workspace, hours, execution, reporter)
-    print_json(result.to_json()) if as_json else show_sweep(result)
+    print_json(result) if as_json else show_sweep(result)
 
 
 @digits.command()

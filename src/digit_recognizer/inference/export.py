@@ -1,9 +1,8 @@
 """All networks of a run as one file for other programs, checked against the run's own predictions."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,9 +33,6 @@ class ExportResult:
     rows: int
     other_labels: int
     largest_difference: float  # of a probability
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def export_run(word: str, workspace: Workspace, format: str, output: Path, data: Path | None = None) -> ExportResult:

@@ -12,7 +12,7 @@ from digit_recognizer.data.csv_reader import LabelledTable, read_train
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.significance import holm
 from digit_recognizer.report import plots
-from digit_recognizer.report.leaderboard import LeaderboardRow, leaderboard
+from digit_recognizer.report.leaderboard import LeaderboardRow, filled_columns, leaderboard
 from digit_recognizer.report.run_section import Record, data_uri, run_section
 from digit_recognizer.tracking.compare import compare_runs, train_table_of, verdict
 from digit_recognizer.tracking.ledger import now
@@ -52,6 +52,7 @@ def gather(
         "made": now(),
         "versions": versions(),
         "board": rows,
+        "columns": filled_columns(rows),
         "public": _public(rows),
         "comparisons": _comparisons(_compared(named, best), train_table),
         "studies": [] if named else studies,

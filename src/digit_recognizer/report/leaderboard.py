@@ -56,8 +56,48 @@ class LeaderboardRow:
     data: str
     note: str
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "models": list(self.models)}
+    @property
+    def sample(self) -> str:
+        """Marks a run on the built-in sample."""
+        return "sample" if self.data == "sample" else ""
+
+    @property
+    def half_interval(self) -> float:
+        return ((self.high or 0.0) - (self.low or 0.0)) / 2
+
+    @property
+    def changed_settings(self) -> str:
+        return self.differences or "none"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the printed leaderboard and of the report."""
+
+    title: str
+    field: str  # of a row
+    number: str = ""  # the format of a number, given the row
+
+    def text(self, row: LeaderboardRow) -> str:
+        """The cell of a row."""
+        value = getattr(row, self.field)
+        return "-" if value in (None, "") else self.number.format(row) if self.number else str(value)
+
+
+COLUMNS = (
+    Column("#", "id", "{0.id}"),
+    Column("name", "name"),
+    Column("status", "status"),
+    Column("accuracy", "accuracy", "{0.accuracy:.4f} ± {0.half_interval:.4f}"),
+    Column("validation", "estimate"),
+    Column("public", "public_score", "{0.public_score:.5f}"),
+    Column("log-loss", "loss", "{0.loss:.4f}"),
+    Column("weights", "weights", "{0.weights:,}"),
+    Column("train s", "seconds", "{0.seconds:.0f}"),
+    Column("data", "sample"),
+    Column("note", "note"),
+    Column("changed settings", "changed_settings"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +156,11 @@ def leaderboard(
     return sorted(kept, key=rank)[:n]
 
 
+def filled_columns(rows: Sequence[LeaderboardRow]) -> list[Column]:
+    """The columns without those that are empty, or `done`, in all `rows`."""
+    return [column for column in COLUMNS if any(column.text(row) not in ("-", "done") for row in rows)]
+
+
 def leaderboard_row(run: RunRecord) -> LeaderboardRow:
     """The row of a run."""
     found = run.validation
@@ -170,7 +215,7 @@ def to_csv(rows: Sequence[LeaderboardRow]) -> str:
     table = csv.DictWriter(text, [column.name for column in fields(LeaderboardRow)], lineterminator="\n")
     table.writeheader()
     for row in rows:
-        flat = {**row.to_json(), "models": " + ".join(row.models)}
+        flat = {**asdict(row), "models": " + ".join(row.models)}
         table.writerow({key: _escape_formula(value) for key, value in flat.items()})
     return text.getvalue()
 

@@ -1,7 +1,7 @@
 """The networks that a run would train, with seconds where the ledger has them: `digits run --dry-run`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -31,9 +31,6 @@ class RunEstimate:
     threads: int  # of each network
     at_a_time: int | None  # None on a cluster
     seconds: float | None  # None when those of a network are None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def estimate_run(networks: Sequence[NetworkSpec], ledger: Ledger | None, at_a_time: int | None) -> RunEstimate:

@@ -31,6 +31,7 @@ class NewRun:
     recipe: Recipe
     name: str | None = None  # of the run, after its time; by default the recipe's
     origin: ClassVar[None] = None
+    resumed: ClassVar[None] = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class RepeatRun:
     recipe: Recipe  # of the origin, perhaps with changed settings
     name: str | None = None
     verify: bool = False  # whether to compare the predictions with those of the origin
+    resumed: ClassVar[None] = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class ResumeRun:
 
     origin: RunRecord
     name: ClassVar[None] = None
+
+    @property
+    def resumed(self) -> RunRecord:
+        return self.origin
 
     @property
     def recipe(self) -> Recipe:
@@ -89,9 +95,8 @@ def plan_run(
     """
     original = read_original(mode.origin) if isinstance(mode, RepeatRun) and mode.verify else None
     if mode.origin:
-        is_resumed = isinstance(mode, ResumeRun)
-        _check_backend(mode.origin, is_resumed, reporter)
-        _check_files(mode.origin, data, is_resumed or original is not None, reporter)
+        _check_backend(mode.origin, mode.resumed is not None, reporter)
+        _check_files(mode.origin, data, bool(mode.resumed or original), reporter)
     recipe = planned_recipe(mode, execution)
     recipe, teachers = distillation.load_teachers(ledger, recipe, data.train.fingerprint)
     networks = plan_networks(recipe, data.train.labels)
@@ -100,7 +105,7 @@ def plan_run(
     recipe_name = mode.recipe_name if isinstance(mode, NewRun) else mode.origin.recipe_name
     header = run_header("run", recipe_name, recipe, data, data_place, pool)
     name = mode.name or run_dir.name_from(recipe_name)
-    resumed = mode.origin if isinstance(mode, ResumeRun) else None
+    resumed = mode.resumed
     if isinstance(mode, NewRun):
         resumed = _stopped_run(ledger, header, name, networks, reporter)
     if resumed is None:
@@ -113,7 +118,7 @@ def plan_run(
 
 def planned_recipe(mode: RunMode, execution: ExecutionConfig) -> Recipe:
     """Returns the recipe with the threads of its networks, which a resumed or verified run keeps."""
-    keeps_threads = isinstance(mode, ResumeRun) or (isinstance(mode, RepeatRun) and mode.verify)
+    keeps_threads = mode.resumed or (isinstance(mode, RepeatRun) and mode.verify)
     return mode.recipe if keeps_threads else execution.with_threads(mode.recipe)
 
 

@@ -1,7 +1,7 @@
 """A sweep: recipes drawn from a space, each trained as a run and cross-validated on train.csv."""
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,6 @@ class SweepResult:
     trials: dict[str, int]  # by state
     best: Trial | None
     again: str | None  # the command that trains the best recipe with fresh folds and weights
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "journal": str(self.journal)}
 
 
 def read_space(file: Path) -> SearchSpace:
