@@ -5,7 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from digit_recognizer.cli import main, run, workspace_option
+try:
+    from digit_recognizer.cli import main, run, workspace_option
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}. Activate the environment that README's first command makes: . .venv/bin/activate")
 
 if __name__ == "__main__":
     main(command=workspace_option(run), program="run_pipeline.py")

@@ -79,16 +79,19 @@ def test_a_notebook_shows_the_metrics_learning_curves_and_challenging_digits_of_
 
 def test_runs_are_compared_blended_scored_and_listed(runs):
     one, two = dr.open_run("one", runs), dr.open_run("two", runs)
-    found = dr.compare(one, "two", runs)
+    found = dr.compare(one, "two")
     assert (found.n, found.first) == (1200, one.name)
     assert "significant, p = " in found.verdict or "no difference" in found.verdict
-    blend = dr.blend([one, two], "equal", name="both", workspace=runs)
+    blend = dr.blend([one, two], "equal", name="both")
+    assert blend.workspace == runs
+    assert list(blend.history.columns[:2]) == ["network", "epoch"]
     assert blend.record.blend_weights == {one.name: 0.5, two.name: 0.5}
     with pytest.raises(dr.InputError, match="is a blend of"):
         _ = blend.recipe
     [graded] = dr.score(blend, runs.data / "sample/answers.csv").files
     assert graded.score.n == 597
     assert set(dr.leaderboard(runs)["name"]) == {"one", "two", "both"}
+    assert set(dr.leaderboard(str(runs.folder))["name"]) == {"one", "two", "both"}
 
 
 def test_custom_recipes_and_models_are_trained(workspace, tiny_data):
@@ -102,6 +105,12 @@ def test_custom_recipes_and_models_are_trained(workspace, tiny_data):
         assert run.predict(tiny_data.test.pixels[:3]).shape == (3, 10)
         with pytest.raises(dr.InputError, match="already"):
             dr.register_model("mine")
+        with pytest.raises(dr.InputError, match="at least 28"):
+            dr.register_model("small", input_size=20)
+        with pytest.raises(dr.InputError, match="batch_norm is for built-in models with ReLUs, not for mine"):
+            dr.Recipe("mine", batch_norm=True)
+        with pytest.raises(dr.InputError, match="exists in this process only"):
+            dr.train(tiny_data, dr.Recipe("mine", epochs=1, seeds=2), workers=2, workspace=workspace)
     finally:
         del MODELS["mine"]
     assert "mine" not in dr.list_models()
@@ -111,6 +120,8 @@ def test_models_are_built_by_name():
     assert dr.create_model("lenet-28").count_params() == 44_426
     with pytest.raises(dr.InputError, match="no model 'lenet6'"):
         dr.create_model("lenet6")
+    with pytest.raises(dr.InputError, match="dropout"):
+        dr.create_model("lenet5", dropout=1.5)
 
 
 @pytest.mark.parametrize(

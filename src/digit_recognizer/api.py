@@ -1,12 +1,13 @@
 """The Python API, `import digit_recognizer as dr`, for scripts and notebooks.
 
-Nothing is printed unless `progress=True`, and nothing is written outside the workspace, by default the current folder.
+Nothing is printed unless `progress=True`, and nothing is written outside the workspace: a Workspace or its folder, by
+default that of the given run, else the current folder. (Keras keeps its settings in ~/.keras; locks are in the
+system's temporary folder.)
 """
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from digit_recognizer.inference.load import load_networks
 from digit_recognizer.recipes.catalog import choose, with_named_members
 from digit_recognizer.recipes.recipe import Recipe, change
 from digit_recognizer.report import leaderboard as board
+from digit_recognizer.report.page import notebook_html
 from digit_recognizer.tracking.compare import FileComparison, RunComparison, compare_runs_or_files
-from digit_recognizer.tracking.history import read_history
+from digit_recognizer.tracking.history import Epoch, read_history
 from digit_recognizer.tracking.run_record import KaggleEntry, RunRecord
 from digit_recognizer.tracking.run_session import record_grades
 from digit_recognizer.tracking.workspace import Workspace
@@ -37,7 +39,7 @@ from digit_recognizer.utils.console import ConsoleReporter
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.reporter import SILENT, Reporter
 
-HERE = Workspace()  # the current folder
+Place = Workspace | str | Path | None  # a workspace or its folder
 
 
 class Run:
@@ -92,7 +94,7 @@ class Run:
             for file in sorted(self.folder.rglob("history.csv"))
             for epoch in read_history(file)
         ]
-        return pd.DataFrame(epochs)
+        return pd.DataFrame(epochs, columns=["network", *(field.name for field in fields(Epoch))])
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each digit, averaged over the networks of the run.
@@ -117,35 +119,23 @@ class Run:
         return f"<Run {self.name}: {result}>"
 
     def _repr_html_(self) -> str:
-        """The validation metrics, learning curves and most challenging digits, for a notebook."""
-        table = "<p>No validation.</p>"
-        if found := self.validation:
-            interval = "{:.4f} to {:.4f}".format(*found.interval)
-            row = [f"{found.n:,}", f"{found.accuracy:.4f}", interval, f"{found.log_loss:.4f}"]
-            columns = ["held-out rows", "validation accuracy", "95 % interval", "log-loss"]
-            table = pd.DataFrame([row], columns=columns).to_html(index=False, border=0)
-        images = ""
-        for title in ("Learning curves", "Challenging digits"):
-            file = self.folder / f"{title.lower().replace(' ', '-')}.png"
-            if file.is_file():
-                png = b64encode(file.read_bytes()).decode()
-                images += f'<p><img alt="{title}" style="max-width: 100%" src="data:image/png;base64,{png}"></p>'
-        return f"<p><b>{escape(self.name)}</b></p>{table}{images}"
+        return notebook_html(self.record)
 
 
-def load_data(place: str | Path | None = None, workspace: Workspace = HERE) -> Dataset:
+def load_data(place: str | Path | None = None, workspace: Place = None) -> Dataset:
     """Reads and checks train.csv and test.csv.
 
     `place` is a folder, Kaggle's zip, or "sample" for the built-in sample; by default the workspace's data/ or the
     input of a Kaggle notebook. The result has `train.pixels` (n, 784) uint8, 0 to 255 with ink 255, `train.labels` (n,)
     uint8, 0 to 9, and `test.pixels` like `train.pixels`. Raises InputError when there is no data, or with file, line
-    and column of each fault in it.
+    and column of each fault in it, and RunError when the sample cannot be written.
 
     Example: `data = dr.load_data("sample")`
     """
-    source = find(None if place is None else Path(place).expanduser(), workspace.data)
+    folder = _workspace(workspace).data
+    source = find(None if place is None else Path(place).expanduser(), folder)
     if source is None:
-        raise InputError(f'no data in {workspace.data}. Set its location; "sample" is the built-in sample.')
+        raise InputError(f'{folder}: no data there. Set `place` to its folder or zip; "sample" is the built-in sample.')
     return read_dataset(source)
 
 
@@ -154,39 +144,44 @@ def train(
     recipe: str | Recipe = "lenet5",
     *,
     name: str | None = None,
-    workspace: Workspace = HERE,
+    workspace: Place = None,
     workers: int = 1,
     progress: bool = False,
-    **fields: Any,
+    **settings: Any,
 ) -> Run:
     """Trains a recipe, writes its submission and stores the run in the ledger of the workspace.
 
-    `recipe` is a name in RECIPES or a Recipe, and `fields` change any of its fields. The run is named after `name`, or
-    else its recipe. `workers`, from 1, networks are trained at a time, each in its own process. Raises InputError for
-    an invalid recipe, field or name, and RunError when the training diverges or a file cannot be written.
+    `recipe` is a name in RECIPES or a Recipe, and `settings` change any of its fields. The run is named after `name`,
+    or else its recipe. `workers` is the number of networks that are trained at a time, each in its own process.
+    `progress` prints each epoch. Raises InputError for an invalid recipe, field or name, and RunError when the training
+    diverges or a file cannot be written.
 
     Example: `run = dr.train(dr.load_data("sample"), "quick", epochs=3, name="first")`
     """
     if not isinstance(data, Dataset):
         raise InputError(f"data: expected the result of load_data, received {type(data).__name__}.")
+    if not isinstance(recipe, str | Recipe):
+        raise InputError(f"recipe: expected a name or a Recipe, received {type(recipe).__name__}.")
+    workspace = _workspace(workspace)
     recipe_name, base = choose(recipe, None) if isinstance(recipe, str) else (f"{recipe.model}-recipe", recipe)
-    mode = NewRun(recipe_name, change(base, with_named_members(fields)), name)
+    mode = NewRun(recipe_name, change(base, with_named_members(settings)), name)
     config = pipeline.RunConfig(mode, execution=ExecutionConfig(workers))
     return open_run(pipeline.run_on(data, config, workspace, _reporter(progress)).run, workspace)
 
 
-def open_run(name: str | int, workspace: Workspace = HERE) -> Run:
+def open_run(name: str | int, workspace: Place = None) -> Run:
     """Returns a run of the ledger by its id, its name, a part of its name that no other run has, or "last".
 
-    Raises InputError when no run or more than one matches.
+    Raises InputError when no run or more than one matches, and RunError when the ledger cannot be read.
 
     Example: `run = dr.open_run("last")`
     """
+    workspace = _workspace(workspace)
     with workspace.existing_ledger() as ledger:
         return Run(ledger.run(str(name)), workspace)
 
 
-def predict(run: str | Run, images: np.ndarray, workspace: Workspace = HERE) -> np.ndarray:
+def predict(run: str | int | Run, images: np.ndarray, workspace: Place = None) -> np.ndarray:
     """Returns the probabilities (n, 10) float64 of `images`, as `Run.predict`, for a run or its name.
 
     Raises InputError as `Run.predict` and `open_run` do.
@@ -196,19 +191,24 @@ def predict(run: str | Run, images: np.ndarray, workspace: Workspace = HERE) -> 
     return (run if isinstance(run, Run) else open_run(run, workspace)).predict(images)
 
 
-def leaderboard(workspace: Workspace = HERE, sort: str = "accuracy", every: bool = False) -> pd.DataFrame:
+def leaderboard(workspace: Place = None, sort: str = "accuracy", every: bool = False) -> pd.DataFrame:
     """Returns a DataFrame with a row for each finished run, the best first; with `every`, also for unfinished runs.
 
-    `sort` is accuracy (the lower end of its interval), loss, public, weights, seconds or newest. Accuracies and public
-    scores are in [0, 1]. Raises InputError for another `sort`, and when there is no ledger.
+    `sort` is accuracy (the lower end of its interval), loss, public, weights, seconds or newest. Columns: id, run,
+    name, status, estimate (holdout or out-of-fold), n, accuracy with its 95 % interval low and high, loss (log-loss),
+    public_score, test_accuracy, weights, seconds, recipe, models, differences (from the named recipe), data, note.
+    Accuracies and scores are in [0, 1]. Raises InputError for another `sort`, and when there is no ledger.
 
     Example: `dr.leaderboard().head()`
     """
-    return pd.DataFrame(board.leaderboard(workspace, sort, every=every))
+    return pd.DataFrame(board.leaderboard(_workspace(workspace), sort, every=every))
 
 
 def compare(
-    first: str | Run, second: str | Run, workspace: Workspace = HERE, data: str | Path | None = None
+    first: str | int | Path | Run,
+    second: str | int | Path | Run,
+    workspace: Place = None,
+    data: str | Path | None = None,
 ) -> RunComparison | FileComparison:
     """Compares two runs on the rows that both held out by the exact McNemar test, or two submission files.
 
@@ -222,15 +222,16 @@ def compare(
         second = dr.train(data, "quick", epochs=3, shift=1, name="second")
         dr.compare("first", second).verdict
     """
+    workspace = _workspace(workspace, first, second)
     return compare_runs_or_files(_word(first), _word(second), workspace, None if data is None else Path(data))
 
 
 def blend(
-    runs: Sequence[str | Run],
+    runs: Sequence[str | int | Run],
     weights: str = "greedy",
     *,
     name: str = "blend",
-    workspace: Workspace = HERE,
+    workspace: Place = None,
     progress: bool = False,
 ) -> Run:
     """Averages the stored predictions of finished runs into a new run.
@@ -240,21 +241,23 @@ def blend(
 
     Example: `dr.blend(["first", "second"]).validation`
     """
+    workspace = _workspace(workspace, *runs)
     result = blending.blend_runs([*map(_word, runs)], workspace, weights, name, reporter=_reporter(progress))
     return open_run(result.run, workspace)
 
 
-def score(file: str | Path | Run, answers: str | Path, workspace: Workspace = HERE) -> Grades:
+def score(file: str | Path | Run, answers: str | Path, workspace: Place = None) -> Grades:
     """Scores a submission file, or that of a run, against known labels; a ledger in the workspace stores the score.
 
     `answers` is a CSV with ImageId,Label or a labelled Kaggle CSV. `files[0].score` of the result has `accuracy` in
-    [0, 1] with its 95 % `interval`, `precision` and `recall` (10,) float64, and `confusion` (10, 10) int64 [answer,
-    label]. Raises InputError when a file is invalid or the numbers of rows differ.
+    [0, 1] with its 95 % `interval`, `precision` and `recall` (10,) float64, NaN for a digit that is never predicted or
+    not among the answers, and `confusion` (10, 10) int64 [answer, label]. Raises InputError when a file is invalid or
+    the numbers of rows differ.
 
     Example: `dr.score("submissions/submission.csv", "data/sample/answers.csv").files[0].score.accuracy`
     """
     grades = grade_files([file.submission if isinstance(file, Run) else Path(file)], Path(answers))
-    record_grades(workspace, grades)
+    record_grades(_workspace(workspace, file), grades)
     return grades
 
 
@@ -263,7 +266,7 @@ def submit(
     message: str = "",
     *,
     force: bool = False,
-    workspace: Workspace = HERE,
+    workspace: Place = None,
     progress: bool = False,
 ) -> KaggleEntry:
     """Uploads a submission file, or that of a run, to Kaggle once, and waits for its score.
@@ -276,11 +279,18 @@ def submit(
     """
     submission = file.submission if isinstance(file, Run) else Path(file)
     data = file.record.data_place if isinstance(file, Run) else None
-    return submit_file(submission, workspace, data, message, force, _reporter(progress))
+    return submit_file(submission, _workspace(workspace, file), data, message, force, _reporter(progress))
 
 
-def _word(run: str | Run) -> str:
+def _word(run: str | int | Path | Run) -> str:
     return run.name if isinstance(run, Run) else str(run)
+
+
+def _workspace(given: Place, *runs: Any) -> Workspace:
+    """The given workspace, else that of the first run, else the current folder."""
+    if given is None:
+        return next((run.workspace for run in runs if isinstance(run, Run)), Workspace())
+    return given if isinstance(given, Workspace) else Workspace(Path(given))
 
 
 def _reporter(progress: bool) -> Reporter:

@@ -356,7 +356,7 @@ def test_doctor_checks_the_data_of_its_option(digits, workspace):
 def test_doctor_without_data_and_credentials_names_the_remedies(digits):
     code, out, _ = digits("doctor")
     assert code == 0
-    assert "digits download" in out
+    assert "download`, or put train.csv" in out
     assert "access_token" in out
 
 

@@ -85,5 +85,5 @@ def test_settings_of_a_committee_apply_to_members_named_after_recipes():
 
 
 def test_batch_normalisation_without_a_relu_is_refused():
-    with pytest.raises(InputError, match="and lenet5-1998 has none"):
+    with pytest.raises(InputError, match="not for lenet5-1998"):
         choose("lenet5", "lenet5-1998")

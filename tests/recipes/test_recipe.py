@@ -1,12 +1,14 @@
 """Recipes: their fields, and changing them."""
 
 import dataclasses
+import re
+from dataclasses import fields
 
 import pytest
 
 from digit_recognizer.errors import InputError
 from digit_recognizer.recipes.catalog import RECIPES
-from digit_recognizer.recipes.recipe import change, network_recipes
+from digit_recognizer.recipes.recipe import Recipe, change, network_recipes
 from digit_recognizer.recipes.toml import parse_settings
 
 
@@ -67,3 +69,23 @@ def test_a_recipe_without_members_is_its_only_network():
 def test_a_single_fold_is_refused():
     with pytest.raises(InputError, match="at least 2"):
         change(RECIPES["lenet5"], {"folds": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 2.5}, "epochs must be a whole number; received 2.5"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"batch_norm": "no"}, "batch_norm must be true or false"),
+        ({"epochs": "many"}, "epochs must be a whole number"),
+        ({"members": ("lenet5",)}, "members must be"),
+    ],
+)
+def test_a_recipe_checks_the_types_of_its_fields(settings, message):
+    with pytest.raises(InputError, match=message):
+        Recipe("lenet5", **settings)
+
+
+def test_every_field_is_documented():
+    documented = re.findall("^ +([a-z_]+): ", Recipe.__doc__, re.MULTILINE)
+    assert sorted(documented) == sorted(field.name for field in fields(Recipe))

@@ -117,7 +117,7 @@ def test_details_include_recipe_networks_and_note(workspace, three_runs, capfd):
 def test_the_leaderboard_of_an_empty_ledger_suggests_a_run(workspace, capfd):
     with workspace.open_ledger():
         pass
-    assert "digits run" in printed(capfd, "leaderboard")
+    assert " run` trains a network" in printed(capfd, "leaderboard")
 
 
 def test_a_missing_ledger_is_an_error_and_is_not_created(workspace, capfd):

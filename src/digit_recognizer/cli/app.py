@@ -10,6 +10,7 @@ from functools import partial, reduce
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ _OLD_NAMES = {
 
 
 def _set_workspace(ctx: click.Context, option: click.Parameter, folder: Path) -> None:
-    ctx.obj = Workspace(folder)
+    ctx.obj.workspace = Workspace(folder)
 
 
 def _set_console(ctx: click.Context, option: click.Parameter, as_json: bool) -> bool:
@@ -77,21 +78,22 @@ def add_options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
 def current_workspace() -> Workspace:
     """The workspace of the running command, by default the current folder."""
     context = click.get_current_context(silent=True)
-    return context.ensure_object(Workspace) if context else Workspace()
+    return context.obj.workspace if context else Workspace()
 
 
-def command_line(words: str) -> str:
-    """A command in the current workspace, to be copied."""
-    folder = current_workspace().folder
+def command_line(words: str, workspace: Workspace | None = None) -> str:
+    """A command of `digits` to be copied, in `workspace`, by default that of the running command."""
+    folder, words = (workspace or current_workspace()).folder, words.removeprefix("digits ")
     return f"digits {words}" if folder == Path() else f"digits --workspace {quote(str(folder))} {words}"
 
 
-def with_options(text: str) -> str:
-    """`text` with options for the arguments that it names in backticks: "use `data`" becomes "use --data"."""
+def with_options(text: str, workspace: Workspace | None = None) -> str:
+    """`text` for the command line: "use `data`" becomes "use --data", and commands in backticks get the workspace."""
     commands = [digits, *digits.commands.values()]
     options = [option for command in commands for option in command.params if isinstance(option, click.Option)]
     words = {"source": "INPUT", **{option.name: option.opts[-1] for option in options}}
-    return re.sub(r"`([a-z_]+)`", lambda match: words.get(match[1], match[0]), text)
+    text = re.sub(r"`([a-z_]+)`", lambda match: words.get(match[1], match[0]), text)
+    return re.sub(r"`digits ([^`]+)`", lambda match: f"`{command_line(match[1], workspace)}`", text)
 
 
 def print_json(record: Any) -> None:
@@ -106,6 +108,7 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may contain what the terminal cannot show
+    state = SimpleNamespace(workspace=Workspace())
     call = partial(
         command.main,
         arguments,
@@ -113,11 +116,12 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
         standalone_mode=False,
         help_option_names=["-h", "--help"],
         token_normalize_func=lambda name: _OLD_NAMES.get(name, name),
+        obj=state,
     )
-    sys.exit(_run(call))
+    sys.exit(_run(call, state))
 
 
-def _run(command: Callable[[], Any]) -> int:
+def _run(command: Callable[[], Any], state: SimpleNamespace) -> int:
     try:
         with handle_signals():
             code = command()
@@ -125,7 +129,7 @@ def _run(command: Callable[[], Any]) -> int:
         error.show()
         return error.exit_code
     except (InputError, RunError) as error:
-        print_error(f"Error: {with_options(str(error))}")
+        print_error(f"Error: {with_options(str(error), state.workspace)}")
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:  # as in `digits score ... | head -1`
         _discard_output()

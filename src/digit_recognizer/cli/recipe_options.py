@@ -108,7 +108,7 @@ def _run_to_resume(word: str) -> "RunRecord":
     if run.status == "diverged":
         raise InputError(
             f"run {run.name} diverged ({run.error}) and would diverge again. Repeat it with a lower learning rate: "
-            f"digits run --from-run {run.name} --set learning_rate=..."
+            f"`digits run --from-run {run.name} --set learning_rate=...`"
         )
     if run.status == "done":
         raise InputError(f"run {run.name} is finished. Repeat it with --from-run, or upload it with `digits submit`.")

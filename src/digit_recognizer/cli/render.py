@@ -63,7 +63,7 @@ def show_sweep(result: SweepResult) -> None:
     if best := result.best:
         value = f"{result.objective} {best.value:.4f}"
         print_text(f"Best: trial {best.trial}, {value}, {describe_settings(best.params)}.", style="bold")
-        print_text(f"To check it with new folds and weights: {result.again}", wrap=False)
+        print_text(f"To check it with new folds and weights: {command_line(result.again or '')}", wrap=False)
 
 
 def show_estimate(found: RunEstimate) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from digit_recognizer.cli.app import command_line
 from digit_recognizer.competition.plan import UploadPlan
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.grading import FileGrade, Grades
@@ -22,7 +23,8 @@ _N_PROPOSED = 3  # uploads; their scores may change the plan
 def show_leaderboard(rows: Sequence[LeaderboardRow]) -> None:
     """Print the leaderboard without its empty columns."""
     if not rows:
-        return print_text("No finished runs match. --all also lists unfinished runs; `digits run` trains one.")
+        train = command_line("run")
+        return print_text(f"No finished run matches. --all also lists unfinished runs; `{train}` trains a network.")
     columns = filled_columns(rows)
     cells = [[column.text(row) for column in columns] for row in rows]
     print_table([column.title for column in columns], cells, _SPARE)
@@ -36,10 +38,10 @@ def show_run(found: RunDetails) -> None:
     print_text(f"{run.name} (#{run.id}): {found.status}", style="bold")
     if run.error:
         print_text(run.error, style="yellow")
-    if run.kind == "run" and found.status == "interrupted":
+    if run.kind == "run" and found.status in ("interrupted", "failed"):
         epoch, n_networks = last_checkpoint_epoch(run.folder), len(found.networks)
         kept = f"Trained networks: {n_networks}. Last checkpoint: {f'epoch {epoch}' if epoch else 'none'}."
-        print_text(f"{kept} To resume it: digits run --resume {run.name}")
+        print_text(f"{kept} To resume it: {command_line(f'run --resume {run.name}')}", wrap=False)
     estimate = "none: no rows held out" if run.status == "done" else "none"
     if validation := run.validation:
         low, high = validation.interval
@@ -143,7 +145,7 @@ def show_plan(found: UploadPlan) -> None:
     if found.n_of_the_sample:
         print_text(f"Runs on the built-in sample, which Kaggle cannot score: {found.n_of_the_sample}.")
     if not found.files:
-        return print_text("No files to upload. `digits run` on Kaggle's data writes one.")
+        return print_text(f"No files to upload. `{command_line('run')}` on Kaggle's data writes one.")
     rows = [
         [
             short_name(file.run),
@@ -164,7 +166,7 @@ def show_plan(found: UploadPlan) -> None:
         print_text("Upload next:")
         n_left = allowance.num_allowed_now if allowance and allowance.num_total else _N_PROPOSED
         for file in worth[: min(n_left, _N_PROPOSED)]:
-            print_text(f"  {file.command}", wrap=False)
+            print_text(f"  {command_line(file.command)}", wrap=False)
 
 
 def show_predict(result: PredictResult) -> None:

@@ -18,7 +18,7 @@ _KNOTS = 5  # along each side of the elastic field, which is interpolated betwee
 class Augmentation:
     """The limits of the random changes of an image, drawn for each image and epoch; 0 is no change.
 
-    Example: `dr.RECIPES["lenet5"].augmentation == dr.Augmentation(rotate=10.0, zoom=0.1, shear=0.1, shift=2)`
+    Example: `dr.Augmentation(rotate=10.0, zoom=0.1, shear=0.1, shift=2)`
     """
 
     rotate: float = 0.0  # degrees, in either direction

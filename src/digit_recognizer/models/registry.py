@@ -19,6 +19,8 @@ from digit_recognizer.models.lenet5 import lenet
 from digit_recognizer.utils.backend import start_backend
 from digit_recognizer.utils.environment import require_backend
 
+REGISTERED = "registered"  # the source of a model of the user
+
 
 @dataclass(frozen=True)
 class Model:
@@ -59,7 +61,7 @@ MODELS = {
 def list_models() -> list[str]:
     """Returns the names of the models.
 
-    Example: `"lenet5" in dr.list_models()`
+    Example: `dr.list_models()`
     """
     return list(MODELS)
 
@@ -67,12 +69,15 @@ def list_models() -> list[str]:
 def create_model(name: str, dropout: float = 0.0) -> Any:
     """Returns a new, untrained Keras model from (n, side, side, 1) float32 images in [0, 1] to (n, 10) logits.
 
-    `dropout` is a rate in [0, 1); 0 leaves the layer out. Raises InputError for an unknown name.
+    `dropout` is a rate in [0, 1); 0 leaves the layer out. Raises InputError for an unknown name, another rate, and a
+    backend that is not installed.
 
     Example: `dr.create_model("lenet5").summary()`
     """
     if name not in MODELS:
         raise InputError(f"there is no model {name!r}. The models: {', '.join(MODELS)}.")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout: expected a rate in [0, 1), received {dropout}.")
     require_backend()
     start_backend()
     return MODELS[name].build(dropout=dropout)
@@ -82,7 +87,8 @@ def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., A
     """Decorates a function `(dropout=0.0) -> keras.Sequential` that builds a model of your own.
 
     The model maps (n, input_size, input_size, 1) images in [0, 1] to (n, 10) logits. Recipes of this process can then
-    name it, without `batch_norm` and with one worker. Raises InputError for a name that is taken.
+    name it, without `batch_norm` and with one worker. `input_size` is at least 28. Raises InputError for a smaller one,
+    and for a name that is taken.
 
     Example:
 
@@ -96,9 +102,11 @@ def register_model(name: str, input_size: int = 28) -> Callable[[Callable[..., A
     """
     if name in MODELS:
         raise InputError(f"there already is a model {name!r}. Choose another name.")
+    if input_size < 28:
+        raise InputError(f"input_size: expected at least 28, the size of the images, received {input_size}.")
 
     def register(build: Callable[..., Any]) -> Callable[..., Any]:
-        MODELS[name] = Model(build, input_size, 0, 0, "registered", relu=False)
+        MODELS[name] = Model(build, input_size, 0, 0, REGISTERED, relu=False)
         return build
 
     return register

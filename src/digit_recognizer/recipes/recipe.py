@@ -1,7 +1,7 @@
 """The recipe: every setting of a training in one frozen, checked record, and functions that change it."""
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_type_hints
@@ -15,42 +15,79 @@ from digit_recognizer.models.registry import MODELS
 class Recipe:
     """The settings that, with the data, determine a training; only `model` has no default.
 
-    Raises InputError for a value out of its range, which the message names, and for settings that exclude each other.
+    Training:
+        model: a name in `dr.list_models()`.
+        epochs: from 1.
+        batch_size: from 1, at most: all batches of an epoch are equal.
+        learning_rate: the highest of the schedule, above 0.
+        schedule: "constant", or "triangle": linearly up from 0 during `warm_up`, then down to 0 (after Smith 2017).
+        warm_up: fraction of all steps, in [0, 1).
+        weight_decay: AdamW's (Loshchilov, Hutter 2019), in [0, 1]; 0 is plain Adam.
+        loss: "cross-entropy", or "map": LeCun 1998, equation 9.
+        label_smoothing: probability spread over all digits (Szegedy et al. 2016), in [0, 1).
+        batch_norm: whether batch normalisation precedes each ReLU; it is folded into the weights after the training.
+        dropout: rate (Srivastava et al. 2014), in [0, 1).
+        ema: momentum of the average of the weights (Polyak, Juditsky 1992), in [0, 1); 0 uses the last weights.
+        teacher: a run whose networks' probabilities of each augmented image are targets, besides the label.
+        teacher_weight: weight of the teacher's cross-entropy, from 0 to 1000; that of the label's is 1.
+
+    Random augmentation, drawn for each image and epoch:
+        shift: at most this number of pixels, 0 to 8.
+        rotate: at most this number of degrees, 0 to 45.
+        zoom: at most this fraction of the size, 0 to 0.5.
+        shear: at most this number of columns per row, 0 to 0.5.
+        elastic: scale of the smooth displacement field, in pixels, 0 to 4.
+        clean: number of last epochs without augmentation.
+
+    Data and networks:
+        fit: from 28x28 to 32x32: "pad" by zeros, or "resize", bilinear.
+        validation: fraction of train.csv that is held out, stratified, 0 to 0.9; 0 trains on all of it.
+        folds: number of folds of stratified cross-validation, which replaces `validation`, 2 to 50; 0 for none.
+        full: whether test.csv is predicted by networks trained on all of train.csv.
+        seeds: number of networks, of seed, seed + 1, ..., from 1.
+        seed: of the split, the initial weights, the order and the augmentation, from 0.
+        tta: test-time augmentation: "none", "shift" (averages 9 positions) or "rotate" (also 2 angles).
+        threads: CPU threads that train a network, 0 for all; the bits depend on it.
+        members: tables of the fields in which each network of a committee differs.
+
+    Raises InputError for a value of another type or out of its range, and for settings that exclude each other.
 
     Example: `dr.train(data, dr.Recipe("lenet5", epochs=3, learning_rate=0.002, rotate=10.0), name="own")`
     """
 
-    model: str  # a name in MODELS
+    model: str
     epochs: int = 10
-    batch_size: int = 128  # at most: all batches of an epoch are equal
-    learning_rate: float = 1e-3  # the highest of the schedule
-    schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0 (after Smith 2017)
-    warm_up: float = 0.0  # part of all steps, in [0, 1)
-    weight_decay: float = 0.0  # AdamW's (Loshchilov, Hutter 2019); 0 is plain Adam
-    loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
-    label_smoothing: float = 0.0  # probability spread over all digits (Szegedy et al. 2016), in [0, 1)
-    batch_norm: bool = False  # before each ReLU while training, folded into the weights afterwards
-    dropout: float = 0.0  # (Srivastava et al. 2014), in [0, 1)
-    shift: int = 0  # random augmentation, drawn for each image and epoch: limit in pixels
-    rotate: float = 0.0  # limit in degrees
-    zoom: float = 0.0  # limit as a part of the size
-    shear: float = 0.0  # limit in columns per row
-    elastic: float = 0.0  # scale of the smooth displacement field, in pixels
-    clean: int = 0  # number of last epochs without augmentation
-    ema: float = 0.0  # momentum of the average of the weights (Polyak, Juditsky 1992); 0 uses the last weights
-    teacher: str = ""  # a run whose networks' probabilities of each augmented image are targets, besides the label
-    teacher_weight: float = 9.0  # weight of the teacher's cross-entropy; that of the label's is 1
-    fit: str = "pad"  # from 28x28 to 32x32: "pad" by zeros, or "resize", bilinear
-    validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
-    folds: int = 0  # of stratified cross-validation, instead of `validation`; 0 for none
-    full: bool = False  # predict test.csv by networks trained on all of train.csv
-    seeds: int = 1  # number of networks, of seed, seed + 1, ...
-    seed: int = 0  # of the split, the initial weights, the order and the augmentation
-    tta: str = "none"  # test-time augmentation: "shift" averages 9 positions, "rotate" also 2 angles
-    threads: int = 0  # CPU threads that train a network, 0 for all; the bits depend on it
-    members: tuple[dict[str, Any], ...] = ()  # the fields in which each network of a committee differs
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warm_up: float = 0.0
+    weight_decay: float = 0.0
+    loss: str = "cross-entropy"
+    label_smoothing: float = 0.0
+    batch_norm: bool = False
+    dropout: float = 0.0
+    shift: int = 0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    clean: int = 0
+    ema: float = 0.0
+    teacher: str = ""
+    teacher_weight: float = 9.0
+    fit: str = "pad"
+    validation: float = 0.1
+    folds: int = 0
+    full: bool = False
+    seeds: int = 1
+    seed: int = 0
+    tta: str = "none"
+    threads: int = 0
+    members: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, convert(field.name, getattr(self, field.name)))
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 hint = nearest(str(value), choices)
@@ -63,7 +100,7 @@ class Recipe:
         if self.fit == "resize" and MODELS[self.model].side == 28:
             raise InputError(f'fit = "resize" is for 32x32 models; {self.model} takes the 28x28 images as is.')
         if self.batch_norm and not MODELS[self.model].relu:
-            raise InputError(f"batch_norm precedes ReLUs, and {self.model} has none; set it to false.")
+            raise InputError(f"batch_norm is for built-in models with ReLUs, not for {self.model}; set it to false.")
         if self.loss == "map" and self.label_smoothing:
             raise InputError("label_smoothing is for the cross-entropy; set it to 0, or choose that loss.")
         if self.schedule == "constant" and self.warm_up:

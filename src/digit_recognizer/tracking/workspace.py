@@ -12,7 +12,7 @@ from digit_recognizer.utils.reporter import SILENT, Reporter
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with `data/` and `submissions/`; the current folder by default. Nothing else is written to.
+    """A folder with `data/` and `submissions/`; the current folder by default.
 
     Example: `workspace = dr.Workspace("elsewhere"); run = dr.train(data, "quick", workspace=workspace)`
     """
@@ -80,6 +80,6 @@ class Workspace:
             raise InputError(f"{warning} Restore a copy of it, if there is one.")
         if not self.ledger_file.exists():
             raise InputError(
-                f"{self.submissions.absolute()}: no ledger there. Train with `digits run`, or set another `workspace`."
+                f"{self.submissions.absolute()}: no ledger there. Train with `digits run`, or name another workspace."
             )
         return open_ledger(self.ledger_file)

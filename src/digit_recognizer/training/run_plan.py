@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from digit_recognizer.data.dataset import Dataset
 from digit_recognizer.errors import InputError
+from digit_recognizer.models.registry import MODELS, REGISTERED
 from digit_recognizer.recipes.recipe import Recipe
 from digit_recognizer.tracking import run_dir
 from digit_recognizer.tracking.ledger import Ledger
@@ -102,6 +103,8 @@ def plan_run(
     networks = plan_networks(recipe, data.train.labels)
     for network in networks:
         distillation.teachers_of(network, teachers)  # raises InputError if there are none for it
+        if pool and MODELS[network.recipe.model].source == REGISTERED:
+            raise InputError(f"model {network.recipe.model} exists in this process only. Set `workers` to 1.")
     recipe_name = mode.recipe_name if isinstance(mode, NewRun) else mode.origin.recipe_name
     header = run_header("run", recipe_name, recipe, data, data_place, pool)
     name = mode.name or run_dir.name_from(recipe_name)
