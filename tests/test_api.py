@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -149,17 +150,25 @@ def example_of(function):
     return inline or textwrap.dedent(block)
 
 
-def test_the_examples_of_the_docstrings_run(workspace, tiny_lenet5, monkeypatch):
-    monkeypatch.chdir(workspace.folder)
-    names = {"dr": dr}
+TINY_LENET5 = """\
+import digit_recognizer as dr, tiny
+from digit_recognizer.models.registry import MODELS
+MODELS["lenet5"] = tiny.tiny("lenet5")"""
+
+
+def test_the_examples_of_the_docstrings_run(workspace, monkeypatch):
+    """In a process whose current folder is the workspace; the last one, an upload of the sample, is refused."""
     functions = (dr.load_data, dr.train, dr.open_run, dr.Run, dr.Run.predict, dr.predict, dr.compare, dr.blend)
     functions += (dr.leaderboard, dr.score, dr.list_models, dr.create_model, dr.register_model)
-    for public in (*functions, dr.Recipe, dr.Augmentation, dr.Workspace, dr.InputError, dr.RunError):
-        exec(example_of(public), names)
-    del MODELS["mine"]
-    assert names["labels"].shape == (597,)
-    with pytest.raises(dr.InputError, match="sample is not Kaggle's"):
-        exec(example_of(dr.submit), names)
+    classes = (dr.Recipe, dr.Augmentation, dr.Workspace, dr.InputError, dr.RunError)
+    code = [TINY_LENET5, *map(example_of, functions + classes), "print(labels.shape)", example_of(dr.submit)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]))
+    command = [sys.executable, "-W", "error", "-c", "\n".join(code)]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True)
+    assert done.stdout.endswith("\n(597,)\n"), done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("digit_recognizer.errors.InputError: ")
+    assert "sample is not Kaggle's" in last
 
 
 def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
