@@ -77,7 +77,7 @@ def test_json_of_the_stored_ledger_and_study_has_the_stored_values(command, work
     assert not differences(VALUES[command], found)
 
 
-@pytest.mark.parametrize("command", [slow(own) if own.startswith("run") else own for own in FORMS])
+@pytest.mark.parametrize("command", [slow(own) if own.startswith("run --like") else own for own in FORMS])
 def test_json_has_the_keys_and_types_it_had(command, workspace):
     """It may have more keys."""
     with kaggle(workspace) as stand_in:
