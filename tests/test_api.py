@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -163,17 +164,25 @@ def example_of(function):
     return inline or textwrap.dedent(block)
 
 
-def test_the_examples_of_the_docstrings_run(workspace, tiny_lenet5, monkeypatch):
-    monkeypatch.chdir(workspace.folder)
-    names = {"dr": dr}
+TINY_LENET5 = """\
+import digit_recognizer as dr, tiny
+from digit_recognizer.models.registry import MODELS
+MODELS["lenet5"] = tiny.tiny("lenet5")"""
+
+
+def test_the_examples_of_the_docstrings_run(workspace, monkeypatch):
+    """In a process whose current folder is the workspace; the last one, an upload of the sample, is refused."""
     functions = (dr.load_data, dr.train, dr.open_run, dr.Run, dr.Run.predict, dr.predict, dr.compare, dr.blend)
     functions += (dr.leaderboard, dr.score, dr.list_models, dr.create_model, dr.register_model)
-    for public in (*functions, dr.Recipe, dr.Augmentation, dr.Workspace, dr.InputError, dr.RunError):
-        exec(example_of(public), names)
-    del MODELS["mine"]
-    assert names["labels"].shape == (597,)
-    with pytest.raises(dr.InputError, match="sample is not Kaggle's"):
-        exec(example_of(dr.submit), names)
+    classes = (dr.Recipe, dr.Augmentation, dr.Workspace, dr.InputError, dr.RunError)
+    code = [TINY_LENET5, *map(example_of, functions + classes), "print(labels.shape)", example_of(dr.submit)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]))
+    command = [sys.executable, "-W", "error", "-c", "\n".join(code)]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True)
+    assert done.stdout.endswith("\n(597,)\n"), done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("digit_recognizer.errors.InputError: ")
+    assert "sample is not Kaggle's" in last
 
 
 def test_importing_the_package_loads_none_of_its_modules(monkeypatch):
@@ -189,7 +198,26 @@ with ConsoleReporter().status() as show:
     show("training")"""
 
 
-def test_a_notebook_runs_the_code_of_the_readme_and_shows_progress_as_plain_lines(tmp_path, monkeypatch):
+CELLS = (
+    "run",
+    PROGRESS,
+    'other = dr.train(data, "quick", epochs=1, name="other", progress=True)',
+    "dr.compare(run, other)",
+    "dr.blend([run, other])",
+    'dr.score(run.submission, answers="data/sample/answers.csv")',
+    "dr.leaderboard()",
+    "run.history",
+)
+
+
+def rows_of(html):
+    """The rows of a DataFrame in HTML, by its columns, none of which may be left out."""
+    columns = re.findall(r"<th>([a-z_]+)</th>", html)
+    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    return [dict(zip(columns, re.findall(r"<td>(.*?)</td>", row), strict=True)) for row in rows]
+
+
+def test_a_notebook_runs_the_code_of_the_readme_and_shows_its_results_without_escape_codes(tmp_path, monkeypatch):
     kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -199,13 +227,32 @@ def test_a_notebook_runs_the_code_of_the_readme_and_shows_progress_as_plain_line
     folder = tmp_path / "work"
     folder.mkdir()
     [block] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    cells = [nbformat.v4.new_code_cell(code) for code in (block, "run", PROGRESS)]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, (block, *CELLS))])
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
-    first, second, third = notebook.cells
-    [printed] = first.outputs
-    assert re.fullmatch(r"0\.\d+ \(0\.\d+, 0\.\d+\)\n", printed.text)
-    assert "validation accuracy" in second.outputs[0].data["text/html"]
-    assert [output.text for output in third.outputs] == ["training\n"]  # ipykernel sets FORCE_COLOR
+    assert "\\u001b" not in json.dumps(notebook)  # ipykernel sets FORCE_COLOR
     assert {path.name for path in folder.iterdir()} == {"data", "submissions"}
+
+    outputs = {cell.source: cell.outputs for cell in notebook.cells}
+    lines = ["".join(output.text for output in outputs[code]) for code in (block, PROGRESS, CELLS[2])]
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+, 0\.\d+\)\n", lines[0])
+    assert lines[1] == "training\n"
+    assert re.search(r"^epoch 1/1 .*validation: ", lines[2], re.MULTILINE)
+
+    workspace = dr.Workspace(folder)
+    run, other, blend = (dr.open_run(name, workspace) for name in ("mine", "other", "blend"))
+    shown = {code: outputs[code][0].data for code in ("run", *CELLS[3:])}
+    compared, blended, graded, board, history = (shown[code] for code in CELLS[3:])
+    assert "validation accuracy" in shown["run"]["text/html"]
+    assert compared["text/plain"] == repr(dr.compare(run, other, workspace))
+    difference = float(re.search(r"difference=([^,]+)", compared["text/plain"])[1])
+    assert difference == pytest.approx(other.validation.accuracy - run.validation.accuracy)
+    assert blended["text/plain"] == repr(blend)
+    assert f"<b>{blend.name}</b>" in blended["text/html"]
+    labels, answers = (pd.read_csv(file)["Label"] for file in (run.submission, folder / "data/sample/answers.csv"))
+    assert f"correct={(labels == answers).sum()}, n=597" in graded["text/plain"]
+    best = {row["name"]: float(row["accuracy"]) for row in rows_of(board["text/html"])}
+    accuracies = {one.record.short_name: one.validation.accuracy for one in (run, other, blend)}
+    assert best == pytest.approx(accuracies, abs=1e-6)
+    epochs = {int(row["epoch"]): float(row["loss"]) for row in rows_of(history["text/html"])}
+    assert epochs == pytest.approx(dict(zip((1, 2, 3), run.history["loss"], strict=True)), abs=1e-6)

@@ -3,10 +3,12 @@
 import io
 import os
 import re
+import subprocess
 import sys
 import traceback
 import zipfile
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from digit_recognizer.competition.download import download_data
 from digit_recognizer.errors import InputError, RunError
 from kaggle_stand_in import ALLOWANCE_USED, KEY, SIGNATURE, STORE, TOKEN, USERNAME, Entry
 
+SRC = Path(__file__).resolve().parents[2] / "src"
 ANSWERS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6]
 CONTENTS = {
     "train.csv": b"label,pixel0\n7,0\n",
@@ -411,9 +414,10 @@ def test_a_working_client_leaves_no_folder_in_the_home(kaggle, home):
 
 def test_files_in_the_working_folder_are_not_imported(kaggle, tmp_path, monkeypatch):
     (tmp_path / "kaggle.py").write_text("raise SystemExit('imported from the working folder')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(client, "CHILD", COLD)
-    assert check_access() == USERNAME
+    monkeypatch.setenv("PYTHONPATH", str(SRC))
+    code = "from digit_recognizer.competition.api import check_access; print(check_access())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == f"{USERNAME}\n", done.stderr
 
 
 def test_a_client_that_cannot_be_imported_is_reported(kaggle, tmp_path, monkeypatch):

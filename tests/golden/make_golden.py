@@ -42,6 +42,7 @@ VALUES = (
 FILES = "data/sample/sample_submission.csv data/sample/answers.csv"
 FORMS = (
     "run --like single --answers data/sample/answers.csv --json",
+    "run --dry-run --json",
     "compare single folds --json",
     f"compare {FILES} --json",
     "blend single folds --json",
@@ -58,6 +59,7 @@ FORMS = (
     "predict data/sample/test.csv --run single -o labels.csv --json",
     "export single --to keras -o single.keras --json",
     "doctor --leak --data sample --json",
+    "doctor --json",
 )
 
 

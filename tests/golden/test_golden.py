@@ -7,8 +7,10 @@ may be added; stored ones must remain, with their types.
 import csv
 import json
 import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -77,7 +79,7 @@ def test_json_of_the_stored_ledger_and_study_has_the_stored_values(command, work
     assert not differences(VALUES[command], found)
 
 
-@pytest.mark.parametrize("command", [slow(own) if own.startswith("run") else own for own in FORMS])
+@pytest.mark.parametrize("command", [slow(own) if own.startswith("run --like") else own for own in FORMS])
 def test_json_has_the_keys_and_types_it_had(command, workspace):
     """It may have more keys."""
     with kaggle(workspace) as stand_in:
@@ -88,6 +90,19 @@ def test_json_has_the_keys_and_types_it_had(command, workspace):
 def test_stopped_and_killed_runs_are_interrupted(workspace):
     status = {run["name"]: run["status"] for run in printed(workspace, "leaderboard --all --json")}
     assert status["stopped"] == status["killed"] == "interrupted"
+
+
+def test_a_failed_run_is_listed_and_shown_with_its_error(workspace):
+    """The stored ledger has none; here its stopped run failed instead."""
+    with closing(sqlite3.connect(workspace / "submissions/ledger.sqlite")) as connection, connection:
+        error = "submission.csv: No space left on device"
+        connection.execute("UPDATE runs SET status = 'failed', error = ? WHERE name LIKE '%-stopped'", [error])
+    status = {run["name"]: run["status"] for run in printed(workspace, "leaderboard --all --json")}
+    assert status == {run["name"]: run["status"] for run in BOARD} | {"stopped": "failed"}
+    assert "stopped" not in {run["name"] for run in printed(workspace, "leaderboard --json")}
+    before, found = VALUES["show stopped --json"], printed(workspace, "show stopped --json")
+    assert not differences(before | {"status": "failed", "error": error}, found)
+    assert error in digits(workspace, "show stopped")
 
 
 @pytest.mark.parametrize("name", ["single", "folds", "blended", "uploaded", "rates-0", "rates-1"])

@@ -75,8 +75,7 @@ def setup() -> Iterator[Callable[[int], None]]:
 def trial(whole: Path, driver: Any, number: int) -> None:
     random = Random(number)
     text = random.choice(BEFORE) + VECTORS[number % len(VECTORS)] + random.choice(("", "-->", '"', "'", "/*"))
-    shutil.copytree(whole, "work")
-    os.chdir("work")
+    shutil.copytree(whole, Path(), dirs_exist_ok=True)
     _fill(text)
     for named in ((), ("last",)):
         _look(driver, page.render(gather.gather(Workspace(), named)), text)

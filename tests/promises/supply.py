@@ -48,8 +48,7 @@ def trial(whole: Path, number: int) -> None:
     if number < len(FILES):
         _check_requirements(FILES[number])
         return
-    shutil.copytree(whole, "work")
-    os.chdir("work")
+    shutil.copytree(whole, Path(), dirs_exist_ok=True)
     _watch(RUN if number % 10 == 9 else COMMANDS[number % len(COMMANDS)])
 
 
