@@ -380,7 +380,7 @@ def test_a_stopped_upload_names_the_command_that_continues_it(mine, monkeypatch,
     monkeypatch.setattr(Ledger, "update_submission", stop)
     with pytest.raises(SystemExit, match="130"):
         cli.main(["submit", str(mine)])
-    assert f"`digits submit {mine}`." in capfd.readouterr().out
+    assert f" submit {mine}`." in capfd.readouterr().out
 
 
 def test_an_upload_that_was_stopped_before_its_entry_is_repeated_by_the_same_command(
