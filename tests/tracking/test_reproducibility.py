@@ -134,10 +134,10 @@ def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--verify"], "name that with --from-run RUN"),
+        (["--verify"], "add --from-run RUN"),
         (["--verify", "--from-run", "x", "--seed", "3"], "leave out --seed"),
         (["--verify", "--from-run", "x", "--set", "shift=3"], "leave out --set"),
-        (["--verify", "--resume", "x"], "name that with --from-run RUN"),
+        (["--verify", "--resume", "x"], "add --from-run RUN"),
         (["--verify", "--from-run", "x"], "no ledger there"),
     ],
 )

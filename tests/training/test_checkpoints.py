@@ -269,7 +269,7 @@ def test_a_run_that_cannot_be_resumed_is_refused_before_any_write(workspace, tin
     for path, content in zip(files, contents, strict=True):
         path.write_bytes(content)
     update(recipe=asdict(change(ONE, {"seed": 5})), versions={"keras": "3.0"})
-    assert "of another recipe" in refused("last")
+    assert "belongs to another recipe" in refused("last")
     assert [path.read_bytes() for path in files] == contents
     kept = newest_run(workspace)
     assert (kept.status, kept.versions) == ("interrupted", {"keras": "3.0"})

@@ -25,7 +25,7 @@ class Recipe:
     batch_size: int = 128  # at most: all batches of an epoch are equal
     learning_rate: float = 1e-3  # the highest of the schedule
     schedule: str = "constant"  # or "triangle": linearly up from 0 during `warm_up`, then down to 0 (after Smith 2017)
-    warm_up: float = 0.0  # part of all steps, in [0, 1)
+    warm_up: float = 0.0  # fraction of all steps, in [0, 1)
     weight_decay: float = 0.0  # AdamW's (Loshchilov, Hutter 2019); 0 is plain Adam
     loss: str = "cross-entropy"  # or "map": LeCun 1998, equation 9
     label_smoothing: float = 0.0  # probability spread over all digits (Szegedy et al. 2016), in [0, 1)
@@ -33,7 +33,7 @@ class Recipe:
     dropout: float = 0.0  # (Srivastava et al. 2014), in [0, 1)
     shift: int = 0  # random augmentation, drawn for each image and epoch: limit in pixels
     rotate: float = 0.0  # limit in degrees
-    zoom: float = 0.0  # limit as a part of the size
+    zoom: float = 0.0  # limit as a fraction of the size
     shear: float = 0.0  # limit in columns per row
     elastic: float = 0.0  # scale of the smooth displacement field, in pixels
     clean: int = 0  # number of last epochs without augmentation
@@ -41,7 +41,7 @@ class Recipe:
     teacher: str = ""  # a run whose networks' probabilities of each augmented image are targets, besides the label
     teacher_weight: float = 9.0  # weight of the teacher's cross-entropy; that of the label's is 1
     fit: str = "pad"  # from 28x28 to 32x32: "pad" by zeros, or "resize", bilinear
-    validation: float = 0.1  # part of train.csv held out, stratified, in [0, 1); 0 trains on all of it
+    validation: float = 0.1  # fraction of train.csv held out, stratified, in [0, 1); 0 trains on all of it
     folds: int = 0  # of stratified cross-validation, instead of `validation`; 0 for none
     full: bool = False  # predict test.csv by networks trained on all of train.csv
     seeds: int = 1  # number of networks, of seed, seed + 1, ...
@@ -147,7 +147,7 @@ def convert(key: str, value: Any) -> Any:
             raise ValueError
         return kind(value)
     except (KeyError, ValueError, TypeError):
-        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
         raise InputError(f"{key} must be {expected}; received {value!r}.") from None
 
 
