@@ -65,15 +65,15 @@ def test_an_entry_has_one_row(path):
     entry = {"hash": "f" * 64, "file": "a.csv", "description": "", "public_score": None, "error": ""}
     with open_ledger(path) as ledger:
         sending = ledger.begin_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
-        assert ledger.keep_submission(ref=7, status="PENDING", **entry) == sending
-        assert ledger.keep_submission(ref=7, status="COMPLETE", **entry) == sending
-        assert ledger.keep_submission(ref=8, status="PENDING", **entry) != sending
+        assert ledger.upsert_submission(ref=7, status="PENDING", **entry) == sending
+        assert ledger.upsert_submission(ref=7, status="COMPLETE", **entry) == sending
+        assert ledger.upsert_submission(ref=8, status="PENDING", **entry) != sending
         assert [row.ref for row in ledger.submissions()] == [7, 8]
         lost, sent_again = (
             ledger.begin_submission(hash="e" * 64, file="b.csv", description="", status=status)
             for status in ("LOST", "CREATING")
         )
-        assert ledger.keep_submission(ref=9, status="PENDING", **entry | {"hash": "e" * 64}) == sent_again > lost
+        assert ledger.upsert_submission(ref=9, status="PENDING", **entry | {"hash": "e" * 64}) == sent_again > lost
 
 
 def test_networks_belong_to_their_run_and_keep_their_order(path):

@@ -135,7 +135,7 @@ def submit_once(
 
 def record_upload(ledger: Ledger, upload: Upload, file: str, number: int | None = None) -> None:
     """Write an entry as Kaggle lists it into the ledger, into its row or a new one."""
-    ledger.keep_submission(
+    ledger.upsert_submission(
         number,
         hash=upload.sha256,
         file=file,

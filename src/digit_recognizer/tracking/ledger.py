@@ -71,7 +71,7 @@ class Ledger:
         with transaction(self._connection):
             self._save_submission(number, values)
 
-    def keep_submission(self, number: int | None = None, **values: Any) -> int:
+    def upsert_submission(self, number: int | None = None, **values: Any) -> int:
         """Set the columns of an entry of Kaggle's list and return the id of its row.
 
         Its row is the one with the same `ref`, else row `number`, else the newest unclear row of the same file, else a

@@ -163,7 +163,7 @@ class SubmissionRecord:
         return self.status in UNCLEAR_STATES and self.ref is None
 
 
-# States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
+# States of an upload that may have made an entry: the creation was started or not answered, or Kaggle does not list it.
 UNCLEAR_STATES = ("CREATING", "UNKNOWN", "LOST")
 
 

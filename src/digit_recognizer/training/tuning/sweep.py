@@ -79,7 +79,7 @@ def sweep(
         while in_time := end is None or time.monotonic() < end:
             if (trial := study.ask(opened, n_trials)) is None:
                 break
-            runner.try_out(trial)
+            runner.run_trial(trial)
     result = _summary(space, workspace)
     if in_time and sum(n for state, n in result.trials.items() if state in study.COUNTED) < n_trials:
         reporter.info("No other values are left in the space: all have been tried.")
@@ -96,7 +96,7 @@ class _Sweep:
     pool: Pool | None
     reporter: Reporter
 
-    def try_out(self, trial: Any) -> None:
+    def run_trial(self, trial: Any) -> None:
         """Train a trial and close it in the study. Errors other than divergence are raised."""
         try:
             value = self._train(trial)
