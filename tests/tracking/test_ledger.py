@@ -46,7 +46,7 @@ def test_a_run_is_found_by_name_id_or_unique_part(path):
         assert ledger.run(str(numbers[0])).name == "a-one"
         assert ledger.run("a").name == "a"
         assert ledger.run("last").name == "a"
-        with pytest.raises(InputError, match=r"'a-' means 2 runs: 2 \(a-two0\), 1 \(a-one\)"):
+        with pytest.raises(InputError, match=r"'a-' matches 2 runs: 2 \(a-two0\), 1 \(a-one\)"):
             ledger.run("a-")
         with pytest.raises(InputError, match="no run 'b'"):
             ledger.run("b")

@@ -51,7 +51,7 @@ def test_a_checkpoint_of_another_network_is_refused():
     images, labels = np.zeros((20, 32, 32, 1), np.float32), np.repeat(np.arange(10), 2)
     kept = []
     fit(change(ONE, {"epochs": 1}), images, labels, hooks=FitHooks(on_checkpoint=kept.append))
-    with pytest.raises(InputError, match="not of this network"):
+    with pytest.raises(InputError, match="belongs to another network"):
         fit(change(ONE, {"batch_norm": False}), images, labels, checkpoint=kept[0])
 
 

@@ -82,5 +82,5 @@ def test_the_command_prints_the_estimate(capfd):
     out = capfd.readouterr().out
     assert leave.value.code == 0
     assert "lenet5-seed0-fold2" in out
-    assert "Networks: 2, 2 at a time" in out
+    assert "2 networks, 2 at a time with " in out
     assert "Nothing was trained." in out

@@ -45,7 +45,9 @@ def read_space(file: Path) -> SearchSpace:
     """
     space = search_space.load(file)
     if space.recipe.teacher:
-        raise InputError(f"{file}: teacher: sweeps use no teacher. Leave it out, and train the best recipe with it.")
+        raise InputError(
+            f"{file}: sweeps do not support a teacher. Remove it, then train the best recipe with the teacher."
+        )
     require_optuna()
     require_backend()
     return space
