@@ -128,12 +128,12 @@ HARMFUL_TO_TRAIN = {
 HARMFUL_PACKED = {
     "a gzip of a gzip": (
         lambda data: gzip.compress(gzip.compress(data)),
-        "received a gzip archive. Cure: it is packed more than once",
+        "received a gzip archive. To fix this: unpack it with gunzip, as it is packed more than once",
     ),
     "a gzip cut short": (lambda data: gzip.compress(data)[:-9], "damaged or cut short"),
     "a gzip with a wrong bit": (lambda data: flipped(gzip.compress(data)), "the gzip is damaged"),
     "bytes after a gzip": (lambda data: gzip.compress(data) + b"more", "the gzip is damaged"),
-    "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "too many for digits"),
+    "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "more than the limit"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {
     "train in its place": (lambda data: TRAIN, "this is train.csv in place of test.csv"),

@@ -172,11 +172,11 @@ def test_a_run_that_diverges_is_recorded_as_diverged_and_not_resumed(workspace, 
     assert left == {"ledger.sqlite"}  # it diverged in its first epoch
     with pytest.raises(SystemExit, match="2"):
         cli.main(["run", "--resume", "last"])
-    assert f"digits run --from-run {found.name} --set learning_rate=" in " ".join(capfd.readouterr().err.split())
+    assert f" run --from-run {found.name} --set learning_rate=" in " ".join(capfd.readouterr().err.split())
 
 
 def test_data_that_cannot_be_split_is_refused_before_a_run_is_created(workspace):
-    with pytest.raises(InputError, match=r"validation 0\.001: .* Choose another part"):
+    with pytest.raises(InputError, match=r"validation 0\.001: .* Choose another fraction"):
         run(workspace, change(RECIPE, {"validation": 0.001}))
     with workspace.existing_ledger() as ledger:
         assert not ledger.runs()
@@ -335,7 +335,7 @@ def test_the_score_of_a_submitted_run_is_stored_in_its_result(kaggle, workspace,
 def test_a_used_up_allowance_is_detected_before_the_training(kaggle, mine, workspace):
     kaggle.allowance = 1
     submit.submit_file(mine, workspace)
-    with pytest.raises(RunError, match=r"allowance is used up \(1 sent\).*run without `submit`"):
+    with pytest.raises(RunError, match=r"allowance is used up \(uploads made: 1\).*run without `submit`"):
         run(workspace, data=None, upload=pipeline.UploadConfig())
     assert not workspace.newest_submission.exists()
     with workspace.existing_ledger() as ledger:
@@ -357,7 +357,7 @@ def states(workspace):
 
 def test_a_file_without_a_clear_answer_is_uploaded_again_only_with_force(kaggle, mine, workspace):
     kaggle.fail("CreateSubmission", 500, None)
-    with pytest.raises(RunError, match=r"not known.*`force` sends it"):
+    with pytest.raises(RunError, match=r"not known.*use `force` to upload it"):
         submit.submit_file(mine, workspace)
     for _ in range(2):
         with pytest.raises(RunError, match="an earlier upload got no clear answer"):

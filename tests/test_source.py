@@ -32,7 +32,7 @@ ALLOWED = {
     ("competition/client_process.py", "os.fdopen"),  # stdout
     ("competition/client_process.py", "os.open"),  # of os.devnull
     ("utils/files.py", "temporary.open"),  # the writer itself: the temporary file that replaces the old one
-    ("utils/partial_files.py", "path.open"),  # of an output that grows beside its name, and gets it when it is whole
+    ("utils/partial_files.py", "path.open"),  # of an output that grows beside its name, and gets it when it is complete
     ("cli/recipe_options.py", "load"),  # ours, of TOML
     ("utils/environment.py", "joblib"),  # for the number of cores
     ("training/tuning/sweep.py", "search_space.load"),  # ours, of TOML
@@ -75,9 +75,9 @@ def _calls(node):
 
 def _writes(word, arguments, mode):
     """Whether a call of `open`, or of a method of this name, may open to write."""
-    told = mode + " ".join(map(ast.unparse, arguments[:2]))
+    text = mode + " ".join(map(ast.unparse, arguments[:2]))
     unknown = word == "open" and len(arguments) > 1 and not isinstance(arguments[1], ast.Constant)
-    return unknown or any(word in told for word in ("'w", "'a", "'x", "+", "O_WRONLY", "O_RDWR", "O_CREAT"))
+    return unknown or any(word in text for word in ("'w", "'a", "'x", "+", "O_WRONLY", "O_RDWR", "O_CREAT"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(SOURCE)) for file in FILES])

@@ -52,10 +52,10 @@ def blend_runs(
         if len({run.test_hash for run in runs}) > 1:
             raise InputError("the runs predicted different test.csv files and cannot be blended.")
         table = train_table_of(runs, data)
-        rows, shares, log_p = _weigh(runs, weights, table.labels)
-        test_log_p = average_log_p([run_dir.run_predictions(run).test_log_p for run in runs], shares)
+        rows, run_weights, log_p = _weigh(runs, weights, table.labels)
+        test_log_p = average_log_p([run_dir.run_predictions(run).test_log_p for run in runs], run_weights)
         predictions = Predictions(rows, log_p, test_log_p)
-        by_name = {run.name: share for run, share in zip(runs, shares, strict=True)}
+        by_name = {run.name: weight for run, weight in zip(runs, run_weights, strict=True)}
         recipe, first = {"weights": weights, "runs": by_name}, runs[0]
         header = RunHeader("blend", "blend", recipe, first.data, first.source, first.train_hash, first.test_hash)
         with open_run(ledger, name, header) as run:

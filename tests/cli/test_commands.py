@@ -87,7 +87,7 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits, workspace):
         (("run", "--resize", "crop"), "pad, resize"),
         (("run", "--name", "a/b"), "letters, digits"),
         (("run", "--recipe-file", "FOLDER/none.toml"), "none.toml"),
-        (("run", "--recipe", "lenet5", "--recipe-file", "FOLDER/a.toml"), "one of them"),
+        (("run", "--recipe", "lenet5", "--recipe-file", "FOLDER/a.toml"), "use only one of"),
         (("run", "--data", "FOLDER/nowhere"), "nowhere: not found"),
         (("run", "--recipe", ""), "no recipe ''"),
         (("run", "--name", ""), "letters, digits"),
@@ -102,7 +102,7 @@ def test_recipes_are_listed_and_one_can_be_saved_and_used(digits, workspace):
         (("submit",), "FILE"),
         (("submit", "FOLDER/a.csv"), "a.csv: cannot be read"),
         (("run", "--validation", "10"), "must be from 0 to 0.9"),
-        (("run", "--validation", "0.2", "--folds", "3"), "held out once"),
+        (("run", "--validation", "0.2", "--folds", "3"), "holds out each row once"),
         (("trian",), "trian"),
     ],
 )
@@ -114,11 +114,11 @@ def test_wrong_arguments_are_refused_with_exit_code_2_and_nothing_is_written(wor
     assert {path.name for path in workspace.folder.rglob("*")} <= {"data", "sample", *SAMPLE_FILES}
 
 
-def test_validation_and_folds_exclude_each_other(digits, workspace):
+def test_validation_and_folds_cannot_be_combined(digits, workspace):
     file = workspace.folder / "mine.toml"
     file.write_text("folds = 3\n")
     words = ("run", "--recipe-file", file, "--validation", "0.2", "--data", workspace.folder / "nowhere")
-    assert "each row is held out once" in " ".join(digits(*words)[2].split())
+    assert "holds out each row once" in " ".join(digits(*words)[2].split())
     assert "nowhere: not found" in digits(*words, "--folds", "0")[2]
 
 

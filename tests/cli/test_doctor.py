@@ -64,12 +64,12 @@ def test_wrong_credentials_are_a_fault_with_a_remedy(kaggle, found, monkeypatch)
 def test_damaged_data_is_a_fault(workspace, found):
     write_sample(workspace.data)
     train = workspace.data / "train.csv"
-    whole = train.read_bytes()
+    intact = train.read_bytes()
     assert found("data").ok
-    train.write_bytes(whole[:-3])
+    train.write_bytes(intact[:-3])
     assert str(train) in found("data").found
     assert found("data").ok is False
-    train.write_bytes(whole)
+    train.write_bytes(intact)
     (workspace.data / "test.csv").unlink()
     assert found("data").ok is False
 

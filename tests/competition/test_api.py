@@ -162,7 +162,10 @@ CLEAR_REFUSALS = {
         (403, "accept the rules .* verify the account .* spelling"),
         (404, "accept the rules .* verify the account .* spelling"),
         (429, "too many requests: try again in a few minutes"),
-        ((400, ALLOWANCE_USED), r"allowance is used up \(0 sent today\); it is renewed at 00:00 UTC.*today, please"),
+        (
+            (400, ALLOWANCE_USED),
+            r"allowance is used up \(uploads made: 0\); it is renewed at 00:00 UTC.*today, please",
+        ),
         ((400, "Bad token"), 'answered 400: correct that and try again. Kaggle\'s message: "Bad token"'),
     ],
     "StartSubmissionUpload": [(500, "try again later"), ("html", "not valid")],
@@ -186,7 +189,7 @@ def test_a_refusal_has_a_remedy_and_creates_no_entry(kaggle, file, call, fault, 
 def test_a_used_up_allowance_is_reported(kaggle, file):
     kaggle.entries = [entry("0" * 64, ref) for ref in range(5)]
     message = failure(submit, file, "", "r1")
-    assert "allowance is used up (5 sent today); it is renewed at 00:00 UTC" in message
+    assert "allowance is used up (uploads made: 5); it is renewed at 00:00 UTC" in message
     assert len(kaggle.entries) == 5
 
 
@@ -210,7 +213,7 @@ def test_a_lost_second_entry_is_not_confused_with_the_first(kaggle, file):
 def test_a_file_that_is_not_found_is_sent_again_only_by_force(kaggle, file):
     kaggle.fail("CreateSubmission", 500, None)
     message = failure(submit, file, "", "r1")
-    assert "its list does not show it. The file was not sent again" in message
+    assert "its list does not show it. The file was not uploaded again" in message
     assert "its list does not show it" not in failure(submit, file, "", "r1", unclear=True)
     assert kaggle.requests.count("CreateSubmission") == 1
     assert submit(file, "", "r1", unclear=True, force=True).ref == 1001
@@ -262,7 +265,7 @@ def test_no_entry_is_created_when_the_step_before_it_fails(kaggle, file):
 def test_an_unreadable_list_leaves_the_outcome_unclear(kaggle, file):
     kaggle.fail("CreateSubmission", "lost")
     kaggle.fail("ListSubmissions", None, 503)
-    assert "its list cannot be read. The file was not sent again" in failure(submit, file, "", "r1")
+    assert "its list cannot be read. The file was not uploaded again" in failure(submit, file, "", "r1")
     kaggle.fail("ListSubmissions", None)
     assert submit(file, "", "r1", unclear=True).already_sent
     assert len(kaggle.entries) == 1
@@ -271,7 +274,7 @@ def test_an_unreadable_list_leaves_the_outcome_unclear(kaggle, file):
 def test_nothing_is_sent_when_the_list_cannot_be_read_first(kaggle, file):
     kaggle.fail("ListSubmissions", 500)
     message = failure(submit, file, "", "r1")
-    assert "was not sent, as Kaggle's list could not be read first" in message
+    assert "was not uploaded, as Kaggle's list could not be read first" in message
     assert set(kaggle.requests) == {"ListSubmissions"}
 
 
@@ -293,7 +296,7 @@ def test_temporary_failures_do_not_end_the_wait(kaggle, file):
 def test_an_account_without_access_ends_the_wait(kaggle, file):
     upload = submit(file, "", "r1")
     kaggle.fail("GetSubmission", 401)
-    assert "Entry 1001 was sent, but its score cannot be read" in failure(wait_for_score, upload)
+    assert "Entry 1001 was created, but its score cannot be read" in failure(wait_for_score, upload)
 
 
 def test_a_file_kaggle_cannot_score_is_an_error_with_its_reason(kaggle, tmp_path):

@@ -81,14 +81,14 @@ def test_augmentation_follows_from_seed_and_epoch():
 def test_views_begin_with_the_unchanged_images_and_all_differ(tta, n):
     found = list(tta_views(IMAGES, tta))
     assert found[0] is IMAGES
-    assert len({variant.tobytes() for variant in found}) == len(found) == n
-    assert {variant.shape for variant in found} == {IMAGES.shape}
+    assert len({view.tobytes() for view in found}) == len(found) == n
+    assert {view.shape for view in found} == {IMAGES.shape}
 
 
 def test_views_are_shifted_by_one_pixel_in_each_direction():
     dot = np.zeros((1, 8, 8, 1), np.float32)
     dot[0, 3, 4] = 1
-    places = [tuple(np.argwhere(variant[0, ..., 0])[0]) for variant in tta_views(dot, "shift")]
+    places = [tuple(np.argwhere(view[0, ..., 0])[0]) for view in tta_views(dot, "shift")]
     assert sorted(places) == [(r, c) for r in (2, 3, 4) for c in (3, 4, 5)]
 
 

@@ -131,11 +131,11 @@ def test_a_missing_member_is_named(tmp_path):
 
 def test_a_damaged_zip_gives_the_same_values_or_an_input_error(tmp_path):
     path = kaggle_zip(tmp_path / "x.zip", train=TRAIN)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     rng = np.random.default_rng(0)
     n_refused = 0
-    for place in [*range(30), *rng.integers(30, len(whole), 100), *range(len(whole) - 100, len(whole))]:
-        damaged = bytearray(whole)
+    for place in [*range(30), *rng.integers(30, len(intact), 100), *range(len(intact) - 100, len(intact))]:
+        damaged = bytearray(intact)
         damaged[place] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
         try:

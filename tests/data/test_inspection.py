@@ -54,7 +54,7 @@ def test_the_sample_is_counted_and_gives_no_warning(sample):
 def test_unusual_images_give_warnings_for_their_own_table_only(sample, name, change, messages):
     tables = dict(zip(["train", "test"], sample, strict=True))
     tables[name] = changed(tables[name], change)
-    found = [warning for warning in inspect(**tables).warnings if "copies of earlier" not in warning]
+    found = [warning for warning in inspect(**tables).warnings if "are duplicates" not in warning]
     assert len(found) == len(messages)
     for warning, message in zip(found, messages, strict=True):
         assert warning.startswith(f"{name}: ")

@@ -73,14 +73,14 @@ FAULTS = {
     GOOD.replace(b"3,1", b"3,"): "line 4: expected a label 0..9, received ''",
     GOOD.replace(b"3,1", b"3, 1"): "received ' 1'",
     GOOD.replace(b"3,1", "3,١".encode()): "line 4: expected a label 0..9",
-    GOOD.replace(b"3,1", b"3.0,1"): "line 4: expected a whole ImageId from 1 to 12, received '3.0'",
-    GOOD.replace(b"\n3,1", b"\n03,1"): "line 4: expected a whole ImageId",
-    GOOD.replace(b"\n3,1", b"\n" + b"3" * 5000 + b",1"): "line 4: expected a whole ImageId",
+    GOOD.replace(b"3,1", b"3.0,1"): "line 4: expected an integer ImageId from 1 to 12, received '3.0'",
+    GOOD.replace(b"\n3,1", b"\n03,1"): "line 4: expected an integer ImageId",
+    GOOD.replace(b"\n3,1", b"\n" + b"3" * 5000 + b",1"): "line 4: expected an integer ImageId",
     GOOD.replace(b"\n3,1", b"\n2,1"): "line 4: expected each ImageId once, received 2 again",
-    GOOD.replace(b"\n3,1", b"\n300,1"): "line 4: expected a whole ImageId from 1 to 12, received '300'",
+    GOOD.replace(b"\n3,1", b"\n300,1"): "line 4: expected an integer ImageId from 1 to 12, received '300'",
     GOOD.replace(b"\n3,1", b""): "expected 12 rows with ImageId 1 to 12, received 11",
     GOOD + b"13,1\n": "expected 12 rows with ImageId 1 to 12, received 13",
-    GOOD.replace(b"\n12,", b"\n0,"): "line 13: expected a whole ImageId from 1 to 12, received '0'",
+    GOOD.replace(b"\n12,", b"\n0,"): "line 13: expected an integer ImageId from 1 to 12, received '0'",
 }
 
 
@@ -96,7 +96,7 @@ def test_a_fault_is_refused_with_its_line(data):
 
 
 def test_without_a_known_length_gaps_are_still_refused():
-    with pytest.raises(InputError, match="line 12: expected a whole ImageId from 1 to 11, received '12'"):
+    with pytest.raises(InputError, match="line 12: expected an integer ImageId from 1 to 11, received '12'"):
         parse(GOOD.replace(b"\n3,1", b""), "x.csv", None)
 
 

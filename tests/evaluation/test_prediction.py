@@ -39,6 +39,6 @@ def test_weights_of_an_average_need_not_sum_to_one_and_may_be_zero():
 def test_test_time_augmentation_averages_the_predictions_of_each_view():
     model = MODELS["lenet-28"].build()
     images = np.random.default_rng(0).random((5, 28, 28, 1), dtype=np.float32)
-    log_ps = [log_probabilities(model, variant) for variant in tta_views(images, "shift")]
+    log_ps = [log_probabilities(model, view) for view in tta_views(images, "shift")]
     np.testing.assert_allclose(log_probabilities(model, images, "shift"), average_log_p(log_ps), atol=1e-5)
     assert (log_probabilities(model, images, "shift") != log_probabilities(model, images)).any()

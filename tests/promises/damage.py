@@ -23,26 +23,26 @@ GOAL = 2_000
 
 @contextmanager
 def setup() -> Iterator[Callable[[int], None]]:
-    whole = {}
+    intact = {}
     for name, make in MAKERS.items():
-        path = Path(f"{name}.whole").absolute()
+        path = Path(f"{name}.intact").absolute()
         make(path)
-        whole[name] = (path.read_bytes(), READERS[name](path))
+        intact[name] = (path.read_bytes(), READERS[name](path))
         path.unlink()
-    yield partial(trial, whole)
+    yield partial(trial, intact)
 
 
-def trial(whole: dict[str, tuple[bytes, Any]], number: int) -> None:
+def trial(intact: dict[str, tuple[bytes, Any]], number: int) -> None:
     random = Random(number)
-    name = list(whole)[number % len(whole)]
-    content, expected = whole[name]
+    name = list(intact)[number % len(intact)]
+    content, expected = intact[name]
     if random.random() < 0.1:
         damaged = content[: random.randrange(len(content))]
     else:
         changed = bytearray(content)
         changed[random.randrange(len(content))] ^= 1 << random.randrange(8)
         damaged = bytes(changed)
-    path = Path(f"{name}.whole").absolute()
+    path = Path(f"{name}.intact").absolute()
     path.write_bytes(damaged)
     try:
         found = READERS[name](path)

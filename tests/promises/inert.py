@@ -72,10 +72,10 @@ def setup() -> Iterator[Callable[[int], None]]:
         yield partial(trial, Path.cwd(), stack.enter_context(chromium(Path(os.environ["TMPDIR"], "profile"))))
 
 
-def trial(whole: Path, driver: Any, number: int) -> None:
+def trial(original: Path, driver: Any, number: int) -> None:
     random = Random(number)
     text = random.choice(BEFORE) + VECTORS[number % len(VECTORS)] + random.choice(("", "-->", '"', "'", "/*"))
-    shutil.copytree(whole, Path(), dirs_exist_ok=True)
+    shutil.copytree(original, Path(), dirs_exist_ok=True)
     _fill(text)
     for named in ((), ("last",)):
         _look(driver, page.render(gather.gather(Workspace(), named)), text)

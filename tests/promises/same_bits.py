@@ -28,20 +28,20 @@ N_EPOCHS = 4
 @contextmanager
 def setup() -> Iterator[Callable[[int], None]]:
     """Keep all checkpoints of an uninterrupted training, for a case of each."""
-    yield partial(trial, Path("whole").absolute())
+    yield partial(trial, Path("complete").absolute())
 
 
-def trial(whole: Path, number: int) -> None:
+def trial(complete: Path, number: int) -> None:
     """Train in one process, and resume from one of its checkpoints in another."""
     seed, stop = number // (N_EPOCHS - 1), 1 + number % (N_EPOCHS - 1)
     output, recipe = Path("output"), _recipe(seed)
-    if not (whole / str(seed)).exists():
-        shutil.rmtree(whole, ignore_errors=True)
-        assert run_process(lambda: _train(recipe, whole / str(seed)), output=output) == 0, output.read_text()
-    assert run_process(lambda: _train(recipe, Path("resumed"), whole / str(seed) / str(stop)), output=output) == 0, (
+    if not (complete / str(seed)).exists():
+        shutil.rmtree(complete, ignore_errors=True)
+        assert run_process(lambda: _train(recipe, complete / str(seed)), output=output) == 0, output.read_text()
+    assert run_process(lambda: _train(recipe, Path("resumed"), complete / str(seed) / str(stop)), output=output) == 0, (
         output.read_text()
     )
-    with np.load(whole / str(seed) / "end.npz") as first, np.load("resumed/end.npz") as second:
+    with np.load(complete / str(seed) / "end.npz") as first, np.load("resumed/end.npz") as second:
         for key in first:
             np.testing.assert_array_equal(first[key], second[key], err_msg=str(recipe))
 

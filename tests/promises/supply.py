@@ -44,11 +44,11 @@ def setup() -> Iterator[Callable[[int], None]]:
     yield partial(trial, Path.cwd())
 
 
-def trial(whole: Path, number: int) -> None:
+def trial(original: Path, number: int) -> None:
     if number < len(FILES):
         _check_requirements(FILES[number])
         return
-    shutil.copytree(whole, Path(), dirs_exist_ok=True)
+    shutil.copytree(original, Path(), dirs_exist_ok=True)
     _watch(RUN if number % 10 == 9 else COMMANDS[number % len(COMMANDS)])
 
 

@@ -31,10 +31,10 @@ def setup() -> Iterator[Callable[[int], None]]:
     yield partial(trial, _hash(), time.monotonic() - start)
 
 
-def trial(expected: str, whole: float, number: int) -> None:
-    """The signal is sent before `whole` seconds, the time of an uninterrupted run."""
+def trial(expected: str, duration: float, number: int) -> None:
+    """The signal is sent before `duration` seconds, the time of an uninterrupted run."""
     output = Path("output")
-    after = Random(number).uniform(0.1, 0.9) * whole
+    after = Random(number).uniform(0.1, 0.9) * duration
     start = time.monotonic()
     code = run_process(lambda: cli.main(COMMAND), after=after, number=15, output=output)
     printed = output.read_text(errors="replace")

@@ -32,7 +32,7 @@ def test_a_recipe_file_may_name_its_base(tmp_path):
         ('base = "nothing"', "no recipe 'nothing'"),
         ("epochs = true", "whole number"),
         ("model = 3", "no model '3'"),
-        ("fit = 3", "a word in quotes"),
+        ("fit = 3", "must be text"),
         ("epochs = [1]", "whole number"),
         ("dropout = {a = 1}", "a number"),
         ("epochs = 2020-01-01", "whole number"),

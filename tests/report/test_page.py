@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
         make_finished_run(workspace, name, answers, strength, seed)
         for seed, (name, strength) in enumerate([("good", 4), ("poor", 2)])
     ]
-    names.append(make_finished_run(workspace, "whole", answers, 4, 5, rows=np.arange(0)))
+    names.append(make_finished_run(workspace, "all-rows", answers, 4, 5, rows=np.arange(0)))
     for seed in (0, 1):
         inner = make_finished_run(workspace, f"inner{seed}", answers, 2.5, 10 + seed)
         member = workspace.submissions / names[0] / "members" / f"lenet5-seed{seed}"
@@ -172,9 +172,9 @@ def test_each_augmentation_is_shown_once_with_its_models(finished):
 
 def test_missing_parts_have_messages(finished, monkeypatch, tmp_path, capsys):
     original, names, _ = finished
-    whole = gather(original, ["whole"])
-    assert whole["runs"][0]["validation"] is None
-    assert b"held out no rows" in page.render(whole)
+    record = gather(original, ["all-rows"])
+    assert record["runs"][0]["validation"] is None
+    assert b"held out no rows" in page.render(record)
     workspace = copied(original, tmp_path / "copy")
     monkeypatch.setenv("DIGITS_WORKSPACE", str(workspace.folder))
     (workspace.submissions / names[0] / "probabilities.npz").unlink()
@@ -321,8 +321,8 @@ def test_the_page_fits_its_window(browser, width):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.find_element("css selector", ".gallery img").is_displayed()
     if folder := os.environ.get("DIGITS_SCREENSHOTS"):
-        whole = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
-        Path(folder, f"report-{width}.png").write_bytes(base64.b64decode(whole["data"]))
+        picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+        Path(folder, f"report-{width}.png").write_bytes(base64.b64decode(picture["data"]))
 
 
 def test_the_page_follows_the_preferred_colour_scheme(browser):

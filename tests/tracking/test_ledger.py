@@ -46,7 +46,7 @@ def test_a_run_is_found_by_name_id_or_unique_part(path):
         assert ledger.run(str(numbers[0])).name == "a-one"
         assert ledger.run("a").name == "a"
         assert ledger.run("last").name == "a"
-        with pytest.raises(InputError, match=r"'a-' means 2 runs: 2 \(a-two0\), 1 \(a-one\)"):
+        with pytest.raises(InputError, match=r"'a-' matches 2 runs: 2 \(a-two0\), 1 \(a-one\)"):
             ledger.run("a-")
         with pytest.raises(InputError, match="no run 'b'"):
             ledger.run("b")
@@ -65,15 +65,15 @@ def test_an_entry_has_one_row(path):
     entry = {"hash": "f" * 64, "file": "a.csv", "description": "", "public_score": None, "error": ""}
     with open_ledger(path) as ledger:
         sending = ledger.begin_submission(hash="f" * 64, file="a.csv", description="", status="UNKNOWN")
-        assert ledger.keep_submission(ref=7, status="PENDING", **entry) == sending
-        assert ledger.keep_submission(ref=7, status="COMPLETE", **entry) == sending
-        assert ledger.keep_submission(ref=8, status="PENDING", **entry) != sending
+        assert ledger.upsert_submission(ref=7, status="PENDING", **entry) == sending
+        assert ledger.upsert_submission(ref=7, status="COMPLETE", **entry) == sending
+        assert ledger.upsert_submission(ref=8, status="PENDING", **entry) != sending
         assert [row.ref for row in ledger.submissions()] == [7, 8]
         lost, sent_again = (
             ledger.begin_submission(hash="e" * 64, file="b.csv", description="", status=status)
             for status in ("LOST", "CREATING")
         )
-        assert ledger.keep_submission(ref=9, status="PENDING", **entry | {"hash": "e" * 64}) == sent_again > lost
+        assert ledger.upsert_submission(ref=9, status="PENDING", **entry | {"hash": "e" * 64}) == sent_again > lost
 
 
 def test_networks_belong_to_their_run_and_keep_their_order(path):

@@ -103,7 +103,7 @@ def test_uncommitted_changes_and_changes_at_resumes_are_reported(first, monkeypa
 
 
 def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
-    whole = pipeline.run(pipeline.RunConfig(NewRun("quick", RECIPE, "first"), Path("sample")), workspace)
+    original = pipeline.run(pipeline.RunConfig(NewRun("quick", RECIPE, "first"), Path("sample")), workspace)
 
     capsys.readouterr()
 
@@ -114,14 +114,14 @@ def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
         return json.loads(out)["check"] if out else " ".join(err.split())
 
     assert repeat("0")["verdict"] == (
-        f"Compared with {whole.run}: the same bits (same code, versions, CPU, threads and settings)."
+        f"Compared with {original.run}: the same bits (same code, versions, CPU, threads and settings)."
     )
     with workspace.open_ledger() as ledger:
         assert (ledger.run("1").device, ledger.run("1").settings) == ("cpu", {})
         ledger.update_run(1, threads=99)
     assert repeat("0")["changes"] == [f"threads 99 -> {environment.threads()}"]
 
-    folder = workspace.submissions / whole.run
+    folder = workspace.submissions / original.run
     found = run_dir.read_predictions(folder)
     with workspace.open_ledger() as ledger:
         ledger.update_run(1, threads=environment.threads())
@@ -134,10 +134,10 @@ def test_a_rerun_is_compared_bit_by_bit(workspace, tiny_lenet5, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--verify"], "name that with --from-run RUN"),
+        (["--verify"], "add --from-run RUN"),
         (["--verify", "--from-run", "x", "--seed", "3"], "leave out --seed"),
         (["--verify", "--from-run", "x", "--set", "shift=3"], "leave out --set"),
-        (["--verify", "--resume", "x"], "name that with --from-run RUN"),
+        (["--verify", "--resume", "x"], "add --from-run RUN"),
         (["--verify", "--from-run", "x"], "no ledger there"),
     ],
 )

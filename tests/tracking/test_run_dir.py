@@ -38,7 +38,7 @@ def test_a_name_that_is_not_a_portable_folder_name_is_refused(name):
 
 @pytest.mark.parametrize("name", ["last", "7", "20261121"])
 def test_a_name_that_selects_another_run_is_refused_or_changed(name):
-    with pytest.raises(InputError, match="means the newest run, or the run with that id"):
+    with pytest.raises(InputError, match="digits alone are a run's id"):
         run_dir.check_name(name)
     assert run_dir.name_from(name) == f"run-{name}"
 

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 IMAGES = (RNG.integers(0, 256, (60, 9, 9, 1)) / 255).astype(np.float32)
 
 
-def warped(coefficients, rows):
+def augmented(coefficients, rows):
     return np.asarray(
         sample_augmented(ops.convert_to_tensor(pack_pixels(IMAGES)), ops.convert_to_tensor(rows), coefficients)
     )
@@ -20,7 +20,7 @@ def warped(coefficients, rows):
 
 def test_without_augmentation_images_are_unchanged_and_in_the_order_of_the_rows():
     rows = RNG.permutation(60).astype(np.int32)[:20]
-    np.testing.assert_array_equal(warped(draw_coefficients(Augmentation(), 20, 1, 1), rows), IMAGES[rows])
+    np.testing.assert_array_equal(augmented(draw_coefficients(Augmentation(), 20, 1, 1), rows), IMAGES[rows])
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_without_augmentation_images_are_unchanged_and_in_the_order_of_the_rows(
 def test_an_augmentation_equals_scipys_up_to_rounding(augmentation):
     rows = np.arange(60, dtype=np.int32)
     coefficients = draw_coefficients(augmentation, 60, 3, 1)
-    np.testing.assert_allclose(warped(coefficients, rows), apply_augmentation(IMAGES, coefficients), atol=2e-5)
+    np.testing.assert_allclose(augmented(coefficients, rows), apply_augmentation(IMAGES, coefficients), atol=2e-5)
 
 
 def test_the_input_of_the_network_is_augmented():

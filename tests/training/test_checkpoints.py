@@ -40,9 +40,9 @@ def test_a_training_continues_from_its_checkpoint_with_the_same_bits(changes, do
     rng = np.random.default_rng(0)
     images, labels = rng.random((300, 32, 32, 1), dtype=np.float32), np.repeat(np.arange(10), 30)
     recipe, kept = change(ONE, changes), []
-    whole, history = fit(recipe, images, labels, hooks=FitHooks(on_checkpoint=kept.append))
+    uninterrupted, history = fit(recipe, images, labels, hooks=FitHooks(on_checkpoint=kept.append))
     resumed, history_resumed = fit(recipe, images, labels, checkpoint=kept[done - 1])
-    for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    for first, second in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
     assert history_resumed == history
 
@@ -51,7 +51,7 @@ def test_a_checkpoint_of_another_network_is_refused():
     images, labels = np.zeros((20, 32, 32, 1), np.float32), np.repeat(np.arange(10), 2)
     kept = []
     fit(change(ONE, {"epochs": 1}), images, labels, hooks=FitHooks(on_checkpoint=kept.append))
-    with pytest.raises(InputError, match="not of this network"):
+    with pytest.raises(InputError, match="belongs to another network"):
         fit(change(ONE, {"batch_norm": False}), images, labels, checkpoint=kept[0])
 
 
@@ -108,7 +108,7 @@ def assert_same_predictions(folder, other):
 
 
 def test_an_interrupted_run_is_resumed_and_ends_like_an_uninterrupted_one(workspace, tiny_lenet5, capsys):
-    whole = train(workspace, SEVERAL, "whole")
+    uninterrupted = train(workspace, SEVERAL, "uninterrupted")
     run = interrupted(workspace, SEVERAL, epochs=5)  # three of the first network, two of the second
     assert run.status == "interrupted"
     assert f" run --resume {run.name}" in " ".join(capsys.readouterr().out.split())
@@ -129,8 +129,8 @@ def test_an_interrupted_run_is_resumed_and_ends_like_an_uninterrupted_one(worksp
     assert resumed.threads == 99
     assert names[0] == names[1]
     assert resumed.status == "done"
-    assert resumed.submission_hash == whole.submission_sha256
-    assert_same_predictions(whole.submission.parent, resumed.folder)
+    assert resumed.submission_hash == uninterrupted.submission_sha256
+    assert_same_predictions(uninterrupted.submission.parent, resumed.folder)
     kept = [path.name for path in resumed.folder.rglob("*")]
     assert not [name for name in kept if name.startswith(("checkpoint", "."))]
 
@@ -141,7 +141,7 @@ def test_a_killed_run_is_resumed_in_another_process_with_the_same_bits(workspace
     recipe = change(ONE, {"epochs": 9})
     sets = [f"--set={key}={value}" for key, value in {**NOISY, "epochs": 9}.items()]
     environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
-    whole = train(workspace, recipe)
+    uninterrupted = train(workspace, recipe)
     with subprocess.Popen(
         [*command, "--recipe=quick", "--data=sample", *sets], stdout=subprocess.PIPE, env=environment, text=True
     ) as process:
@@ -162,14 +162,14 @@ def test_a_killed_run_is_resumed_in_another_process_with_the_same_bits(workspace
     ]
     result = json.loads((folder / "result.json").read_text())
     assert {**result, "run": "", "submission": "", "seconds": {}} == {
-        **json.loads(json.dumps(whole.to_json())),
+        **json.loads(json.dumps(uninterrupted.to_json())),
         "run": "",
         "submission": "",
         "seconds": {},
         "recipe": "quick",
     }
     assert result["seconds"]["total"] > result["seconds"]["train"]
-    with np.load(folder / "weights.npz") as ours, np.load(whole.submission.parent / "weights.npz") as others:
+    with np.load(folder / "weights.npz") as ours, np.load(uninterrupted.submission.parent / "weights.npz") as others:
         for name in ours:
             np.testing.assert_array_equal(ours[name], others[name])
     assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "checkpoint"))]
@@ -230,11 +230,11 @@ def test_a_run_in_training_is_not_resumed(workspace, tiny_lenet5, capsys):
 def test_an_interrupted_student_is_resumed_with_its_teacher(workspace, tiny_lenet5):
     train(workspace, change(ONE, {"epochs": 1}), "tutor")
     student = change(ONE, {"teacher": "tutor"})
-    whole = train(workspace, student)
+    uninterrupted = train(workspace, student)
     interrupted(workspace, student, 2)
     with pytest.raises(SystemExit, match="0"):
         cli.main(["run", "--resume", "last"])
-    assert newest_run(workspace).submission_hash == whole.submission_sha256
+    assert newest_run(workspace).submission_hash == uninterrupted.submission_sha256
 
 
 def test_a_run_that_cannot_be_resumed_is_refused_before_any_write(workspace, tiny_lenet5, monkeypatch, capsys):
@@ -269,7 +269,7 @@ def test_a_run_that_cannot_be_resumed_is_refused_before_any_write(workspace, tin
     for path, content in zip(files, contents, strict=True):
         path.write_bytes(content)
     update(recipe=asdict(change(ONE, {"seed": 5})), versions={"keras": "3.0"})
-    assert "of another recipe" in refused("last")
+    assert "belongs to another recipe" in refused("last")
     assert [path.read_bytes() for path in files] == contents
     kept = newest_run(workspace)
     assert (kept.status, kept.versions) == ("interrupted", {"keras": "3.0"})

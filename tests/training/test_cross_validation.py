@@ -72,7 +72,7 @@ def test_more_folds_than_rows_of_a_digit_are_refused():
 
 
 def test_a_validation_part_too_small_for_every_digit_is_refused():
-    with pytest.raises(InputError, match=r"validation 0\.01: .* Choose another part"):
+    with pytest.raises(InputError, match=r"validation 0\.01: .* Choose another fraction"):
         cross_validation.plan_networks(replace(RECIPE, validation=0.01), LABELS)
 
 

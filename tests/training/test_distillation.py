@@ -159,7 +159,7 @@ def test_teacher_and_student_need_digits_of_the_same_size(taught):
 def test_sweeps_and_notebooks_have_no_teacher(workspace):
     space = workspace.folder / "taught.toml"
     space.write_text('teacher = "old"\n[space]\nshift = [0, 1]\n')
-    with pytest.raises(InputError, match="sweeps use no teacher"):
+    with pytest.raises(InputError, match="sweeps do not support a teacher"):
         sweep.read_space(space)
     with pytest.raises(InputError, match="no trained networks"):
         notebook.write_notebook(workspace.folder / "taught.ipynb", "quick", replace(RECIPE, teacher="old"))

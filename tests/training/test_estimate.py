@@ -61,11 +61,11 @@ def test_seconds_are_the_median_of_the_same_networks_in_the_ledger(workspace):
 def test_for_a_resumed_run_only_unfinished_networks_are_listed(workspace):
     insert_run(workspace, 40, epochs=10)
     with workspace.existing_ledger() as ledger:
-        begun = ledger.run("last")
+        run = ledger.run("last")
     alone = change(RECIPE, {"folds": 0})
-    assert begun.recipe == alone
+    assert run.recipe == alone
     assert len(estimate(workspace, alone).networks) == 1
-    assert pipeline.estimate(pipeline.RunConfig(ResumeRun(begun), Path("sample")), workspace).networks == ()
+    assert pipeline.estimate(pipeline.RunConfig(ResumeRun(run), Path("sample")), workspace).networks == ()
 
 
 def test_each_network_needs_a_gpu_if_there_are_any(workspace, monkeypatch):
@@ -82,5 +82,5 @@ def test_the_command_prints_the_estimate(capfd):
     out = capfd.readouterr().out
     assert leave.value.code == 0
     assert "lenet5-seed0-fold2" in out
-    assert "Networks: 2, 2 at a time" in out
+    assert "2 networks, 2 at a time with " in out
     assert "Nothing was trained." in out

@@ -25,16 +25,16 @@ def test_a_held_lock_is_alive_and_cannot_be_acquired_again(tmp_path):
 
 
 def test_a_lock_is_acquired_while_another_process_checks_it(tmp_path):
-    path, begun = tmp_path / "sign", threading.Event()
+    path, started = tmp_path / "sign", threading.Event()
 
     def look():
         with FileLock(path):
-            begun.set()
+            started.set()
             time.sleep(0.1)
 
     looker = threading.Thread(target=look)
     looker.start()
-    begun.wait()
+    started.wait()
     with locks.alive(path, "taken"):
         looker.join()
 

@@ -25,7 +25,7 @@ def _usual_handlers():
         signal.signal(number, handler)
 
 
-def forgotten(number):
+def raise_and_swallow(number):
     with suppress(KeyboardInterrupt, TerminationSignal):
         signal.raise_signal(number)
 
@@ -38,7 +38,7 @@ def test_a_swallowed_signal_is_raised_by_the_next_check(number, expected):
         with handle_signals():
             raise_if_signalled()
             reached.append("before")
-            forgotten(number)
+            raise_and_swallow(number)
             raise_if_signalled()
             reached.append("after")
 
@@ -53,14 +53,14 @@ def test_a_swallowed_signal_is_raised_by_the_next_check(number, expected):
 @ALL
 def test_a_swallowed_signal_is_raised_at_the_end(number, expected):
     with pytest.raises(expected), handle_signals(), handle_signals():
-        forgotten(number)
+        raise_and_swallow(number)
 
 
 @ALL
 def test_an_error_that_a_signal_caused_is_raised_as_the_signal(number, expected):
     def within():
         with handle_signals():
-            forgotten(number)
+            raise_and_swallow(number)
             raise SystemError("bad argument to internal function")
 
     with pytest.raises(expected) as caught, handle_signals():

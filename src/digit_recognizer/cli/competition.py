@@ -22,7 +22,7 @@ def download(folder: Path | None) -> None:
 @click.argument("file", type=FILE)
 @click.option("--data", type=FILE, metavar="PATH", help="Folder or zip with the test.csv that the file predicts.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
-@click.option("--force", is_flag=True, help="Upload even a file that Kaggle already has.")
+@click.option("--force", is_flag=True, help="Upload the file even if Kaggle already has it.")
 @JSON
 def submit(file: Path, data: Path | None, message: str, force: bool, as_json: bool) -> None:
     """Upload a submission file.

@@ -21,7 +21,7 @@ recipe_options = add_options(
     click.option("--recipe-file", type=FILE, metavar="TOML", help="File with your own recipe."),
     click.option("--model", metavar="NAME", help="Network to train, one of `digits models`."),
     click.option("--epochs", metavar="N", help="Number of passes over the training images."),
-    click.option("--validation", metavar="PART", help="Fraction of train.csv to hold out, 0 to 0.9."),
+    click.option("--validation", metavar="FRACTION", help="Fraction of train.csv to hold out, 0 to 0.9."),
     click.option("--folds", metavar="K", help="Cross-validate in K stratified folds, 2 to 50."),
     click.option(
         "--refit", "full", is_flag=True, default=None, help="Predict test.csv with networks trained on all rows."
@@ -43,7 +43,7 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
 
     sources = [key for key in ("recipe", "recipe_file", "from_run") if options[key] is not None]
     if len(sources) > 1:
-        raise InputError(f"{' and '.join(f'`{key}`' for key in sources)}: give only one of them.")
+        raise InputError(f"use only one of {' and '.join(f'`{key}`' for key in sources)}.")
     if sources in ([], ["recipe"]):
         name, recipe = choose(options["recipe"], options["model"])
     else:
@@ -58,8 +58,8 @@ def recipe_of(options: dict[str, Any]) -> "tuple[str, Recipe]":
     recipe = change(recipe, settings)
     if "validation" in settings and recipe.folds:
         raise InputError(
-            f"`validation` and `folds` {recipe.folds} exclude each other, as each row is held out once in the folds. "
-            "Add `folds` 0 to hold out a part."
+            f"`validation` cannot be combined with `folds` {recipe.folds}: cross-validation holds out each row once. "
+            "Add `folds` 0 to hold out a fraction."
         )
     return name, recipe
 
@@ -69,7 +69,7 @@ def run_mode(options: dict[str, Any]) -> "RunMode":
     from digit_recognizer.training.run_plan import NewRun, RepeatRun, ResumeRun
 
     if options["verify"] and options["from_run"] is None:
-        raise InputError("--verify compares a rerun with its original; name that with --from-run RUN.")
+        raise InputError("--verify compares a rerun with its original; add --from-run RUN.")
     if options["verify"]:
         _refuse(_CHANGING, options, "--verify repeats a run unchanged")
     if options["resume"] is not None:

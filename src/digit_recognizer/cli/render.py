@@ -52,7 +52,7 @@ def show_blend(result: RunResult) -> None:
     """Print the weights of a blend and its nested validation."""
     print_table(["run", "weight"], [[name, f"{weight:.3f}"] for name, weight in (result.runs or {}).items()])
     if result.validation is None:
-        print_text("No validation: not all of these runs held rows out.")
+        print_text("No validation: at least one of these runs held out no rows.")
     show_result(result)
 
 
@@ -81,6 +81,13 @@ def show_estimate(found: RunEstimate) -> None:
     if not rows:
         return print_text("All networks are trained; only the submission is not written yet.")
     print_table(["network", "epochs", "images", "held out", "s"], rows, spare=("held out",))
+    networks, threads = _counted(len(rows), "network"), _counted(found.threads, "thread")
     at_a_time = "one per worker of the cluster" if found.at_a_time is None else f"{found.at_a_time} at a time"
-    seconds = "" if found.seconds is None else f", about {found.seconds:,.0f} s with {found.at_a_time or 1} at a time"
-    print_text(f"Networks: {len(rows)}, {at_a_time}, threads for each: {found.threads}{seconds}. Nothing was trained.")
+    seconds = "" if found.seconds is None else f", about {found.seconds:,.0f} s"
+    if seconds and found.at_a_time is None:
+        seconds += " on a single worker"
+    print_text(f"{networks}, {at_a_time} with {threads} each{seconds}. Nothing was trained.")
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

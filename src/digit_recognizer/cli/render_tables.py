@@ -109,7 +109,7 @@ def show_grades(found: Grades) -> None:
     if found.errors:
         first = found.files[0]
         n_wrong = first.score.n - first.score.correct
-        print_text(f"Wrote the {n_wrong:,} wrong rows of {first.file} to {found.errors}.")
+        print_text(f"Wrote the {n_wrong:,} misclassified rows of {first.file} to {found.errors}.")
 
 
 def _show_file(file: FileGrade) -> None:

@@ -15,7 +15,7 @@ from digit_recognizer.utils.console import print_error, print_text
     default="accuracy",
     show_default=True,
     metavar="BY",
-    help="accuracy (the lower end of its interval), loss, public, weights, seconds or newest.",
+    help="Sort by accuracy (lower end of the 95 % interval), loss, public, weights, seconds or newest.",
 )
 @click.option("--recipe", metavar="NAME", help="List only runs of this recipe.")
 @click.option("--model", metavar="NAME", help="List only runs with this model.")
@@ -91,8 +91,10 @@ def report(runs: tuple[str, ...], output: Path | None, data: Path | None) -> Non
 
 @digits.command()
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
-@click.option("--answers", type=FILE, required=True, metavar="CSV", help="ImageId,Label, or a labelled Kaggle CSV.")
-@click.option("--errors", type=FILE, metavar="CSV", help="Write the wrong rows of the first file to this file.")
+@click.option(
+    "--answers", type=FILE, required=True, metavar="CSV", help="True labels: ImageId,Label, or a labelled Kaggle CSV."
+)
+@click.option("--errors", type=FILE, metavar="CSV", help="Write the misclassified rows of the first file to this file.")
 @JSON
 def score(files: tuple[Path, ...], answers: Path, errors: Path | None, as_json: bool) -> None:
     """Score submission files against known labels.

@@ -61,7 +61,7 @@ def execution_config(options: dict[str, Any]) -> "ExecutionConfig":
 @click.option("--name", metavar="NAME", help="Name of the run, after its start time. [the recipe's name]")
 @click.option("--submit", is_flag=True, help="Upload the submission to Kaggle and wait for its score.")
 @click.option("--message", default="", metavar="TEXT", help="Description shown on Kaggle.")
-@click.option("--force", is_flag=True, help="Upload even a file that Kaggle already has.")
+@click.option("--force", is_flag=True, help="Upload the file even if Kaggle already has it.")
 @JSON
 def run(as_json: bool, dry_run: bool, **options: Any) -> None:
     """Train networks and write a submission.
@@ -71,7 +71,7 @@ def run(as_json: bool, dry_run: bool, **options: Any) -> None:
     from digit_recognizer import pipeline
 
     if (options["message"] or options["force"]) and not options["submit"]:
-        raise InputError("--message and --force are for an upload; add --submit.")
+        raise InputError("--message and --force apply to an upload; add --submit.")
     execution = execution_config(options)
     upload = pipeline.UploadConfig(options["message"], options["force"]) if options["submit"] else None
     config = pipeline.RunConfig(run_mode(options), options["data"], options["answers"], upload, execution)
@@ -121,7 +121,13 @@ def sweep(file: Path, trials: int, hours: float | None, data: Path | None, as_js
 
 @digits.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--weights", default="greedy", show_default=True, metavar="METHOD", help="greedy or equal.")
+@click.option(
+    "--weights",
+    default="greedy",
+    show_default=True,
+    metavar="METHOD",
+    help="greedy (chosen by log-loss on held-out rows) or equal.",
+)
 @click.option(
     "--name", default="blend", show_default=True, metavar="NAME", help="Name of the new run, after its start time."
 )

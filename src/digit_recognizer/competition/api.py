@@ -79,18 +79,19 @@ def submit(
     on_step: Callable[[str], None] = lambda status: None,
     status: Status = lambda text: None,
 ) -> Upload:
-    """Send `content` once as the file `name` and return its entry, or the entry that Kaggle lists for it already.
+    """Upload `content` once as the file `name` and return its entry, or the entry that Kaggle lists for it already.
 
-    Two processes must not do this at once for one file. A file that may have been sent before, `unclear`, is not sent
-    unless `force`, which also sends what is listed. `on_step` is called before each step with its status, UPLOADING or
-    CREATING. The upload is retried after temporary failures; the entry is created once, and searched for in the list
-    when the answer is not clear. Raises RunError with Kaggle's reason, UnclearOutcomeError when it is not found.
+    Two processes must not do this at once for one file. A file that may have been uploaded before, `unclear`, is not
+    uploaded unless `force`, which also uploads what is listed. `on_step` is called before each step with its status,
+    UPLOADING or CREATING. The upload is retried after temporary failures; the entry is created once, and searched for
+    in the list when the answer is not clear. Raises RunError with Kaggle's reason, UnclearOutcomeError when it is not
+    found.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     try:
         known = _find(sha256, status)
     except RunError as error:
-        raise RunError(f"{name} was not sent, as Kaggle's list could not be read first. {error}") from None
+        raise RunError(f"{name} was not uploaded, as Kaggle's list could not be read first. {error}") from None
     if known and not force:
         return replace(known[0], already_sent=True)
     if unclear and not force:
@@ -117,7 +118,7 @@ def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_sec
     while upload.status == "PENDING" and time.monotonic() < end:
         answer = call("get", ref=upload.ref)
         if answer.status in (401, 403):
-            raise RunError(f"Entry {upload.ref} was sent, but its score cannot be read. {reason(answer)}")
+            raise RunError(f"Entry {upload.ref} was created, but its score cannot be read. {reason(answer)}")
         if answer.value:  # other failures may be temporary
             upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
         if upload.status == "PENDING":
@@ -154,7 +155,7 @@ def _with_retries(attempt: Callable[[], Answer], status: Status) -> Answer:
     """Retry after temporary failures that created nothing, with growing random pauses, and return the last answer."""
     for pause in RETRY_PAUSES:
         answer = attempt()
-        is_lost = answer.error is None and answer.value is None  # the store did not accept the file
+        is_lost = answer.error is None and answer.value is None  # the storage did not accept the file
         if answer.creating or not (is_lost or answer.is_temporary) or (answer.retry_after or 0) > LONGEST_PAUSE:
             return answer
         status("Kaggle is not ready; trying again soon ...")
@@ -180,8 +181,8 @@ def _look_up(sha256: str, known: set[int], status: Status) -> Upload:
 
 def _unclear(why: str, found: str) -> UnclearOutcomeError:
     return UnclearOutcomeError(
-        f"It is not known whether Kaggle has the file: {why}, and {found}. The file was not sent again. See "
-        f"{SITE}/submissions in a few minutes; if it is not there, `force` sends it."
+        f"It is not known whether Kaggle has the file: {why}, and {found}. The file was not uploaded again. See "
+        f"{SITE}/submissions in a few minutes; if it is not there, use `force` to upload it."
     )
 
 
@@ -211,12 +212,12 @@ def _one_line(text: str) -> str:
 def _refusal(answer: Answer) -> str:
     """Why no entry was created; a 400 mostly means that the daily allowance is used up."""
     if answer.error is None:
-        return "Kaggle's store did not accept the upload. Submit again in a few minutes."
+        return "Kaggle's storage did not accept the upload. Submit again in a few minutes."
     left = None
     if answer.status == 400:
         with suppress(RunError):
             left = allowance()
     if "allowance" in answer.text or (left and left.exhausted):
-        used = f" ({left.num_today} sent today)" if left else ""
+        used = f" (uploads made: {left.num_today})" if left else ""
         return f"Today's allowance is used up{used}; it is renewed at 00:00 UTC. {quoted(answer)}"
     return reason(answer)

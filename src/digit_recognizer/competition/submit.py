@@ -77,7 +77,8 @@ def check_allowance(reporter: Reporter = SILENT) -> None:
         except RunError as error:
             raise RunError(f"{error} {remedy}") from error
     if left and left.exhausted:
-        raise RunError(f"Today's allowance is used up ({left.num_today} sent); it is renewed at 00:00 UTC. {remedy}")
+        used = f"Today's allowance is used up (uploads made: {left.num_today})"
+        raise RunError(f"{used}; it is renewed at 00:00 UTC. {remedy}")
 
 
 def submit_once(
@@ -121,18 +122,20 @@ def submit_once(
         raise RunError(f"Kaggle could not score entry {upload.ref}: {reason}. Correct the file and submit it again.")
     if is_copy:
         raise RunError(
-            f"{file} was not sent: Kaggle has this file already, as entry {upload.ref}, public score "
-            f"{upload.public_score:.5f}. A second upload would get the same score; `force` sends it."
+            f"{file} was not uploaded: Kaggle has this file already, as entry {upload.ref}, public score "
+            f"{upload.public_score:.5f}. A second upload would get the same score; use `force` to upload it again."
         )
-    score = "not scored yet" if upload.public_score is None else f"public score {upload.public_score:.5f}"
-    later = f"; {command} asks again and sends nothing twice" if upload.public_score is None else ""
-    reporter.info(f"Kaggle entry {upload.ref}: {score}{later}.")
+    if upload.public_score is None:
+        score = f"not scored yet. Repeat {command} to ask for the score; the file is not uploaded twice"
+    else:
+        score = f"public score {upload.public_score:.5f}"
+    reporter.info(f"Kaggle entry {upload.ref}: {score}.")
     return KaggleEntry(upload.ref, upload.status, upload.public_score)
 
 
 def record_upload(ledger: Ledger, upload: Upload, file: str, number: int | None = None) -> None:
     """Write an entry as Kaggle lists it into the ledger, into its row or a new one."""
-    ledger.keep_submission(
+    ledger.upsert_submission(
         number,
         hash=upload.sha256,
         file=file,
@@ -179,7 +182,7 @@ def _known_upload(row: SubmissionRecord) -> Upload:
 
 @contextmanager
 def _locked(ledger: Ledger, hash: str, name: str) -> Iterator[None]:
-    """Keep out other processes that send this file: those with this ledger, and those of this user."""
-    otherwise = f"{name} is being sent by another process. Try again when that has ended."
+    """Keep out other processes that upload this file: those with this ledger, and those of this user."""
+    otherwise = f"{name} is being uploaded by another process. Try again later."
     with alone(hash[:12], otherwise), alive(ledger.file.with_name(f".{hash[:12]}.sending"), otherwise):
         yield

@@ -27,9 +27,9 @@ def read(path: Path, member: str) -> bytes:
     """
     with _opened(path) as archive:
         info = archive.getinfo(member)
-        if info.file_size > max_unpacked_bytes(info.compress_size):
+        if info.file_size > (most := max_unpacked_bytes(info.compress_size)):
             raise InputError(
-                f"{path / member}: would unpack to {info.file_size:,} bytes, too many for digits; refused."
+                f"{path / member}: would unpack to {info.file_size:,} bytes, more than the limit of {most:,}."
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"{path / member}: an unknown compression method. Download Kaggle's zip again.")
@@ -49,7 +49,7 @@ def gunzip(content: bytes, name: str) -> bytes:
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{name}: the gzip is damaged or cut short ({error}). Download or pack it again.") from error
     if len(unpacked) > most:
-        raise InputError(f"{name}: would unpack to more than {most:,} bytes, too many for digits; refused.")
+        raise InputError(f"{name}: would unpack to more than the limit of {most:,} bytes.")
     return unpacked
 
 

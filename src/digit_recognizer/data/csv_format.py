@@ -25,7 +25,7 @@ _N_SHOWN = 8  # faults listed; a file with more is wrong as a whole
 _FOREIGN_STARTS = (
     (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
     (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
-    (b"\x1f\x8b", "a gzip archive", "it is packed more than once: unpack it with gunzip"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip, as it is packed more than once"),
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the data with `git lfs pull`"),
     (b"\xff\xfe", "text saved as UTF-16", "save it as UTF-8"),
     (b"\xfe\xff", "text saved as UTF-16", "save it as UTF-8"),
@@ -42,11 +42,11 @@ def read_strictly(data: bytes, columns: tuple[str, ...], name: str) -> npt.NDArr
     leading zeros, `1.0` for 1, empty lines at the end. `1e2` is not accepted: it is a float.
 
     Returns (n, columns) uint8. Raises InputError, beginning with `name`, that lists the first faults by line
-    and column, and the cure.
+    and column, and the remedy.
     """
     if other := identify_other_format(data):
-        kind, cure = other
-        raise InputError(f"{name}: expected a CSV file, received {kind}. Cure: {cure}.")
+        kind, remedy = other
+        raise InputError(f"{name}: expected a CSV file, received {kind}. To fix this: {remedy}.")
     lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n "))
     faults = _header_faults(lines.readline(), columns)
     if faults:
@@ -102,14 +102,14 @@ def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[s
 
 
 def identify_other_format(data: bytes) -> tuple[str, str] | None:
-    """What a file is that is not a CSV, and the cure; None for one that may be a CSV."""
+    """What a file is that is not a CSV, and the remedy; None for one that may be a CSV."""
     blank = codecs.BOM_UTF8 + b" \t\r\n"
     text = data[:1024].lstrip(blank)
     if not text and not data.strip(blank):
         return "an empty file", DOWNLOAD
-    for start, kind, cure in _FOREIGN_STARTS:
+    for start, kind, remedy in _FOREIGN_STARTS:
         if text.startswith(start):
-            return kind, cure
+            return kind, remedy
     if data[:4].count(0) == 2:
         return "text saved as UTF-16", "save it as UTF-8"
     if 0 in data:
@@ -162,5 +162,5 @@ def _header_faults(header: bytes, columns: tuple[str, ...]) -> list[str]:
 
 
 def _format_error(name: str, faults: list[str]) -> InputError:
-    cure = f"Correct that, or {DOWNLOAD}."
-    return InputError("\n  ".join([f"{name} is not in Kaggle's format:", *faults, cure]))
+    remedy = f"Correct that, or {DOWNLOAD}."
+    return InputError("\n  ".join([f"{name} is not in Kaggle's format:", *faults, remedy]))

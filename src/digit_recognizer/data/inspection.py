@@ -35,7 +35,10 @@ def inspect(train: LabelledTable, test: Table) -> Inspection:
     train_mean, test_mean = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
     warnings = [*_warnings("train", train, train_mean), *_warnings("test", test, test_mean)]
     if n_duplicates:
-        warnings.append(f"train: {n_duplicates:,} images are copies of earlier ones and may be held out as well")
+        warnings.append(
+            f"train: {n_duplicates:,} images are duplicates; a copy may be held out, "
+            "which makes the validation optimistic"
+        )
     if n_overlap:
         warnings.append(f"test: {n_overlap:,} images also occur in train.csv, so the test score is too optimistic")
     return Inspection(

@@ -39,13 +39,13 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     """Read a submission: (n,) labels 0..9 in the order of ImageId, whatever the order of the rows.
 
     CRLF, a BOM, quotes, empty lines and a missing last line end are accepted. `n_rows` is the expected number of
-    rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and cure.
+    rows, if known; `name` is the file's name in messages. Raises InputError with line, cause and remedy.
     """
     (_, header), *rows = _rows(data, name)
     if header != COLUMNS:
         received = reprlib.repr(",".join(header))
-        cure = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the columns."
-        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {cure}")
+        remedy = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the columns."
+        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {remedy}")
     n = len(rows)
     if not n:
         raise InputError(f"{name}: expected a row for each test image below the header, found none.")
@@ -61,7 +61,7 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
             raise InputError(f"{where}: expected a label 0..9, received {reprlib.repr(label)}. Correct it.")
         if not _COUNT.fullmatch(image_id) or int(image_id) > n:
             received = reprlib.repr(image_id)
-            raise InputError(f"{where}: expected a whole ImageId from 1 to {n}, received {received}. Correct it.")
+            raise InputError(f"{where}: expected an integer ImageId from 1 to {n}, received {received}. Correct it.")
         if int(image_id) in labels:
             raise InputError(f"{where}: expected each ImageId once, received {image_id} again. Correct it.")
         labels[int(image_id)] = int(label)

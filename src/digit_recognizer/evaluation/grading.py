@@ -54,7 +54,7 @@ class Grades:
     answers: Path
     files: tuple[FileGrade, ...]
     comparison: GradeComparison | None = None
-    errors: Path | None = None  # the file with the wrong rows of the first submission
+    errors: Path | None = None  # the file with the misclassified rows of the first submission
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"answers": str(self.answers), "files": [file.to_json() for file in self.files]}
@@ -66,7 +66,7 @@ class Grades:
 
 
 def grade_files(files: Sequence[Path], answers_file: Path, errors: Path | None = None) -> Grades:
-    """Grade submission files, and compare two; the wrong rows of the first are written to `errors`.
+    """Grade submission files, and compare two; the misclassified rows of the first are written to `errors`.
 
     Raises InputError for a file that Kaggle would refuse.
     """

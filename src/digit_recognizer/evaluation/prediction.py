@@ -15,7 +15,7 @@ def log_probabilities(model: Any, images: np.ndarray, tta: str = "none") -> np.n
 
     With test-time augmentation, the average over `augmentation.tta_views(images, tta)`.
     """
-    return average_log_p([_logits(model, variant) for variant in tta_views(images, tta)])
+    return average_log_p([_logits(model, view) for view in tta_views(images, tta)])
 
 
 def average_log_p(log_ps: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
@@ -23,8 +23,8 @@ def average_log_p(log_ps: Sequence[np.ndarray], weights: Sequence[float] | None 
 
     That is the normalised geometric mean of the probabilities. Equal `weights` by default; they need not sum to 1.
     """
-    share = np.ones(len(log_ps)) if weights is None else np.asarray(weights, float)
-    mean = np.tensordot(share / share.sum(), np.stack(log_ps), axes=1)
+    weight = np.ones(len(log_ps)) if weights is None else np.asarray(weights, float)
+    mean = np.tensordot(weight / weight.sum(), np.stack(log_ps), axes=1)
     mean = mean - mean.max(axis=1, keepdims=True, initial=-np.inf)
     return (mean - np.log(np.exp(mean).sum(axis=1, keepdims=True))).astype(np.float32)
 

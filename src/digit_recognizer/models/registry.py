@@ -37,9 +37,9 @@ class Model:
 MODELS = {
     "lenet5": Model(partial(lenet, 32), 32, 61_706, 416_520, "LeNet-5 as it is taught: average pooling, ReLU, softmax"),
     "lenet5-1998": Model(
-        lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, to the letter", relu=False
+        lenet5_1998.lenet5_1998, 32, 60_000, 326_520, "LeCun, Bottou, Bengio, Haffner 1998, as published", relu=False
     ),
-    "lenet-28": Model(partial(lenet, 28), 28, 44_426, 281_640, "LeNet on the 28x28 digits as they come"),
+    "lenet-28": Model(partial(lenet, 28), 28, 44_426, 281_640, "LeNet-5 for 28x28 images, unpadded"),
     "deep-cnn": Model(
         convnets.deep_cnn, 28, 471_914, 7_789_312, "four 3x3 convolutions and a wide dense layer, public notebooks"
     ),

@@ -76,7 +76,7 @@ NOTES = {
     "plain-lenet-28": Note("LeNet-5 on 28x28 images", 0.9845, 3, 0.4),
     "plain-deep-cnn": Note("four convolutions, notebooks", 0.9909, 1, 1.9),
     "plain-simple-cnn": Note("one convolution, tutorials", 0.9818, 3, 0.8),
-    "plain-strided-cnn": Note("of the 15-network kernel", 0.9912, 1, 3.6),
+    "plain-strided-cnn": Note("network of a public ensemble", 0.9912, 1, 3.6),
     "plain-vgg-small": Note("pairs of 3x3 convolutions", 0.9886, 1, 3.5),
     "plain-wide-cnn": Note("two convolutions, tutorials", 0.9875, 3, 0.8),
 }

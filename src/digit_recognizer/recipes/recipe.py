@@ -184,7 +184,7 @@ def convert(key: str, value: Any) -> Any:
             raise ValueError
         return kind(value)
     except (KeyError, ValueError, TypeError):
-        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}[kind]
+        expected = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
         raise InputError(f"{key} must be {expected}; received {value!r}.") from None
 
 

@@ -35,7 +35,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 def from_settings(settings: dict[str, Any], path: Path) -> Recipe:
     """Returns the recipe of a file's `settings`: fields of Recipe, and `base`. Raises InputError as `load` does."""
     if "space" in settings:
-        raise InputError(f"{path}: the file of a sweep, by its table [space]: `digits sweep {path} --trials N`.")
+        raise InputError(f"{path}: contains a table [space]: it is for `digits sweep {path} --trials N`.")
     base, model = (None if settings.get(key) is None else str(settings[key]) for key in ("base", "model"))
     try:
         _, recipe = choose(base, model)

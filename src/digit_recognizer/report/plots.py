@@ -95,7 +95,7 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
         is_dark = wrong[true, predicted] > 0.6 * wrong.max()
         colour = "grey" if true == predicted else "white" if is_dark else "black"
         axis.text(predicted, true, str(confusion[true, predicted]), ha="center", va="center", color=colour)
-    axis.set(title="Validation: mistakes by digit", xlabel="prediction", ylabel="true label")
+    axis.set(title="Confusion matrix (validation)", xlabel="prediction", ylabel="true label")
     axis.set(xticks=range(10), yticks=range(10))
     return _png(figure)
 

@@ -71,7 +71,7 @@ class Ledger:
         with transaction(self._connection):
             self._save_submission(number, values)
 
-    def keep_submission(self, number: int | None = None, **values: Any) -> int:
+    def upsert_submission(self, number: int | None = None, **values: Any) -> int:
         """Set the columns of an entry of Kaggle's list and return the id of its row.
 
         Its row is the one with the same `ref`, else row `number`, else the newest unclear row of the same file, else a
@@ -128,7 +128,7 @@ class Ledger:
         if not found:
             raise InputError(f"there is no run {word!r} in the ledger. `digits leaderboard --all` lists them.")
         some = ", ".join(f"{run.id} ({run.name})" for run in found[:4]) + (", ..." if len(found) > 4 else "")
-        raise InputError(f"{word!r} means {len(found)} runs: {some}. Give the id of one.")
+        raise InputError(f"{word!r} matches {len(found)} runs: {some}. Use an id.")
 
     def has_run(self, name: str) -> bool:
         """Whether a run has exactly this name; its folder may be missing."""

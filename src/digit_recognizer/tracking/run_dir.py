@@ -38,7 +38,9 @@ class Predictions:
 def check_name(name: str) -> str:
     """Return `name` if it is valid for a run and its folder on any system. Raises InputError otherwise."""
     if _means_another(name):
-        raise InputError(f"`name` {name}: means the newest run, or the run with that id. Choose a name of letters.")
+        raise InputError(
+            f"`name` {name}: reserved. `last` is the newest run, and digits alone are a run's id. Choose another name."
+        )
     if not _NAME.fullmatch(name) or name.endswith("."):
         raise InputError(
             f"`name` {name!r}: expected up to 60 letters, digits, '.', '_' or '-', beginning with a letter or digit."

@@ -163,7 +163,7 @@ class SubmissionRecord:
         return self.status in UNCLEAR_STATES and self.ref is None
 
 
-# States of an upload that may have made an entry: its creation was begun, or not answered, or Kaggle does not list it.
+# States of an upload that may have made an entry: the creation was started or not answered, or Kaggle does not list it.
 UNCLEAR_STATES = ("CREATING", "UNKNOWN", "LOST")
 
 
@@ -247,5 +247,8 @@ def short_name(name: str) -> str:
 def checked_folder_name(name: Any) -> str:
     """A name from the ledger, which another program may have written. Raises InputError when it names no run folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
-        raise InputError(f"the ledger names a folder {str(name)!r}, which no run has. Another program wrote that.")
+        raise InputError(
+            f"the ledger contains {str(name)!r}, which is not a valid name of a run folder. "
+            "Another program may have changed the ledger."
+        )
     return str(name)

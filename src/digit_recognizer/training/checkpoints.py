@@ -67,8 +67,8 @@ def load_latest_checkpoint(
 
 
 def _read(path: Path, fingerprint: str) -> Checkpoint:
-    """Raises InputError when the file is damaged or of another training."""
-    arrays = read_arrays(path, ("training", "history", "names"), cure="")
+    """Raises InputError when the file is damaged or belongs to another training."""
+    arrays = read_arrays(path, ("training", "history", "names"), remedy="")
     try:
         found = str(arrays.pop("training"))
         history = tuple(Epoch(**record) for record in json.loads(str(arrays.pop("history"))))
@@ -77,7 +77,7 @@ def _read(path: Path, fingerprint: str) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a checkpoint ({error!r}).") from error
     if found != fingerprint:
-        raise InputError(f"{path}: of another recipe or other rows.")
+        raise InputError(f"{path}: belongs to another recipe or other rows.")
     return checkpoint
 
 

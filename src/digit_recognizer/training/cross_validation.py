@@ -132,5 +132,7 @@ def _splits(recipe: Recipe, labels: np.ndarray) -> list[Split]:
             rows, test_size=recipe.validation, stratify=labels, random_state=recipe.seed
         )
     except ValueError as error:
-        raise InputError(f"validation {recipe.validation:g}: {error}. Choose another part, or 0 for none.") from error
+        raise InputError(
+            f"validation {recipe.validation:g}: {error}. Choose another fraction, or 0 for none."
+        ) from error
     return [(None, train_rows, np.sort(held_out))]

@@ -131,7 +131,7 @@ def _restore(variables: Sequence[Any], checkpoint: Checkpoint) -> None:
     )
     if expected != received or checkpoint.names != tuple(one.path for one in variables):
         raise InputError(
-            "the checkpoint is not of this network: its variables have other names, shapes or types, perhaps by "
+            "the checkpoint belongs to another network: its variables have other names, shapes or types, perhaps from "
             "another version of Keras. Remove the checkpoints of the network to train it from the start."
         )
     for variable, value in zip(variables, checkpoint.variables, strict=True):

@@ -27,30 +27,30 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_arrays(path: Path, names: Collection[str] = (), cure: str = "Repeat that run.") -> dict[str, np.ndarray]:
+def read_arrays(path: Path, names: Collection[str] = (), remedy: str = "Repeat that run.") -> dict[str, np.ndarray]:
     """Read a file of `write_arrays`.
 
-    Raises InputError with the `cure` if the file is missing, damaged, without one of `names`, or has NaN or infinity.
+    Raises InputError with the `remedy` if the file is missing, damaged, without one of `names`, or has NaN or infinity.
     """
     if not path.exists():
-        raise InputError(f"{path}: not found. {cure}")
+        raise InputError(f"{path}: not found. {remedy}")
     content = read_bytes(path)
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             n_bytes = sum(info.file_size for info in archive.infolist())
-        if n_bytes > max_unpacked_bytes(len(content)):
-            raise InputError(f"{path}: unpacks to {n_bytes:,} bytes, too many for a run. {cure}")
+        if n_bytes > (most := max_unpacked_bytes(len(content))):
+            raise InputError(f"{path}: unpacks to {n_bytes:,} bytes, more than the limit of {most:,}. {remedy}")
         with np.load(BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
         n_arrays = int.from_bytes(content[-12:-10], "little")  # in the zip's directory, which zipfile ignores
         if len(found) != n_arrays:
             raise EOFError
     except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged ({type(error).__name__}). {cure}") from error
+        raise InputError(f"{path}: damaged ({type(error).__name__}). {remedy}") from error
     if missing := sorted(set(names) - set(found)):
-        raise InputError(f"{path}: has no array {missing[0]}. {cure}")
+        raise InputError(f"{path}: has no array {missing[0]}. {remedy}")
     if wrong := _not_finite(found):
-        raise InputError(f"{path}: {wrong} contains NaN or infinity. {cure}")
+        raise InputError(f"{path}: {wrong} contains NaN or infinity. {remedy}")
     return found
 
 

@@ -54,8 +54,8 @@ def print_table(columns: list[str], rows: list[list[str]], spare: tuple[str, ...
     for position in kept:
         cells = [row[position] for row in rows]
         numbers = all(_NUMBER.fullmatch(cell) for cell in cells)
-        whole = numbers or all(len(cell) <= _SHORT for cell in cells) or (is_roomy and position != kept[-1])
-        table.add_column(columns[position], justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
+        no_wrap = numbers or all(len(cell) <= _SHORT for cell in cells) or (is_roomy and position != kept[-1])
+        table.add_column(columns[position], justify="right" if numbers else "left", overflow="fold", no_wrap=no_wrap)
     for row in texts:
         table.add_row(*(row[position] for position in kept))
     if console.is_terminal:

@@ -36,7 +36,7 @@ def handle_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         ours = []
     for number in ours:
-        signal.signal(number, _remember)
+        signal.signal(number, _on_signal)
     try:
         yield
         raise_if_signalled()
@@ -57,7 +57,7 @@ def raise_if_signalled() -> None:
         raise _ERRORS[_received]
 
 
-def _remember(number: int, frame: Any) -> NoReturn:
+def _on_signal(number: int, frame: Any) -> NoReturn:
     global _received
     _received = number
     raise _ERRORS[number]

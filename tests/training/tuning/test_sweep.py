@@ -110,7 +110,7 @@ def cut_train(workspace, stop):
 
 
 def abandon(self, trial):
-    """In place of `_Sweep.try_out`: leaves a trial as a killed process does."""
+    """In place of `_Sweep.run_trial`: leaves a trial as a killed process does."""
 
 
 @pytest.fixture
@@ -382,7 +382,7 @@ def test_the_trial_of_a_living_process_stays_running_and_that_of_a_killed_one_is
 
 def test_a_trial_that_its_worker_closes_before_it_ends_keeps_its_state(faster, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sweep._Sweep, "try_out", abandon)
+        patch.setattr(sweep._Sweep, "run_trial", abandon)
         faster.sweep(1)
 
     def close_and_end(path):

@@ -31,7 +31,7 @@ def storage(path: Path) -> Any:
     lock = FileLock(path.with_suffix(".journal.lock"), timeout=60)
     if path.exists():
         with lock:
-            _mend(path)
+            _repair(path)
     try:
         return storages.JournalStorage(storages.journal.JournalFileBackend(str(path), lock_obj=lock))
     except (ValueError, KeyError, AssertionError) as error:
@@ -41,7 +41,7 @@ def storage(path: Path) -> Any:
         ) from error
 
 
-def _mend(path: Path) -> None:
+def _repair(path: Path) -> None:
     """Remove an incomplete last line, which a power cut or a full disk may leave and Optuna cannot read."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):

@@ -130,7 +130,7 @@ def close(study: Study, trial: Any, state: str) -> None:
 
 def _check_same(study: Any, wanted: dict[str, Any], which: str) -> None:
     """Store the settings of a new study. Raises InputError when an existing one has different ones."""
-    stored = study.user_attrs.get("begun")
+    stored = study.user_attrs.get("begun")  # a stored key, so its name stays
     if stored is None:
         study.set_user_attr("begun", wanted)
         return

@@ -45,7 +45,9 @@ def read_space(file: Path) -> SearchSpace:
     """
     space = search_space.load(file)
     if space.recipe.teacher:
-        raise InputError(f"{file}: teacher: sweeps use no teacher. Leave it out, and train the best recipe with it.")
+        raise InputError(
+            f"{file}: sweeps do not support a teacher. Remove it, then train the best recipe with the teacher."
+        )
     require_optuna()
     require_backend()
     return space
@@ -79,7 +81,7 @@ def sweep(
         while in_time := end is None or time.monotonic() < end:
             if (trial := study.ask(opened, n_trials)) is None:
                 break
-            runner.try_out(trial)
+            runner.run_trial(trial)
     result = _summary(space, workspace)
     if in_time and sum(n for state, n in result.trials.items() if state in study.COUNTED) < n_trials:
         reporter.info("No other values are left in the space: all have been tried.")
@@ -96,7 +98,7 @@ class _Sweep:
     pool: Pool | None
     reporter: Reporter
 
-    def try_out(self, trial: Any) -> None:
+    def run_trial(self, trial: Any) -> None:
         """Train a trial and close it in the study. Errors other than divergence are raised."""
         try:
             value = self._train(trial)
