@@ -158,6 +158,12 @@ def test_the_versions_of_all_dependencies_that_affect_a_run_are_recorded():
     assert {re.match("[a-z-]+[a-z0-9-]*", line)[0] for line in project["dependencies"]} == {*PACKAGES, "packaging"}
 
 
+def test_the_doctor_finds_each_dependency_that_is_installed(monkeypatch):
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
+    monkeypatch.setattr(doctor, "requires", lambda package: project["dependencies"])
+    assert [finding.what for finding in doctor._versions() if finding.ok is not True] == []
+
+
 def test_a_missing_or_empty_ledger_is_a_fault(workspace, found):
     class Recording(Reporter):
         warnings = ()
