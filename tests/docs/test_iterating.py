@@ -37,7 +37,7 @@ def test_commands_run_from_a_baseline_to_a_scored_blend(workspace, tiny_lenet5, 
     assert all(re.search(r"significant, p =|no difference", verdict) for verdict in printed["compare"])
     assert "blend" in printed["leaderboard"][0]
     first, second = printed["plan"]
-    assert "digits submit" in first
+    assert " submit /" in first
     assert "Best so far: entry 1001" in second
     assert "public score 0." in printed["submit"][0]
     assert "the first committee" in printed["show"][0]
