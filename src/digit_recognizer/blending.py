@@ -62,7 +62,6 @@ def blend_runs(
             submission, sha256 = run_dir.write_submission(run.folder, test_log_p.argmax(axis=1))
             run_dir.write_record(run.folder, "recipe", recipe)
             run_dir.write_predictions(run.folder, predictions)
-            write_plots(run.folder, table, rows, log_p, ())
             used = [part for part in runs if by_name[part.name] > 0]
             seconds = sum(part.seconds_train or 0.0 for part in used)
             result = RunResult(
@@ -77,6 +76,7 @@ def blend_runs(
             )
             is_out_of_fold = all(part.estimate == "out-of-fold" for part in runs)
             finish_run(run, result, is_out_of_fold, workspace.newest_submission)
+        write_plots(run.folder, table, rows, log_p, (), reporter.warning)
     return result
 
 

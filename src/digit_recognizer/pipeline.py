@@ -93,7 +93,6 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
             with reporter.training(epochs) as hooks:
                 predictions = train_ensemble(active, plan.networks, data, plan.teachers, pool, hooks)
             result = write_results(active, plan.header, data, predictions)
-            write_plots(active.folder, data.train, predictions.rows, predictions.log_p, predictions.histories)
             total = data.seconds + time.perf_counter() - start + (plan.seconds_before or 0)
             result = replace(
                 result,
@@ -104,6 +103,8 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
             if config.answers and result.score:
                 record_score(ledger, result.submission, config.answers, result.score)
             finish_run(active, result, plan.recipe.folds > 0, workspace.newest_submission)
+        plotted = predictions.rows, predictions.log_p, predictions.histories
+        write_plots(active.folder, data.train, *plotted, reporter.warning)
         reporter.on_result(result)
         if result.check and result.check.expected and not result.check.same_bits:
             raise RunError(f"run {result.run} does not reproduce {result.check.of}.")

@@ -1,13 +1,16 @@
-"""Plots as PNG bytes, drawn by Matplotlib without pyplot, which has global state."""
+"""Plots as PNG bytes, drawn by Matplotlib without pyplot, which has global state.
 
-from collections.abc import Sequence
+Matplotlib is imported by the functions, with its own defaults.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from digit_recognizer.data.csv_reader import LabelledTable
 from digit_recognizer.data.images import to_images
@@ -20,29 +23,58 @@ COLUMNS = 8  # digits in a row
 _BESIDE = 4  # pixels between them
 
 
-def write_plots(folder: Path, table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories) -> None:
-    """Write the plots of a run to its folder.
+def write_plots(
+    folder: Path,
+    table: LabelledTable,
+    rows: np.ndarray,
+    log_p: np.ndarray,
+    histories: Histories,
+    warning: Callable[[str], None],
+) -> None:
+    """Write the plots of a run to its folder; a failure is reported to `warning`, as the run itself is complete.
 
     These are sample digits, learning curves unless it is a blend, and the confusion matrix and the most challenging
     digits if rows were held out. `log_p` is (n, 10), for the held-out `rows` (n,) of train.csv.
     """
+    try:
+        for name, png in _run_plots(table, rows, log_p, histories):
+            write_atomically(folder / f"{name}.png", png)
+    except Exception as error:  # whatever Matplotlib, its fonts or a full memory raise
+        warning(f"{folder}: plots are missing ({type(error).__name__}: {error}).")
+
+
+def _run_plots(
+    table: LabelledTable, rows: np.ndarray, log_p: np.ndarray, histories: Histories
+) -> Iterator[tuple[str, bytes]]:
+    """The names of the plots and their PNGs, one after the other."""
 
     def pick(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return to_images(table.pixels[rows], side=28), table.labels[rows]
 
     few = [np.flatnonzero(table.labels == digit)[:COLUMNS] for digit in range(10)]
-    drawn = {"sample-digits": sample_digits(*pick(np.concatenate(few)))}
+    yield "sample-digits", sample_digits(*pick(np.concatenate(few)))
     if histories:
-        drawn["learning-curves"] = learning_curves(histories)
+        yield "learning-curves", learning_curves(histories)
     if len(rows):
         images, labels = pick(rows)
-        confusion = score(log_p.argmax(axis=1), labels).confusion
-        drawn["confusion-matrix"] = confusion_matrix(confusion)
-        drawn["challenging-digits"] = challenging_digits(images, labels, np.exp(log_p))
-    for name, png in drawn.items():
-        write_atomically(folder / f"{name}.png", png)
+        yield "confusion-matrix", confusion_matrix(score(log_p.argmax(axis=1), labels).confusion)
+        yield "challenging-digits", challenging_digits(images, labels, np.exp(log_p))
 
 
+@contextmanager
+def matplotlib_defaults() -> Iterator[None]:
+    """Matplotlib's defaults, whatever MPLBACKEND and the user's matplotlibrc set."""
+    backend = os.environ.pop("MPLBACKEND", None)  # Matplotlib is not imported with an unknown one
+    try:
+        from matplotlib import style
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    with style.context("default", after_reset=True):
+        yield
+
+
+@matplotlib_defaults()
 def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     """Eight images of each digit, one digit per row, from (n, side, side, 1) images and (n,) labels."""
     side = images.shape[1]
@@ -50,20 +82,23 @@ def sample_digits(images: np.ndarray, labels: np.ndarray) -> bytes:
     for digit in range(10):
         found = images[labels == digit][:COLUMNS, ..., 0]
         digits[digit, : len(found)] = found
-    figure = Figure(figsize=(COLUMNS * 0.8, 8.4), layout="constrained")
+    figure = _figure(COLUMNS * 0.8, 8.4)
     _draw_digits(figure, "Training images", digits, gap=4)
     return _png(figure)
 
 
+@matplotlib_defaults()
 def learning_curves(histories: Histories) -> bytes:
     """Log-loss and error rate by epoch, from the history of each network."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     curves = [("train", [(r.epoch, r.loss, 100 * (1 - r.accuracy)) for r in history]) for history in histories]
     for history in histories:
         if history[0].validation_loss is not None:
             points = [(r.epoch, r.validation_loss, 100 * (1 - r.validation_accuracy)) for r in history]
             curves.append(("validation", points))
     colours = {"train": "C0", "validation": "C1"}
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = _figure(9, 3.6)
     titles = ("log-loss", "error rate, %")
     for position, (axis, title) in enumerate(zip(figure.subplots(1, 2), titles, strict=True), start=1):
         lowest = np.inf
@@ -85,10 +120,11 @@ def learning_curves(histories: Histories) -> bytes:
     return _png(figure)
 
 
+@matplotlib_defaults()
 def confusion_matrix(confusion: np.ndarray) -> bytes:
     """(10, 10) counts, [true label, prediction]; correct ones are grey to emphasise errors."""
     wrong = confusion - np.diag(confusion.diagonal())
-    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    figure = _figure(6, 5.6)
     axis = figure.subplots()
     axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1, wrong.max()))
     for true, predicted in np.argwhere(confusion):
@@ -100,6 +136,7 @@ def confusion_matrix(confusion: np.ndarray) -> bytes:
     return _png(figure)
 
 
+@matplotlib_defaults()
 def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> bytes:
     """The 40 images with the lowest probability of the true label, with prediction and confidence."""
     worst = np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[: 5 * COLUMNS]
@@ -111,16 +148,17 @@ def challenging_digits(images: np.ndarray, labels: np.ndarray, probabilities: np
         prediction = probabilities[row].argmax()
         text = f"true {labels[row]}\npredicted {prediction} ({probabilities[row, prediction]:.0%})"
         captions.append((text, "firebrick" if prediction != labels[row] else "black"))
-    figure = Figure(figsize=(COLUMNS * 1.4, 8.6), layout="constrained")
+    figure = _figure(COLUMNS * 1.4, 8.6)
     title = "Validation images with the lowest probability of the true label"
     _draw_digits(figure, title, digits.reshape(5, COLUMNS, side, side), gap=10, captions=captions)
     return _png(figure)
 
 
+@matplotlib_defaults()
 def reliability_curve(bins: Sequence[tuple[float, float, int]]) -> bytes:
     """Accuracy by confidence, from `Calibration.bins`; the diagonal is perfect calibration."""
     confidence, accuracy, _ = zip(*bins, strict=True)
-    figure = Figure(figsize=(4.5, 3.6), layout="constrained")
+    figure = _figure(4.5, 3.6)
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="grey", linestyle="dashed")
     axis.plot(confidence, accuracy, marker="o")
@@ -129,9 +167,10 @@ def reliability_curve(bins: Sequence[tuple[float, float, int]]) -> bytes:
     return _png(figure)
 
 
+@matplotlib_defaults()
 def public_scores(points: Sequence[tuple[str, float, float]]) -> bytes:
     """Public score by validation accuracy, from (label, validation accuracy, public score) of each run."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = _figure(6, 4)
     axis = figure.subplots()
     for label, accuracy, public in points:
         axis.plot(accuracy, public, marker="o", color="C0")
@@ -143,8 +182,24 @@ def public_scores(points: Sequence[tuple[str, float, float]]) -> bytes:
     return _png(figure)
 
 
+@matplotlib_defaults()
+def picture(pixels: np.ndarray, cmap: str = "gray_r", low: float = 0, high: float = 255) -> bytes:
+    """(height, width) pixels, of which `low` and `high` have the first and last colour of the colour map."""
+    from matplotlib.image import imsave
+
+    buffer = BytesIO()
+    imsave(buffer, pixels, cmap=cmap, vmin=low, vmax=high, format="png")
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def _draw_digits(
-    figure: Figure, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
+    figure: Any, title: str, digits: np.ndarray, gap: int, captions: Sequence[tuple[str, str]] = ()
 ) -> None:
     """Draw (rows, columns, side, side) images as a single one, a second faster than with axes for each.
 
@@ -170,7 +225,7 @@ def side_by_side(digits: np.ndarray, gap: int) -> tuple[np.ndarray, list[tuple[f
     return sheet, [((c + 0.5) * width, r * height + gap - 1) for r in range(n_rows) for c in range(n_columns)]
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Any) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

@@ -7,12 +7,10 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
 
 from digit_recognizer.data.augmentation import Augmentation, apply_augmentation, draw_coefficients
 from digit_recognizer.data.csv_reader import LabelledTable, Table, read_test
@@ -203,7 +201,4 @@ def _prediction(log_p: np.ndarray) -> Record:
 
 def _picture(pixels: np.ndarray, cmap: str = "gray_r", low: float = 0, high: float = 255) -> str:
     """Pixels, (784,) or (height, width), as a data URI."""
-    buffer = BytesIO()
-    picture = pixels if pixels.ndim == 2 else pixels.reshape(SIDE, SIDE)
-    imsave(buffer, picture, cmap=cmap, vmin=low, vmax=high, format="png")
-    return data_uri(buffer.getvalue())
+    return data_uri(plots.picture(pixels if pixels.ndim == 2 else pixels.reshape(SIDE, SIDE), cmap, low, high))

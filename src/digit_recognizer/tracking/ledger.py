@@ -48,8 +48,8 @@ class Ledger:
         self._update("runs", run_id, values)
 
     def finish_run(self, run_id: int, status: str, **values: Any) -> None:
-        """Close a run as done, failed, diverged, interrupted or pruned."""
-        self._update("runs", run_id, {"status": status, "finished": now(), **values})
+        """Close a run as done, failed, diverged, interrupted or pruned. One that is done stays so."""
+        self._update("runs", run_id, {"status": status, "finished": now(), **values}, where="status != 'done'")
 
     def add_network(self, run_id: int, **values: Any) -> None:
         """Insert a trained network."""
@@ -183,10 +183,13 @@ class Ledger:
         command = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
         return self._connection.execute(command, _plain(values)).lastrowid or 0
 
-    def _update(self, table: str, number: int, values: Mapping[str, Any]) -> None:
+    def _update(self, table: str, number: int, values: Mapping[str, Any], where: str = "true") -> bool:
+        """Set columns of a row, unless it does not satisfy `where`; returns whether it did."""
         values = {**values, "crc": NO_CHECKSUM}
         columns = ", ".join(f"{key} = ?" for key in values)
-        self._connection.execute(f"UPDATE {table} SET {columns} WHERE id = ?", [*_plain(values), number])
+        where = f"id = ? AND {where}"
+        found = self._connection.execute(f"UPDATE {table} SET {columns} WHERE {where}", [*_plain(values), number])
+        return found.rowcount > 0
 
 
 @contextmanager
