@@ -1,9 +1,13 @@
 """Where data is searched for, and which paths are refused."""
 
 import gzip
+import io
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digit_recognizer.data.csv_reader import read_test, read_train
@@ -89,9 +93,103 @@ def test_without_a_path_the_zip_in_the_data_folder_is_used(data):
     assert zip_in(data) == find(None, data).place
 
 
-def test_a_data_folder_with_other_files_is_ignored(data):
-    with_files(data, README=b"")
+def test_a_data_folder_with_notes_alone_is_empty(data):
+    with_files(data)
+    (data / "README.md").write_text("What belongs here.")
+    (data / ".gitkeep").touch()
     assert find(None, data, notebook_inputs=()) is None
+
+
+def zip_of(path: Path, **members: bytes) -> None:
+    """A zip with `train=...` as train.csv and so on, with the resource forks that macOS adds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"__MACOSX/._{name}.csv", b"\0\5\26\7")
+            archive.writestr(f"{name}.csv", content)
+
+
+def each_zipped(data):
+    zip_of(data / "train.csv.zip", train=TRAIN)
+    zip_of(data / "test.csv.zip", test=TEST)
+
+
+def in_a_folder(data):
+    with_files(data / "digit-recognizer", train=TRAIN, test=TEST)
+
+
+def with_capitals(data):
+    with_files(data, Train=TRAIN, TEST=TEST)
+
+
+def in_a_renamed_zip(data):
+    zip_of(data / "digit-recognizer (1).zip", train=TRAIN, test=TEST)
+
+
+def in_a_folder_of_a_zip(data):
+    zip_of(data / "archive.ZIP", **{"digits/train": TRAIN, "digits/test": TEST})
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [each_zipped, in_a_folder, with_capitals, in_a_renamed_zip, in_a_folder_of_a_zip],
+    ids=lambda lay: lay.__name__,
+)
+@pytest.mark.parametrize("is_named", [False, True])
+def test_data_is_recognised_however_it_was_downloaded(lay, is_named, data):
+    lay(data)
+    found = find(data if is_named else None, data, notebook_inputs=())
+    assert readable(found)
+    assert readable(find(found.place, data))  # as a later command finds it
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, data, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    with_files(tmp_path / "mine", train=TRAIN, test=TEST)
+    assert readable(find(Path("~/mine"), data))
+
+
+def test_two_datasets_in_a_folder_are_ambiguous(data):
+    in_a_folder(data)
+    in_a_renamed_zip(data)
+    with pytest.raises(InputError, match=r"the data once, received it in .*\(1\)\.zip, .*digit-recognizer\. Name one"):
+        find(None, data)
+
+
+def saved(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def saved_arrays() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x_train=np.zeros(3))
+    return buffer.getvalue()
+
+
+IDX = b"\0\0\x08\x03" + bytes(12) + bytes(784)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("mnist.npz", saved_arrays(), r"NumPy arrays \(\.npz\)"),
+        ("digits.npy", saved(np.zeros(3)), r"a NumPy array \(\.npy\)"),
+        ("train-images-idx3-ubyte", IDX, "an IDX file"),
+        ("train-images-idx3-ubyte.gz", gzip.compress(IDX), "an IDX file"),
+        ("train.parquet", b"PAR1...", "a Parquet file"),
+        ("7.png", b"\x89PNG\r\n", "a PNG image"),
+        ("digit-recognizer.zip", b"PK\x03\x04", "a damaged zip"),
+        ("mnist_train.csv", TRAIN, r"a text file\)\. To fix this: name the files train\.csv and test\.csv"),
+    ],
+)
+def test_other_files_are_named_with_their_format_instead_of_taking_the_sample(name, content, kind, data):
+    data.mkdir()
+    (data / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"received {re.escape(name)} \({kind}"):
+        find(None, data, notebook_inputs=())
 
 
 def test_notebook_folders_are_searched_last_and_the_newer_one_first(tmp_path, data):
@@ -124,11 +222,12 @@ def test_a_missing_file_is_not_taken_from_the_zip_beside_the_other(data):
     ("path", "message"),
     [
         ("nowhere", "nowhere: not found"),
-        ("empty", "received one without them"),
-        ("other", "received one without them"),
-        ("other/a.csv", "expected a folder or a zip, received another file"),
+        ("smaple", "built-in sample is called"),
+        ("empty", "received an empty folder"),
+        ("other", r"received a\.csv \(an empty file\)"),
+        ("other/a.csv", r"expected a folder .* received a\.csv \(an empty file\)"),
         ("other.zip", r"expected train\.csv and test\.csv in this zip"),
-        ("broken.zip", "expected a folder or a zip"),
+        ("broken.zip", r"received broken\.zip \(a damaged zip\)"),
     ],
 )
 def test_a_path_without_the_files_is_an_error(path, message, tmp_path, data):

@@ -1,11 +1,14 @@
 """Plots are PNGs, also when some of their data are missing."""
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from digit_recognizer.report import plots
+from digit_recognizer.tracking.workspace import Workspace
+from seen_from_outside import ENVIRONMENT, digits, started
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((50, 28, 28, 1), dtype=np.float32)
@@ -76,3 +79,38 @@ def test_the_reliability_curve_shows_each_bin():
 
 def test_public_scores_of_a_single_run_are_drawn():
     size(plots.public_scores([("#1", 0.99, 0.991)]))
+
+
+@pytest.fixture(scope="module")
+def plots_of_a_run(tmp_path_factory):
+    """Runs `digits run` on the sample with a matplotlibrc and environment variables: exit code, output, plots."""
+
+    def call(matplotlibrc="", **variables):
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "matplotlibrc").write_text(matplotlibrc)
+        words = ("run", "--data", "sample", "--recipe", "quick", "--epochs", "1", "--validation", "0.2")
+        with started(folder, *words, **variables) as process:
+            pass
+        plots = {file.name: file.read_bytes() for file in folder.glob("submissions/*/*.png")}
+        assert digits(folder, "show", "last") == 0
+        with Workspace(folder).existing_ledger() as ledger:
+            assert ledger.run("last").status == "done"
+        return process.returncode, (folder / "printed").read_text(), plots
+
+    return call
+
+
+def test_plots_do_not_depend_on_the_settings_of_the_user(plots_of_a_run):
+    code, _, plots = plots_of_a_run()
+    assert code == 0
+    assert len(plots) == 4
+    strange = "text.usetex: True\nbackend: nowhere\naxes.facecolor: red\n"
+    assert plots_of_a_run(strange, MPLBACKEND="nowhere")[::2] == (0, plots)
+
+
+def test_a_run_whose_plots_cannot_be_drawn_is_done(plots_of_a_run, tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('broken')")
+    code, printed, plots = plots_of_a_run(PYTHONPATH=os.pathsep.join([ENVIRONMENT["PYTHONPATH"], str(tmp_path)]))
+    assert (code, plots) == (0, {})
+    assert "plots are missing (ImportError: broken)" in " ".join(printed.split())
+    assert "Wrote submissions" in printed

@@ -14,22 +14,14 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
+from digit_recognizer.data.file_formats import DOWNLOAD, identify_other_format
 from digit_recognizer.errors import InputError
 
 N_PIXELS = 784  # 28 x 28, row by row
 TEST_COLUMNS = tuple(f"pixel{i}" for i in range(N_PIXELS))
 TRAIN_COLUMNS = ("label", *TEST_COLUMNS)
-DOWNLOAD = "download it again from https://www.kaggle.com/competitions/digit-recognizer/data"
 
 _N_SHOWN = 8  # faults listed; a file with more is wrong as a whole
-_FOREIGN_STARTS = (
-    (b"<", "a web page", f"log in to Kaggle, accept the competition's rules, and {DOWNLOAD}"),
-    (b"PK\x03\x04", "a zip archive", "let its name end in .zip, or unpack it"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip, as it is packed more than once"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the data with `git lfs pull`"),
-    (b"\xff\xfe", "text saved as UTF-16", "save it as UTF-8"),
-    (b"\xfe\xff", "text saved as UTF-16", "save it as UTF-8"),
-)
 _NUMBER = re.compile(r" *0*([0-9]{1,3})(?:\.0+)? *")
 _NO_NUMBER = 256  # above every limit
 _LONGEST_ROW = 100_000  # bytes; Kaggle's have up to 7,000
@@ -99,22 +91,6 @@ def parse_row(row: bytes, columns: tuple[str, ...], line: int) -> bytes | list[s
         for column, cell, value in zip(columns, cells, values, strict=True)
         if value > _limit(column)
     ]
-
-
-def identify_other_format(data: bytes) -> tuple[str, str] | None:
-    """What a file is that is not a CSV, and the remedy; None for one that may be a CSV."""
-    blank = codecs.BOM_UTF8 + b" \t\r\n"
-    text = data[:1024].lstrip(blank)
-    if not text and not data.strip(blank):
-        return "an empty file", DOWNLOAD
-    for start, kind, remedy in _FOREIGN_STARTS:
-        if text.startswith(start):
-            return kind, remedy
-    if data[:4].count(0) == 2:
-        return "text saved as UTF-16", "save it as UTF-8"
-    if 0 in data:
-        return f"one with NUL bytes (the first at byte {data.index(0):,}): not text, or damaged", DOWNLOAD
-    return None
 
 
 def _cells(row: bytes) -> list[str]:

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from digit_recognizer.data.archives import GZIP
-from digit_recognizer.data.csv_format import N_PIXELS, columns_of, identify_other_format, parse_row
+from digit_recognizer.data.csv_format import N_PIXELS, columns_of, parse_row
 from digit_recognizer.data.csv_reader import parse_rows
+from digit_recognizer.data.file_formats import identify_other_format
 from digit_recognizer.data.images import SIDE
 from digit_recognizer.errors import InputError
 

@@ -11,7 +11,7 @@ import reprlib
 import numpy as np
 import numpy.typing as npt
 
-from digit_recognizer.data.csv_format import identify_other_format
+from digit_recognizer.data.file_formats import identify_other_format
 from digit_recognizer.errors import InputError
 
 COLUMNS = ["ImageId", "Label"]

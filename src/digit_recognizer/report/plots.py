@@ -3,7 +3,6 @@
 Matplotlib is imported by the functions, with its own defaults.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -63,13 +62,9 @@ def _run_plots(
 
 @contextmanager
 def matplotlib_defaults() -> Iterator[None]:
-    """Matplotlib's defaults, whatever MPLBACKEND and the user's matplotlibrc set."""
-    backend = os.environ.pop("MPLBACKEND", None)  # Matplotlib is not imported with an unknown one
-    try:
-        from matplotlib import style
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
+    """Matplotlib's defaults, whatever the user's matplotlibrc sets."""
+    from matplotlib import style
+
     with style.context("default", after_reset=True):
         yield
 
