@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
     """Run a command and exit with its code: 0; 1 after a failure at run time; 2 for bad input; 130 after Ctrl-C; 143
     after SIGTERM or SIGHUP.
     """
-    os.environ["MPLBACKEND"] = "agg"  # commands open no windows; Keras imports Matplotlib, which refuses unknown backends
+    os.environ["MPLBACKEND"] = "agg"  # no windows; Keras imports Matplotlib, which refuses unknown names
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may contain what the terminal cannot show
