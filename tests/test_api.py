@@ -129,15 +129,20 @@ def test_models_are_built_by_name():
     ("images", "message"),
     [
         (np.zeros((2, 27, 28), np.uint8), r"received \(2, 27, 28\)"),
-        (np.full((2, 28, 28), 255.0), "float64 from 0 to 1, received 255 to 255"),
-        (np.full((2, 28, 28), 256), "int64 from 0 to 255, received 256 to 256"),
-        (np.full((2, 28, 28), np.nan), "received nan to nan"),
+        (np.full((2, 28, 28), 255.5), "received float64 from 255.5 to 255.5"),
+        (np.full((2, 28, 28), 256), "received int64 from 256 to 256"),
+        (np.full((2, 28, 28), np.nan), "received NaN or infinity"),
         (np.full((2, 28, 28), "7"), "received <U1"),
     ],
 )
 def test_images_of_another_shape_range_or_dtype_are_refused(runs, images, message):
     with pytest.raises(dr.InputError, match=message):
         dr.open_run("one", runs).predict(images)
+
+
+def test_a_prediction_of_inverted_images_warns(runs, tiny_data):
+    with pytest.warns(UserWarning, match="inverted"):
+        dr.open_run("one", runs).predict(255 - tiny_data.test.pixels)
 
 
 def test_wrong_names_are_refused(workspace, tiny_data):

@@ -1,10 +1,11 @@
 """The Python API, `import digit_recognizer as dr`, for scripts and notebooks.
 
 Nothing is printed unless `progress=True`, and nothing is written outside the workspace: a Workspace or its folder, by
-default that of the given run, else the current folder. (Keras keeps its settings in ~/.keras; locks are in the
-system's temporary folder.)
+default that of the given run, else the current folder. (Keras has its settings in ~/.keras, locks are in the system's
+temporary folder.)
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -18,6 +19,7 @@ from digit_recognizer import blending, pipeline
 from digit_recognizer.competition.submit import submit_file
 from digit_recognizer.data.dataset import Dataset, read_dataset
 from digit_recognizer.data.images import to_pixels
+from digit_recognizer.data.inspection import image_warnings
 from digit_recognizer.data.sources import find
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.grading import Grades, grade_files
@@ -45,11 +47,7 @@ Place = Workspace | str | Path | None  # a workspace or its folder
 class Run:
     """A finished run of a workspace, as returned by `train`, `blend` and `open_run`.
 
-    Example:
-
-        run = dr.open_run("last")
-        run.validation.accuracy, run.validation.interval
-        run.history[["epoch", "loss", "validation_loss"]]
+    Example: `run = dr.open_run("last"); run.validation.accuracy; run.history[["epoch", "loss", "validation_loss"]]`
     """
 
     def __init__(self, record: RunRecord, workspace: Workspace) -> None:
@@ -99,14 +97,17 @@ class Run:
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each digit, averaged over the networks of the run.
 
-        `images` is (n, 28, 28), (n, 28, 28, 1) or (n, 784): integers from 0 to 255 with ink 255, or floats in [0, 1]
-        with ink 1, which are rounded to 256 levels. The result is (n, 10) float64 in [0, 1]; each row adds up to 1.
-        Raises InputError for images of another shape, dtype or range, and when the networks of the run are missing or
-        damaged.
+        `images` is (n, 28, 28), (n, 28, 28, 1), (n, 784) or one (28, 28): whole numbers from 0 to 255 with ink 255, or
+        floats in [0, 1] with ink 1, which are rounded to 256 levels. The result is (n, 10) float64 in [0, 1]; each row
+        adds up to 1. Warns of inverted and transposed images. Raises InputError for images of another shape, dtype or
+        range, and when the networks of the run are missing or damaged.
 
         Example: `labels = run.predict(data.test.pixels).argmax(axis=1)`
         """
-        return self._predictor(to_pixels(images))
+        pixels = to_pixels(images)
+        for warning in image_warnings("images", pixels):
+            warnings.warn(f"{warning}. The labels may be wrong.", stacklevel=2)
+        return self._predictor(pixels)
 
     @cached_property
     def _predictor(self) -> Callable[[np.ndarray], np.ndarray]:

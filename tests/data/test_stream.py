@@ -153,20 +153,60 @@ def test_other_files_are_refused(content, message, file):
         read(file, content)
 
 
+IMAGES = PIXELS.reshape(-1, 28, 28)
+
+
 @pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(
+    "array",
+    [
+        PIXELS.astype(float),
+        PIXELS.astype(np.int64),
+        (IMAGES / 255).astype(np.float32),
+        IMAGES.astype(np.float16),
+        np.asfortranarray(IMAGES),
+        IMAGES[:, None],
+    ],
+    ids=["whole floats", "int64", "0 to 1", "float16", "Fortran order", "channel first"],
+)
+@pytest.mark.parametrize("after", [0, 5])
+def test_an_array_of_another_dtype_or_order_is_converted(array, after, file):
+    ids, pixels, _ = read(file, npy(array), after)
+    assert ids == list(range(after + 1, 8))
+    assert np.array_equal(pixels, PIXELS[after:])
+
+
+def test_an_array_of_one_image_is_converted(file):
+    assert np.array_equal(read(file, npy(IMAGES[0]))[1], PIXELS[:1])
+
+
 @pytest.mark.parametrize(
     ("array", "received"),
     [
-        (PIXELS.astype(float), "float64 of shape"),
-        (PIXELS[:, :9], r"uint8 of shape \(7, 9\)"),
-        (np.asfortranarray(PIXELS), "uint8 of shape"),
-        (np.array([{}, {}]), "object of shape"),
+        (PIXELS.T, r"\(784, 7\)"),
+        (np.moveaxis(IMAGES, 0, -1), r"\(28, 28, 7\)"),
+        (PIXELS[0], r"\(784,\)"),
+        (IMAGES / 127.5 - 1, "float64 from -1 to 1"),
+        (np.where(IMAGES > 250, np.nan, IMAGES), "NaN or infinity"),
     ],
 )
-def test_an_array_of_another_dtype_shape_or_order_is_refused(array, received, file):
-    content = npy(array)
-    with pytest.raises(InputError, match=rf"images: expected uint8 .* received {received}.*numpy.save"):
-        read(file, content)
+def test_the_line_of_python_in_the_error_converts_the_array(array, received, file):
+    with pytest.raises(InputError, match=f"received {received}") as caught:
+        read(file, npy(array))
+    [line] = re.findall("`(images = .*)`", str(caught.value))
+    names = {"numpy": np, "images": np.load(file)}
+    exec(line, names)
+    pixels = read(file, npy(names["images"]))[1]
+    expected = np.where(PIXELS > 250, 0, PIXELS) if received.startswith("NaN") else PIXELS[: len(pixels)]
+    assert np.array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("array", "received"), [(PIXELS[:, :9], r"received \(7, 9\)"), (np.array([{}, {}]), "a damaged npy")]
+)
+def test_an_array_that_holds_no_images_is_refused(array, received, file):
+    with pytest.raises(InputError, match=received):
+        read(file, npy(array))
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -11,10 +11,12 @@ import pytest
 import tiny
 from digit_recognizer import blending
 from digit_recognizer.data import stream
+from digit_recognizer.data.csv_reader import CsvFile, read_test
 from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import predict_file as predicting
 from digit_recognizer.inference.predict_file import PredictConfig, predict_file
 from digit_recognizer.tracking import run_dir
+from digit_recognizer.utils.reporter import Reporter
 from seen_from_outside import digits, started, until
 
 SEVERAL = {"folds": 2, "full": True, "tta": "shift"}
@@ -79,6 +81,41 @@ def test_probabilities_are_written_beside_the_labels(trained, test, out, runtime
     test_log_p = run_dir.run_predictions(record_of(trained, "several")).test_log_p
     assert np.abs(values - np.exp(test_log_p)).max() < 2e-6
     assert {len(line.split(b",")[2]) for line in lines} == {len("0.123456")}
+
+
+class Warnings(Reporter):
+    def __init__(self):
+        self.texts = []
+
+    def warning(self, text):
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (lambda pixels: pixels, None),
+        (lambda pixels: 255 - pixels, "inverted?"),
+        (lambda pixels: pixels.reshape(-1, 28, 28).transpose(0, 2, 1), "transposed or rotated?"),
+        (lambda pixels: pixels > 127, "scaled 0 to 1?"),
+    ],
+)
+def test_images_that_look_wrong_are_labelled_with_a_warning(trained, test, out, change, warning):
+    pixels = read_test(CsvFile(test)).pixels
+    source = trained.folder / "images.npy"
+    np.save(source, np.ascontiguousarray(change(pixels), np.uint8))
+    reporter = Warnings()
+    predict_file(PredictConfig(source, "one", out), trained, reporter)
+    assert [text.count(warning or "") for text in reporter.texts] == ([1] if warning else [])
+
+
+def test_an_output_that_is_a_link_is_replaced(trained, test, out):
+    other = trained.folder / "other.csv"
+    other.write_text("mine")
+    out.symlink_to(other)
+    predict_file(PredictConfig(test, "one", out), trained)
+    assert other.read_text() == "mine"
+    assert not out.is_symlink()
 
 
 def partial_files(config, workspace):

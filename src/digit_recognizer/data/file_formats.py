@@ -16,7 +16,7 @@ _FORMATS = (  # the first bytes, or bytes near the start; the format; the remedy
         "pandas.read_excel(FILE).to_csv('train.csv', index=False)",
     ),
     (b"PK\x03\x04", b"", "a zip archive", "let its name end in .zip, or unpack it"),
-    (b"\x1f\x8b", b"", "a gzip archive", "unpack it with gunzip"),
+    (b"\x1f\x8b", b"", "a gzip archive", "unpack it with gunzip, as it is packed more than once"),
     (b"PAR1", b"", "a Parquet file", "pandas.read_parquet(FILE).to_csv('train.csv', index=False)"),
     (
         b"\x00\x00\x08",

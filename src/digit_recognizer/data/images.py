@@ -6,6 +6,8 @@ from digit_recognizer.errors import InputError
 
 SIDE = 28  # Kaggle's images; LeCun 1998 pads them to 32x32 to centre stroke ends in the receptive fields of C3
 
+_SHAPES = (SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE), (SIDE**2,)  # of an image in an array
+
 
 def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarray:
     """(n, 784) uint8 in 0..255, or (n, 28, 28), to (n, side, side, 1) float32 in [0, 1].
@@ -24,24 +26,42 @@ def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarra
 
 
 def to_pixels(images: np.ndarray) -> np.ndarray:
-    """(n, 784) uint8 from (n, 28, 28), (n, 28, 28, 1) or (n, 784) integers in 0..255 or floats in [0, 1].
+    """(n, 784) uint8 from (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) images, or from one of (28, 28).
 
-    Raises InputError for another shape, dtype or range.
+    Values are whole numbers in 0..255, also as floats, or floats in [0, 1], which are rounded to 256 levels. Raises
+    InputError for another shape, dtype or range, with a line of Python that converts `images`, if there is one.
     """
     images = np.asarray(images)
-    if images.shape[1:] not in ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE**2,)):
-        raise InputError(f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.")
+    if images.shape == (SIDE, SIDE):
+        images = images[np.newaxis]
+    if images.shape[1:] not in _SHAPES:
+        remedy = _shape_remedy(images.shape)
+        raise InputError(
+            f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.{remedy}"
+        )
     if images.dtype.kind not in "uif":
         raise InputError(f"images: expected integers or floats, received {images.dtype}.")
-    images = images.reshape(-1, SIDE**2)
-    if images.dtype == np.uint8:
-        return images
-    scale = 255 if images.dtype.kind == "f" else 1
-    high = 255 // scale
-    if not ((images >= 0) & (images <= high)).all():
-        found = f"{images.min():g} to {images.max():g}"
-        raise InputError(f"images: expected {images.dtype} from 0 to {high}, received {found}. Rescale them.")
-    return np.rint(images * scale).astype(np.uint8)
+    images = np.ascontiguousarray(images).reshape(-1, SIDE**2)
+    if images.dtype == np.uint8 or not len(images):
+        return images.astype(np.uint8, copy=False)
+    low, high = images.min(), images.max()
+    if not np.isfinite([low, high]).all():
+        raise InputError("images: expected numbers, received NaN or infinity. `images = numpy.nan_to_num(images)`")
+    if images.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.rint(images * 255).astype(np.uint8)
+    if low < 0 or high > 255 or (images != np.rint(images)).any():
+        raise InputError(
+            f"images: expected whole numbers from 0 to 255 or floats from 0 to 1, received {images.dtype} from "
+            f"{low:g} to {high:g}. `images = (images - images.min()) / (images.max() - images.min())`"
+        )
+    return images.astype(np.uint8)
+
+
+def _shape_remedy(shape: tuple[int, ...]) -> str:
+    """The conversion of images along the last axis or without their own axis."""
+    if shape == (SIDE**2,):
+        return " `images = images[None]`"
+    return " `images = numpy.moveaxis(images, -1, 0)`" if shape[:-1] in _SHAPES else ""
 
 
 def bilinear_weights(old: int, new: int) -> np.ndarray:

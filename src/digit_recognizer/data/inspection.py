@@ -33,7 +33,7 @@ def inspect(train: LabelledTable, test: Table) -> Inspection:
     n_duplicates = len(train_images) - len(known)
     n_overlap = sum(image in known for image in test_images)
     train_mean, test_mean = train.pixels.mean(axis=0), test.pixels.mean(axis=0)
-    warnings = [*_warnings("train", train, train_mean), *_warnings("test", test, test_mean)]
+    warnings = [*image_warnings("train", train.pixels), *image_warnings("test", test.pixels)]
     if n_duplicates:
         warnings.append(
             f"train: {n_duplicates:,} images are duplicates; a copy may be held out, "
@@ -64,18 +64,20 @@ def _as_bytes(table: Table) -> list[bytes]:
     return images
 
 
-def _warnings(name: str, table: Table, mean: npt.NDArray[np.float64]) -> list[str]:
-    """Warnings about the images of one table; `mean` (784,) is their mean image."""
-    warnings = []
-    highest = int(table.pixels.max())
+def image_warnings(name: str, pixels: npt.NDArray[np.uint8]) -> list[str]:
+    """Warnings of likely faults of (n, 784) pixels: inverted, transposed, empty or scaled images."""
+    warnings: list[str] = []
+    if not len(pixels):
+        return warnings
+    highest = int(pixels.max())
     if highest <= 16:
         scale = "0 to 1" if highest <= 1 else "0 to 16"
         warnings.append(f"{name}: expected pixels up to 255, received {highest} at most: scaled {scale}?")
-    if n_empty := int(np.count_nonzero(~table.pixels.any(axis=1))):
+    if n_empty := int(np.count_nonzero(~pixels.any(axis=1))):
         warnings.append(f"{name}: {n_empty:,} images are empty, all their pixels are 0")
-    if len(table.pixels) < ENOUGH_IMAGES or not highest:
+    if len(pixels) < ENOUGH_IMAGES or not highest:
         return warnings
-    picture = mean.reshape(28, 28)
+    picture = pixels.mean(axis=0).reshape(28, 28)
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     if edge.mean() > picture.mean():
         warnings.append(f"{name}: expected bright ink on black, received dark ink on white: inverted?")

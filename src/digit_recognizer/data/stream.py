@@ -25,8 +25,9 @@ from digit_recognizer.data.archives import GZIP
 from digit_recognizer.data.csv_format import N_PIXELS, columns_of, parse_row
 from digit_recognizer.data.csv_reader import parse_rows
 from digit_recognizer.data.file_formats import identify_other_format
-from digit_recognizer.data.images import SIDE
+from digit_recognizer.data.images import SIDE, to_pixels
 from digit_recognizer.errors import InputError
+from digit_recognizer.utils.files import read_bytes
 
 ROWS = 8_192  # images per chunk, about
 _BLOCK = 16_000_000  # bytes of a CSV parsed at once, 8,000 rows; pandas is slower with fewer
@@ -151,11 +152,9 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         n_missing = shape[0] * N_PIXELS - (os.fstat(file.fileno()).st_size - file.tell())
     except (ValueError, LookupError, TypeError, SyntaxError, TokenError, struct.error) as error:
         raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
-    if dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns:
-        raise InputError(
-            f"{path}: expected uint8 of shape (n, 784), (n, 28, 28) or (n, 28, 28, 1) in C order, received {dtype} of "
-            f"shape {shape}. Write numpy.save(path, numpy.ascontiguousarray(images, dtype='uint8'))."
-        )
+    if shape[0] and (dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns):
+        yield from _chunks(_converted(path), after)
+        return
     if n_missing or not shape[0]:
         raise InputError(f"{path}: a damaged or empty npy, whose size does not match its shape {shape}. {_CURE}")
     file.seek(after * N_PIXELS, 1)
@@ -164,6 +163,22 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         content = file.read(n * N_PIXELS)
         pixels = np.frombuffer(content, np.uint8).reshape(n, N_PIXELS)
         yield Chunk(np.arange(first + 1, first + n + 1), pixels, [], file.tell())
+
+
+def _converted(path: Path) -> np.ndarray:
+    """The (n, 784) uint8 pixels of an .npy of another dtype or order, which is read as a whole."""
+    try:
+        return to_pixels(np.load(BytesIO(read_bytes(path)), allow_pickle=False))
+    except ValueError as error:  # cut short, or Python objects
+        raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _chunks(pixels: np.ndarray, after: int) -> Iterator[Chunk]:
+    for first in range(after, len(pixels), ROWS):
+        some = pixels[first : first + ROWS]
+        yield Chunk(np.arange(first + 1, first + len(some) + 1), some, [], (first + len(some)) * N_PIXELS)
 
 
 @contextmanager

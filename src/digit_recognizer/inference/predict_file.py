@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from digit_recognizer.data import stream
+from digit_recognizer.data.inspection import image_warnings
 from digit_recognizer.data.stream import Chunk
 from digit_recognizer.errors import InputError
 from digit_recognizer.inference import engines, formats
@@ -174,6 +175,8 @@ def _label(
                     "written to a file with `rejects`."
                 )
             if predict is None:
+                for warning in image_warnings(config.source.name, chunk.pixels):
+                    reporter.warning(f"{warning}. The labels may be wrong.")
                 predict, begin = start_predictor(), time.perf_counter()
             with _timed(busy, "inference"):
                 probabilities = predict(chunk.pixels)

@@ -19,8 +19,9 @@ PartialFiles = dict[Path, Path]  # final name: temporary name; the output first
 
 
 def partial_files(targets: Sequence[Path], key: str) -> PartialFiles:
-    """Return the temporary names of `targets`, which depend on `key`."""
-    return {path: path.with_name(f"{path.name}.{short_hash(key)}.partial") for path in map(Path.resolve, targets)}
+    """Return the temporary names of `targets`, which depend on `key`. A target that is a link will be replaced."""
+    paths = [path.parent.resolve() / path.name for path in targets]
+    return {path: path.with_name(f"{path.name}.{short_hash(key)}.partial") for path in paths}
 
 
 def short_hash(text: str) -> str:
