@@ -29,6 +29,8 @@ ALLOWED = {
     ),  # objects go through the pipes of our own processes
     ("inference/formats.py", "model.save"),  # in a folder that is removed
     ("cli/app.py", "os.open"),  # of os.devnull
+    ("cli/app.py", "open"),  # of os.devnull
+    ("cli/app.py", "tempfile.NamedTemporaryFile"),  # for the traceback of a fault
     ("competition/client_process.py", "os.fdopen"),  # stdout
     ("competition/client_process.py", "os.open"),  # of os.devnull
     ("utils/files.py", "temporary.open"),  # the writer itself: the temporary file that replaces the old one

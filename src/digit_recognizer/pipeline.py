@@ -33,7 +33,7 @@ from digit_recognizer.training.estimate import RunEstimate, estimate_run
 from digit_recognizer.training.parallel.config import IN_PROCESS, ExecutionConfig, open_pool
 from digit_recognizer.training.run_plan import RunMode, RunPlan, plan_run, planned_recipe
 from digit_recognizer.utils.environment import require_backend
-from digit_recognizer.utils.files import read_bytes
+from digit_recognizer.utils.files import can_sync, read_bytes
 from digit_recognizer.utils.reporter import SILENT, Reporter
 from digit_recognizer.utils.signals import TerminationSignal, handle_signals
 
@@ -85,6 +85,8 @@ def run_on(data: Dataset, config: RunConfig, workspace: Workspace, reporter: Rep
         workspace.open_ledger(reporter) as ledger,
         open_pool(execution, data.train, data.test, reporter) as pool,
     ):
+        if not can_sync(workspace.submissions):
+            reporter.warning(f"{workspace.submissions} cannot be flushed to disk: a power failure may lose its files.")
         place = workspace.relative(data.source.place)
         plan = plan_run(config.mode, data, place, ledger, execution, pool, reporter)
         with _open(ledger, plan) as active, _resumable(active, reporter), handle_signals():

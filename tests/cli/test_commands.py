@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
+import click
 import pytest
 
 from digit_recognizer import cli
@@ -16,6 +18,7 @@ from digit_recognizer.data.sample import write_sample
 from digit_recognizer.models.registry import MODELS
 from digit_recognizer.recipes.catalog import RECIPES
 from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.utils.environment import backend
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE_FILES = ("train.csv", "test.csv", "sample_submission.csv", "answers.csv", "sample.json")
@@ -256,6 +259,43 @@ def test_a_full_output_device_is_an_error(workspace):
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert "No space left" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed streams are the shell's")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_harm_no_file(workspace, closed):
+    command = f'"$0" -c "from digit_recognizer.cli import main; main()" leaderboard --json {closed}'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with workspace.open_ledger():
+        pass
+    done = subprocess.run(["sh", "-c", command, sys.executable], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("[]\n" if closed == "2>&-" else "")
+    with workspace.existing_ledger() as ledger:  # checks its structure
+        assert ledger.runs() == []
+
+
+def test_a_fault_of_the_program_is_one_line_with_the_traceback_in_a_file(capfd):
+    def fail():
+        raise KeyError("missing")
+
+    with pytest.raises(SystemExit, match="1"):
+        cli.main([], command=click.Command("broken", callback=fail))
+    _, err = capfd.readouterr()
+    assert len(err.splitlines()) == 1
+    [file] = re.findall(r"unexpected KeyError: 'missing'. The details are in (\S+); please report them", err)
+    assert "in fail\n" in Path(file).read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="accounts without an entry are those of containers")
+def test_the_backend_is_known_without_a_home_folder(monkeypatch):
+    def unknown(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "KERAS_BACKEND", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert backend() == "tensorflow"
 
 
 def test_the_answers_are_never_overwritten(digits, sample):

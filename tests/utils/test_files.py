@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from digit_recognizer.errors import InputError, RunError
-from digit_recognizer.utils.files import read_bytes, remove_stale_temporary_files, write_atomically
+from digit_recognizer.utils.files import can_sync, read_bytes, remove_stale_temporary_files, write_atomically
 
 KILLED_WHILE_WRITING = """
 import os, sys
@@ -28,7 +28,7 @@ def test_bytes_are_written_and_missing_folders_are_created(tmp_path):
 def test_a_failed_flush_of_the_folder_is_an_error_unless_it_is_unsupported(tmp_path, monkeypatch):
     path = tmp_path / "file.bin"
     sync = os.fsync
-    for number in (errno.EINVAL, errno.EIO):
+    for number in (errno.EINVAL, errno.ENOSYS, errno.EACCES, errno.EIO):
 
         def failing(descriptor, number=number):
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -39,6 +39,29 @@ def test_a_failed_flush_of_the_folder_is_an_error_unless_it_is_unsupported(tmp_p
         with pytest.raises(RunError, match="cannot be written") if number == errno.EIO else nullcontext():
             write_atomically(path, str(number).encode())
         assert path.read_bytes() == str(number).encode()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_files_are_written_where_they_cannot_be_flushed(tmp_path, monkeypatch, number):
+    assert can_sync(tmp_path)
+
+    def failing(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    write_atomically(tmp_path / "file.bin", b"new")
+    assert (tmp_path / "file.bin").read_bytes() == b"new"
+    assert not can_sync(tmp_path)
+
+
+def test_a_failed_flush_of_a_file_is_an_error(tmp_path, monkeypatch):
+    def failing(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(RunError, match="cannot be written"):
+        write_atomically(tmp_path / "file.bin", b"new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_old_file_is_replaced_and_no_temporary_file_is_left(tmp_path):

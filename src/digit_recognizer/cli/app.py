@@ -4,6 +4,8 @@ import json
 import os
 import re
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import partial, reduce
@@ -105,6 +107,7 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
     """Run a command and exit with its code: 0; 1 after a failure at run time; 2 for bad input; 130 after Ctrl-C; 143
     after SIGTERM or SIGHUP.
     """
+    _open_standard_streams()
     os.environ["MPLBACKEND"] = "agg"  # no windows; Keras imports Matplotlib, which refuses unknown names
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -120,6 +123,16 @@ def main(arguments: list[str] | None = None, command: click.Command = digits, pr
         obj=state,
     )
     sys.exit(_run(call, state))
+
+
+def _open_standard_streams() -> None:
+    """Open the null device for closed standard streams, as other files would get their descriptors."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
 
 
 def _run(command: Callable[[], Any], state: SimpleNamespace) -> int:
@@ -144,6 +157,13 @@ def _run(command: Callable[[], Any], state: SimpleNamespace) -> int:
     except (KeyboardInterrupt, click.Abort):
         _print_last("Interrupted.")
         return 130
+    except Exception as error:  # a fault of this program
+        with tempfile.NamedTemporaryFile("w", prefix="digits-error-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        _print_last(
+            f"Error: unexpected {type(error).__name__}: {error}. The details are in {file.name}; please report them."
+        )
+        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -46,13 +46,14 @@ def to_pixels(images: np.ndarray) -> np.ndarray:
         return images.astype(np.uint8, copy=False)
     low, high = images.min(), images.max()
     if not np.isfinite([low, high]).all():
-        raise InputError("images: expected numbers, received NaN or infinity. `images = numpy.nan_to_num(images)`")
+        remedy = "`images = numpy.nan_to_num(images)`"
+        raise InputError(f"images: expected numbers, received NaN or infinity. To fix this: {remedy}")
     if images.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(images * 255).astype(np.uint8)
     if low < 0 or high > 255 or (images != np.rint(images)).any():
         raise InputError(
             f"images: expected whole numbers from 0 to 255 or floats from 0 to 1, received {images.dtype} from "
-            f"{low:g} to {high:g}. `images = (images - images.min()) / (images.max() - images.min())`"
+            f"{low:g} to {high:g}. To fix this: `images = (images - images.min()) / (images.max() - images.min())`"
         )
     return images.astype(np.uint8)
 
@@ -60,8 +61,8 @@ def to_pixels(images: np.ndarray) -> np.ndarray:
 def _shape_remedy(shape: tuple[int, ...]) -> str:
     """The conversion of images along the last axis or without their own axis."""
     if shape == (SIDE**2,):
-        return " `images = images[None]`"
-    return " `images = numpy.moveaxis(images, -1, 0)`" if shape[:-1] in _SHAPES else ""
+        return " To fix this: `images = images[None]`"
+    return " To fix this: `images = numpy.moveaxis(images, -1, 0)`" if shape[:-1] in _SHAPES else ""
 
 
 def bilinear_weights(old: int, new: int) -> np.ndarray:

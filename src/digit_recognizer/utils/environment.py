@@ -66,7 +66,7 @@ def backend() -> str:
 
     Raises InputError for an unknown backend.
     """
-    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json")
+    file = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "keras.json")
     name = os.environ.get("KERAS_BACKEND")
     with suppress(OSError, ValueError, LookupError, TypeError):
         name = name or json.loads(file.read_text(encoding="utf-8"))["backend"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -89,9 +90,23 @@ def _sync_folder(folder: Path) -> None:
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
+            sync(descriptor, (errno.EBADF, errno.EACCES))
         finally:
             os.close(descriptor)
+
+
+def sync(descriptor: int, more_errors: tuple[int, ...] = ()) -> bool:
+    """Flush a file to disk; returns False if its file system does not offer that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, *more_errors):
+            raise
+        return False
+    return True
+
+
+def can_sync(folder: Path) -> bool:
+    """Return whether files in a folder can be flushed to disk. Network drives may not offer that."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return sync(file.fileno())

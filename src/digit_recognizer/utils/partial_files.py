@@ -4,7 +4,6 @@ Each line after the header starts with its row number. Writing continues after t
 output; later lines of the other files are removed.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from glob import escape
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from digit_recognizer.errors import RunError
+from digit_recognizer.utils.files import sync
 
 PartialFiles = dict[Path, Path]  # final name: temporary name; the output first
 
@@ -74,7 +74,7 @@ def finish(files: PartialFiles) -> None:
     for target, path in reversed(files.items()):
         with _explained(path):
             with path.open("r+b") as file:
-                os.fsync(file.fileno())
+                sync(file.fileno())
             path.replace(target)
             for old in target.parent.glob(f"{escape(target.name)}.*.partial"):
                 old.unlink(missing_ok=True)
