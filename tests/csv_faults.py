@@ -55,7 +55,10 @@ HARMFUL = {
     "only empty lines": (lambda data: b"\n\n \r\n", "received an empty file"),
     "a byte-order mark alone": (lambda data: b"\xef\xbb\xbf", "received an empty"),
     "header alone": (lambda data: data.split(b"\n")[0] + b"\n", "received only the header"),
-    "no header": (lambda data: data.split(b"\n", 1)[1], "line 1: expected the header, received numbers"),
+    "no header and a column missing": (
+        lambda data: without_column(data.split(b"\n", 1)[1], 7),
+        "line 1: expected ",
+    ),
     "an empty line before the header": (lambda data: b"\n" + data, "line 1: expected the header"),
     "header twice": (lambda data: data.split(b"\n")[0] + b"\n" + data, "received 'pixel0'"),
     "a pixel column missing": (lambda data: without_column(data, 7), "line 1: expected pixel"),
@@ -69,13 +72,13 @@ HARMFUL = {
     "an extra value in front of each row": (lambda data: each_row(data, lambda row: b"0," + row), "line 2"),
     "an extra value in one row": (lambda data: with_cell(data, 5, 7, "0,0"), "line 5: expected"),
     "a value too few in one row": (lambda data: data.replace(b"\n0,", b"\n", 1), "values, received"),
-    "columns rotated": (lambda data: each_line(data, rotated), "line 1: expected "),
+    "columns rotated twice": (lambda data: each_line(each_line(data, rotated), rotated), "line 1: expected "),
     "two columns exchanged": (
         lambda data: data.replace(b"pixel7,pixel8,", b"pixel8,pixel7,"),
         "line 1: expected pixel7 as column",
     ),
     "a column name twice": (lambda data: with_cell(data, 1, 8, "pixel0"), "received 'pixel0'"),
-    "header misspelt": (lambda data: with_cell(data, 1, 7, "Pixel7"), "received 'Pixel7'"),
+    "header misspelt": (lambda data: with_cell(data, 1, 7, "Pixle7"), "received 'Pixle7'"),
     "pixel 256": (lambda data: with_cell(data, 3, 7, "256"), "0 to 255, received '256'"),
     "pixel 300": (lambda data: with_cell(data, 3, 7, "300"), "received '300'"),
     "pixel 999": (lambda data: with_cell(data, 3, 7, "999"), "received '999'"),
@@ -113,9 +116,13 @@ HARMFUL = {
     "two files one after the other": (lambda data: data + data, "line 22, column"),
 }  # fmt: skip
 HARMFUL_TO_TRAIN = {
-    "test in its place": (lambda data: TEST, "this is test.csv in place of train.csv"),
+    "test in its place": (lambda data: TEST, "is this test.csv in place of train.csv"),
     "the labels missing in the rows": (lambda data: each_row(data, lambda row: row[2:]), "received 784"),
-    "another name of the label column": (lambda data: with_cell(data, 1, 0, "Label"), "expected label as column 1"),
+    "another name of the label column": (lambda data: with_cell(data, 1, 0, "digit"), "expected label as column 1"),
+    "one-hot labels": (
+        lambda data: each_line(data, lambda line: b"0,0,0,0,0,0,0,0,0,1," + line.split(b",", 1)[1]),
+        "received ten columns of labels (one-hot)",
+    ),
     "label 10": (lambda data: with_cell(data, 4, 0, "10"), "line 4, column label: expected a whole number"),
     "label -1": (lambda data: with_cell(data, 4, 0, "-1"), "received '-1'"),
     "label 3.5": (lambda data: with_cell(data, 4, 0, "3.5"), "received '3.5'"),
@@ -136,7 +143,7 @@ HARMFUL_PACKED = {
     "a gzip bomb": (lambda data: gzip.compress(bytes(150_000_000)), "more than the limit"),
 }  # fmt: skip
 HARMFUL_TO_TEST = {
-    "train in its place": (lambda data: TRAIN, "this is train.csv in place of test.csv"),
+    "train in its place": (lambda data: TRAIN, "is this train.csv in place of test.csv"),
     "labels in the rows": (lambda data: each_row(data, lambda row: b"3," + row), "received 785"),
 }
 HARMLESS = {

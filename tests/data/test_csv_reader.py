@@ -1,6 +1,9 @@
+import io
+import re
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +25,85 @@ def test_values_are_read_as_written(tmp_path):
     np.testing.assert_array_equal(train.pixels, values(n)[:, 1:])
     np.testing.assert_array_equal(train.labels, values(n)[:, 0])
     np.testing.assert_array_equal(test.pixels, values(n, seed=1)[:, 1:])
+
+
+def renamed(data: bytes, naming) -> bytes:
+    """The same file with other names of the pixels."""
+    header, rows = data.split(b"\n", 1)
+    names = [name if name == "label" else naming(int(name[5:])) for name in header.decode().split(",")]
+    return ",".join(names).encode() + b"\n" + rows
+
+
+def moved(data: bytes, place: int, name: bytes) -> bytes:
+    """The same file with the labels in another place and of another name."""
+    lines = []
+    for line in data.splitlines():
+        label, *cells = line.split(b",")
+        lines.append(b",".join([*cells[:place], name if label == b"label" else label, *cells[place:]]) + b"\n")
+    return b"".join(lines)
+
+
+NAMINGS = {
+    "pixel1 to pixel784": lambda i: f"pixel{i + 1}",
+    "1x1 to 28x28": lambda i: f"{i // 28 + 1}x{i % 28 + 1}",
+    "0 to 783": str,
+    "1 to 784": lambda i: str(i + 1),
+}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["plain", "strictly"])
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_pixels_of_other_names_are_read_with_a_note(tmp_path, naming, end):
+    train = read_train(written(tmp_path, renamed(TRAIN, NAMINGS[naming]).replace(b"\n", end)))
+    assert train.note == f"pixels named {naming}"
+    np.testing.assert_array_equal(train.pixels, values()[:, 1:])
+    np.testing.assert_array_equal(train.labels, values()[:, 0])
+    test = read_test(written(tmp_path, renamed(TEST, NAMINGS[naming]).replace(b"\n", end)))
+    np.testing.assert_array_equal(test.pixels, values(seed=1)[:, 1:])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["plain", "strictly"])
+@pytest.mark.parametrize(("place", "name"), [(784, "class"), (0, "Label"), (3, "LABEL")])
+def test_labels_in_any_place_and_of_other_names_are_read_with_a_note(tmp_path, place, name, end):
+    train = read_train(written(tmp_path, moved(TRAIN, place, name.encode()).replace(b"\n", end)))
+    assert train.note == f"labels in column {place + 1} ({name})"
+    np.testing.assert_array_equal(train.pixels, values()[:, 1:])
+    np.testing.assert_array_equal(train.labels, values()[:, 0])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["plain", "strictly"])
+def test_files_without_a_header_are_read_with_a_note(tmp_path, end):
+    train = read_train(written(tmp_path, TRAIN.split(b"\n", 1)[1].replace(b"\n", end)))
+    test = read_test(written(tmp_path, TEST.split(b"\n", 1)[1].replace(b"\n", end)))
+    assert (train.note, test.note) == ("no header", "no header")
+    np.testing.assert_array_equal(train.pixels, values()[:, 1:])
+    np.testing.assert_array_equal(train.labels, values()[:, 0])
+    np.testing.assert_array_equal(test.pixels, values(seed=1)[:, 1:])
+
+
+def test_a_fault_in_a_file_without_a_header_is_reported_by_its_line(tmp_path):
+    with pytest.raises(
+        InputError, match="line 3, column pixel6: expected a whole number from 0 to 255, received '256'"
+    ):
+        read_train(written(tmp_path, with_cell(TRAIN, 4, 7, "256").split(b"\n", 1)[1]))
+
+
+@pytest.mark.parametrize(("read", "content"), [(read_train, TRAIN), (read_test, TEST)])
+def test_the_line_of_python_in_the_error_converts_floats_from_0_to_1(tmp_path, read, content):
+    frame = pd.read_csv(io.BytesIO(content))
+    scaled = frame.apply(lambda column: column if column.name == "label" else column / 255)
+    with pytest.raises(InputError, match="received floats from 0 to 1") as caught:
+        read(written(tmp_path, scaled.to_csv(index=False).encode()))
+    [line] = re.findall("`(frame = .*)`", str(caught.value))
+    names = {"frame": scaled}
+    exec(line, names)
+    np.testing.assert_array_equal(
+        read(written(tmp_path, names["frame"].to_csv(index=False).encode())).pixels, frame.iloc[:, -784:]
+    )
+
+
+def test_kaggles_form_has_no_note(tmp_path):
+    assert read_train(written(tmp_path, TRAIN)).note == ""
 
 
 SMALL = {TRAIN_COLUMNS: kaggle_train(11), TEST_COLUMNS: kaggle_test(3)}

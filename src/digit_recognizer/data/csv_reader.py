@@ -5,7 +5,7 @@ and its errors.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from digit_recognizer.data import archives
-from digit_recognizer.data.csv_format import TEST_COLUMNS, TRAIN_COLUMNS, read_strictly
+from digit_recognizer.data.csv_format import (
+    TEST_COLUMNS,
+    TRAIN_COLUMNS,
+    first_line,
+    known_layout,
+    layout_of,
+    read_strictly,
+    split_labels,
+)
 from digit_recognizer.utils.files import read_bytes
 
 Bytes = npt.NDArray[np.uint8]
@@ -46,6 +54,7 @@ class Table:
 
     pixels: Bytes  # (n, 784)
     fingerprint: str  # size and CRC-32 of the content
+    note: str = field(default="", kw_only=True)  # what differs from Kaggle's form
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,23 +66,27 @@ class LabelledTable(Table):
 
 def read_train(file: CsvFile) -> LabelledTable:
     """Read and check train.csv. Raises InputError with the faults by line and column."""
-    values, fingerprint = _read(file, TRAIN_COLUMNS)
-    return LabelledTable(values[:, 1:], fingerprint, values[:, 0])
+    (pixels, labels), fingerprint, note = _read(file, TRAIN_COLUMNS)
+    return LabelledTable(pixels, fingerprint, labels, note=note)
 
 
 def read_test(file: CsvFile) -> Table:
     """Read and check test.csv, which has no labels. Raises InputError as `read_train` does."""
-    return Table(*_read(file, TEST_COLUMNS))
+    (pixels,), fingerprint, note = _read(file, TEST_COLUMNS)
+    return Table(pixels, fingerprint, note=note)
 
 
 def parse_plain(content: bytes, columns: tuple[str, ...]) -> Bytes | None:
-    """The values of a file with exactly this header and plain rows, (n, columns); None for any other.
+    """The values of a file with these columns and plain rows, (n, columns), in its order; None for any other.
 
     A train.csv must hold all ten labels.
     """
-    header = (",".join(columns) + "\n").encode()
-    values = parse_rows(content[len(header) :], columns) if content.startswith(header) else None
-    if values is not None and columns == TRAIN_COLUMNS and len(np.unique(values[:, 0])) < 10:
+    end = content.find(b"\n") + 1
+    layout = layout_of(content[:end])
+    if layout is None or set(layout.columns) != set(columns):
+        return None
+    values = parse_rows(content[end:] if layout.has_header else content, layout.columns)
+    if values is not None and columns == TRAIN_COLUMNS and len(np.unique(split_labels(values, layout.columns)[1])) < 10:
         return None
     return values
 
@@ -99,15 +112,16 @@ def parse_rows(rows: bytes, columns: tuple[str, ...]) -> Bytes | None:
     n_digits = values.size + np.count_nonzero(values > 9) + np.count_nonzero(values > 99)
     if values.shape[1] != len(columns) or values.max() > 255 or n_digits + values.size != len(rows):
         return None
-    if columns == TRAIN_COLUMNS and values[:, 0].max() > 9:
+    if "label" in columns and values[:, columns.index("label")].max() > 9:
         return None
     return np.ascontiguousarray(values, dtype=np.uint8)
 
 
-def _read(file: CsvFile, columns: tuple[str, ...]) -> tuple[Bytes, str]:
-    """The values, (n, columns), and the fingerprint."""
+def _read(file: CsvFile, columns: tuple[str, ...]) -> tuple[tuple[Bytes, ...], str, str]:
+    """The pixels, and the labels if `columns` has them; the fingerprint; and the note of the layout."""
     content = file.content()
     values = parse_plain(content, columns)
     if values is None:
         values = read_strictly(content, columns, str(file))
-    return values, f"{len(content)}-{zlib.crc32(content):08x}"
+    layout = known_layout(first_line(content), str(file))
+    return split_labels(values, layout.columns), f"{len(content)}-{zlib.crc32(content):08x}", layout.note

@@ -23,6 +23,7 @@ class Inspection:
     mean_ink_test: float
     n_duplicates: int  # train images equal to an earlier one
     n_overlap: int  # test images equal to one in train
+    notes: tuple[str, ...]  # what differs from the form of Kaggle's files
     warnings: tuple[str, ...]
 
 
@@ -53,6 +54,7 @@ def inspect(train: LabelledTable, test: Table) -> Inspection:
         mean_ink_test=float(test_mean.mean()),
         n_duplicates=n_duplicates,
         n_overlap=n_overlap,
+        notes=tuple(f"{name}.csv has {table.note}" for name, table in (("train", train), ("test", test)) if table.note),
         warnings=tuple(warnings),
     )
 

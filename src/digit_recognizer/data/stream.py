@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from digit_recognizer.data.archives import GZIP
-from digit_recognizer.data.csv_format import N_PIXELS, columns_of, parse_row
+from digit_recognizer.data.csv_format import N_PIXELS, Layout, known_layout, parse_row, split_labels
 from digit_recognizer.data.csv_reader import parse_rows
 from digit_recognizer.data.file_formats import identify_other_format
 from digit_recognizer.data.images import SIDE, to_pixels
@@ -88,7 +88,9 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
     if other := identify_other_format(rest):
         raise InputError(f"{path}: expected a CSV, a gzip of one or an .npy, received {other[0]}. {_CURE}")
     _, head, end, rest = _FIRST_LINE.split(rest, maxsplit=1)
-    columns = columns_of(head, str(path))
+    layout = known_layout(head, str(path))
+    if not layout.has_header:
+        rest = head + end + rest
     n_rows = 0  # before `rest`
     is_last = not end
     while not is_last:
@@ -98,38 +100,42 @@ def _csv(content: BinaryIO, file: BufferedReader, path: Path, after: int) -> Ite
         if not lines:
             if len(rest) > _LONGEST:
                 raise InputError(
-                    f"{path}, line {n_rows + 2}: expected a row, received {len(rest):,} bytes without one. {_CURE}"
+                    f"{path}, line {n_rows + 1 + layout.has_header}: expected a row, received {len(rest):,} bytes "
+                    f"without one. {_CURE}"
                 )
             continue
         n_lines = lines.count(b"\n") + (not lines.endswith(b"\n"))
         skipped = max(0, after - n_rows)
         if skipped < n_lines:
-            yield from _parse_lines(lines.split(b"\n", skipped)[-1], columns, n_rows + skipped, file.tell())
+            yield from _parse_lines(lines.split(b"\n", skipped)[-1], layout, n_rows + skipped, file.tell())
         n_rows += n_lines
     if not n_rows:
         raise InputError(f"{path}: expected images, received only the header. {_CURE}")
 
 
-def _parse_lines(lines: bytes, columns: tuple[str, ...], before: int, n_bytes: int) -> Iterator[Chunk]:
+def _parse_lines(lines: bytes, layout: Layout, before: int, n_bytes: int) -> Iterator[Chunk]:
     """The rows of whole lines: all at once when they are plain, otherwise one by one in chunks of ROWS."""
+    columns = layout.columns
     values = parse_rows(lines, columns)
     if values is not None:
-        yield Chunk(np.arange(before + 1, before + len(values) + 1), values[:, -N_PIXELS:], [], n_bytes)
+        pixels = split_labels(values, columns)[0]
+        yield Chunk(np.arange(before + 1, before + len(values) + 1), pixels, [], n_bytes)
         return
     numbered = enumerate(BytesIO(lines), start=before + 1)
     while some := list(islice(numbered, ROWS)):
         ids, good, bad = [], bytearray(), []
         for number, line in some:
             row = line.removesuffix(b"\n")
-            found = parse_row(row, columns, number + 1)
+            place = number + layout.has_header
+            found = parse_row(row, columns, place)
             if row == line:
-                found = [f"line {number + 1}: expected a line end, received the end of the file: it was cut short"]
+                found = [f"line {place}: expected a line end, received the end of the file: it was cut short"]
             if isinstance(found, bytes):
                 ids.append(number)
                 good += found
             else:
                 bad.append(BadRow(number, found, row))
-        pixels = np.frombuffer(good, np.uint8).reshape(-1, len(columns))[:, -N_PIXELS:]
+        pixels = split_labels(np.frombuffer(good, np.uint8).reshape(-1, len(columns)), columns)[0]
         yield Chunk(np.array(ids, int), pixels, bad, n_bytes)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from digit_recognizer.data import submission
+from digit_recognizer.data.csv_format import first_line, layout_of
 from digit_recognizer.errors import InputError
 from digit_recognizer.evaluation.metrics import Score, score
 from digit_recognizer.evaluation.significance import McNemar, describe_significance, mcnemar
@@ -96,9 +97,10 @@ def read_answers(file: Path, n_rows: int | None = None) -> np.ndarray:
     Raises InputError for other files, and unless there are `n_rows` rows, if given.
     """
     data = read_bytes(file, submission.MAX_BYTES)
-    if b"pixel" not in data[:200]:
+    layout = layout_of(first_line(data))
+    if layout is None:
         return submission.parse(data, str(file), n_rows)
-    if b"label" not in data[:200]:
+    if "label" not in layout.columns:
         raise InputError(
             f"{file}: expected answers (ImageId,Label, or Kaggle's label,pixel0,...), received pixels without labels."
         )

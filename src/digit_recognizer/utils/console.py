@@ -130,6 +130,8 @@ class ConsoleReporter(Reporter):
 
     def on_data(self, inspection: Any) -> None:
         low, high = inspection.value_range
+        for note in inspection.notes:
+            print_text(f"{note}.")
         train, test = f"mean ink {inspection.mean_ink_train:.1f}", f"mean ink {inspection.mean_ink_test:.1f}"
         print_text(f"train.csv: {inspection.n_train:,} images, {train} of {high}")
         print_text(f"test.csv:  {inspection.n_test:,} images, {test}; pixels from {low} to {high}")
