@@ -119,6 +119,24 @@ def test_a_file_is_sent_and_scored(kaggle, file):
     assert len(received) == 2
 
 
+@pytest.mark.parametrize("score", ["NaN", "inf", "-5", "1.00001"])
+def test_a_score_that_no_entry_can_have_is_refused(kaggle, file, score):
+    upload = submit(file, "first", "r1")
+    kaggle.entries[0].result = ("COMPLETE", score, "")
+    kaggle.entries[0].polls_left = 0
+    with pytest.raises(RunError, match=f"not valid: entry 1001, public score '{score}'"):
+        wait_for_score(upload)
+    with pytest.raises(RunError, match="not valid"):
+        api.entries()
+
+
+def test_a_reference_that_no_entry_can_have_is_refused(kaggle, file):
+    submit(file, "first", "r1")
+    kaggle.entries[0].ref = -1
+    with pytest.raises(RunError, match="not valid: entry -1"):
+        api.entries()
+
+
 def test_a_file_is_sent_once_unless_forced(kaggle, file):
     first = submit(file, "first", "r1")
     second = submit(file, "second", "r2")
@@ -187,7 +205,7 @@ def test_a_refusal_has_a_remedy_and_creates_no_entry(kaggle, file, call, fault, 
 
 
 def test_a_used_up_allowance_is_reported(kaggle, file):
-    kaggle.entries = [entry("0" * 64, ref) for ref in range(5)]
+    kaggle.entries = [entry("0" * 64, ref) for ref in range(1, 6)]
     message = failure(submit, file, "", "r1")
     assert "allowance is used up (uploads made: 5); it is renewed at 00:00 UTC" in message
     assert len(kaggle.entries) == 5

@@ -99,7 +99,7 @@ def submit(
     status(f"Uploading {name} to Kaggle ...")
     on_step("UPLOADING")
     answer = _with_retries(lambda: _send(name, content, description, lambda: on_step("CREATING")), status)
-    if answer.value and answer.value["ref"]:
+    if answer.value and _is_reference(answer.value["ref"]):
         return Upload(answer.value["ref"], "PENDING", None, sha256, description)
     if answer.creating and not answer.refused:
         return _look_up(sha256, {upload.ref for upload in known}, status)
@@ -120,7 +120,12 @@ def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_sec
         if answer.status in (401, 403):
             raise RunError(f"Entry {upload.ref} was created, but its score cannot be read. {reason(answer)}")
         if answer.value:  # other failures may be temporary
-            upload = replace(_upload(answer.value, upload.sha256), already_sent=upload.already_sent)
+            found = _upload(answer.value, upload.sha256)
+            if found.ref != upload.ref:
+                raise RunError(
+                    f"Kaggle answered about entry {found.ref} instead of {upload.ref}. Try again later."
+                )
+            upload = replace(found, already_sent=upload.already_sent)
         if upload.status == "PENDING":
             time.sleep(max(0.0, min(pause * _PACE, end - time.monotonic())))
             pause = min(pause * 1.5, longest)
@@ -197,11 +202,21 @@ def _listed(answer: Answer) -> list[Upload]:
     return [_upload(entry, hash[1] if hash else "") for entry, hash in hashes]
 
 
+def _is_reference(ref: Any) -> bool:
+    return isinstance(ref, int) and ref > 0
+
+
 def _upload(entry: dict[str, Any], sha256: str) -> Upload:
+    """An entry as Kaggle answers it. Raises RunError for a reference or a score that no entry can have."""
     try:
         score = float(entry["public_score"])
     except ValueError:  # empty while pending
         score = None
+    if not _is_reference(entry["ref"]) or (score is not None and not 0 <= score <= 1):
+        raise RunError(
+            f"Kaggle's answer is not valid: entry {entry['ref']!r}, public score {entry['public_score']!r}. Try again "
+            "later."
+        )
     return Upload(entry["ref"], entry["status"], score, sha256, entry["description"], entry["error"])
 
 
