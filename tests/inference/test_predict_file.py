@@ -147,7 +147,7 @@ def test_another_runtime_starts_over(trained, test, out, small_blocks):
 def with_bad_rows(test, bad):
     """Write test.csv with three bad rows; their numbers."""
     lines = test.read_bytes().splitlines(keepends=True)
-    for row, text in {5: b"oops\n", 300: b'"' + lines[300], 597: lines[597][:-1] + b",1\n"}.items():
+    for row, text in {5: b"=1+1\n", 300: b'"' + lines[300], 597: lines[597][:-1] + b",1\n"}.items():
         lines[row] = text
     bad.write_bytes(b"".join(lines))
     return [5, 300, 597]
@@ -166,6 +166,7 @@ def test_a_bad_row_is_an_error_or_is_written_to_the_rejects(trained, test, out, 
     header, *lines = rows_of(rejects)
     assert header == b"row,fault,content"
     assert [int(line.split(b",")[0]) for line in lines] == numbers
+    assert lines[0].endswith(b",'=1+1")  # no formula
     before = rejects.read_bytes()
     partial_output, partial_rejects = partial_files(config, trained)
     partial_output.write_bytes(b"\n".join(rows_of(out)[:250]) + b"\n2")

@@ -122,9 +122,7 @@ def wait_for_score(upload: Upload, status: Status = lambda text: None, limit_sec
         if answer.value:  # other failures may be temporary
             found = _upload(answer.value, upload.sha256)
             if found.ref != upload.ref:
-                raise RunError(
-                    f"Kaggle answered about entry {found.ref} instead of {upload.ref}. Try again later."
-                )
+                raise RunError(f"Kaggle answered about entry {found.ref} instead of {upload.ref}. Try again later.")
             upload = replace(found, already_sent=upload.already_sent)
         if upload.status == "PENDING":
             time.sleep(max(0.0, min(pause * _PACE, end - time.monotonic())))

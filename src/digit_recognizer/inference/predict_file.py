@@ -28,6 +28,7 @@ from digit_recognizer.utils import locks, partial_files
 from digit_recognizer.utils.environment import require_backend
 from digit_recognizer.utils.files import check_target, read_bytes
 from digit_recognizer.utils.reporter import SILENT, Reporter
+from digit_recognizer.utils.text import escape_formula
 
 _REJECTS_HEADER = b"row,fault,content\n"
 
@@ -215,7 +216,8 @@ def _write(files: Sequence[BinaryIO], chunk: Chunk, probabilities: np.ndarray, a
     for file in rejects:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(
-            [bad.row, "; ".join(bad.faults), bad.content.decode("utf-8", "backslashreplace")] for bad in chunk.bad
+            [bad.row, "; ".join(bad.faults), escape_formula(bad.content.decode("utf-8", "backslashreplace"))]
+            for bad in chunk.bad
         )
         file.write(text.getvalue().encode())
         file.flush()

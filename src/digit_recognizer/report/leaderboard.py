@@ -21,6 +21,7 @@ from digit_recognizer.tracking.run_record import (
 )
 from digit_recognizer.tracking.run_session import status
 from digit_recognizer.tracking.workspace import Workspace
+from digit_recognizer.utils.text import escape_formula
 
 SORTS = {  # the field, and -1 where the highest value is the first
     "accuracy": ("low", -1),  # the lower end, as accuracies on few rows are uncertain
@@ -216,7 +217,7 @@ def to_csv(rows: Sequence[LeaderboardRow]) -> str:
     table.writeheader()
     for row in rows:
         flat = {**asdict(row), "models": " + ".join(row.models)}
-        table.writerow({key: _escape_formula(value) for key, value in flat.items()})
+        table.writerow({key: escape_formula(value) for key, value in flat.items()})
     return text.getvalue()
 
 
@@ -233,8 +234,3 @@ def _describe_recipe(run: RunRecord) -> tuple[tuple[str, ...], str]:
     name = run.recipe_name if run.recipe_name in RECIPES else DEFAULT
     words = describe(recipe, RECIPES[name])
     return models, words if name == DEFAULT else ", ".join(filter(None, [name, words]))
-
-
-def _escape_formula(value: Any) -> Any:
-    """Text that a spreadsheet would evaluate as a formula, quoted; other values unchanged."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
