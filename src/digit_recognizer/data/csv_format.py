@@ -1,6 +1,7 @@
 """The definition of Kaggle's CSV format: a strict reader that checks every cell.
 
-It is slow; `csv_reader` reads plain files with pandas and leaves all others to this reader.
+It is slow; `csv_reader` reads plain files with pandas and leaves all others to this reader. Both take the columns from
+`layout_of`.
 """
 
 import codecs
@@ -22,6 +23,7 @@ N_PIXELS = 784  # 28 x 28, row by row
 TEST_COLUMNS = tuple(f"pixel{i}" for i in range(N_PIXELS))
 TRAIN_COLUMNS = ("label", *TEST_COLUMNS)
 
+_LABEL_NAMES = ("label", "class")
 _NAMINGS = (  # of the pixels in public files
     TEST_COLUMNS,
     tuple(f"pixel{i}" for i in range(1, N_PIXELS + 1)),
@@ -65,7 +67,7 @@ def layout_of(line: bytes) -> Layout | None:
         return None
     pixels = [name.lower() for name in names]
     columns, notes = list(TEST_COLUMNS), []
-    labels = [place for place, name in enumerate(pixels) if name in ("label", "class")]
+    labels = [place for place, name in enumerate(pixels) if name in _LABEL_NAMES]
     if len(labels) == 1:
         columns.insert(labels[0], "label")
         del pixels[labels[0]]
