@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import re
 import shutil
 import zipfile
@@ -141,6 +142,16 @@ def test_data_is_recognised_however_it_was_downloaded(lay, is_named, data):
     found = find(data if is_named else None, data, notebook_inputs=())
     assert readable(found)
     assert readable(find(found.place, data))  # as a later command finds it
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe in the file system is POSIX's")
+def test_pipes_are_refused(data):
+    data.mkdir()
+    os.mkfifo(data / "digit-recognizer.zip")
+    with pytest.raises(InputError, match="expected a file, received a folder or a device"):
+        find(data / "digit-recognizer.zip", data)
+    with pytest.raises(InputError, match=r"received digit-recognizer\.zip \(a device\)"):
+        find(None, data, notebook_inputs=())
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, data, monkeypatch):

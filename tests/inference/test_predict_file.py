@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,31 @@ def test_images_that_look_wrong_are_labelled_with_a_warning(trained, test, out, 
     assert [text.count(warning or "") for text in reporter.texts] == ([1] if warning else [])
 
 
+def test_an_input_that_changes_while_it_is_read_is_an_error(trained, test, out, small_blocks):
+    source = trained.folder / "growing.csv"
+    source.write_bytes(test.read_bytes())
+
+    class Growing(Reporter):
+        @contextmanager
+        def rows(self, n_bytes):
+            def on_rows(done, n_rows):
+                with source.open("ab") as file:
+                    file.write(b"0" + b",0" * 783 + b"\n")
+
+            yield on_rows
+
+    with pytest.raises(RunError, match="changed while it was read"):
+        predict_file(PredictConfig(source, "one", out), trained, Growing())
+    assert not out.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe in the file system is POSIX's")
+def test_a_pipe_is_refused(trained, out):
+    os.mkfifo(trained.folder / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe\.csv: expected a file, received a folder or a device"):
+        predict_file(PredictConfig(trained.folder / "pipe.csv", "one", out), trained)
+
+
 def test_an_output_that_is_a_link_is_replaced(trained, test, out):
     other = trained.folder / "other.csv"
     other.write_text("mine")
@@ -120,7 +146,8 @@ def test_an_output_that_is_a_link_is_replaced(trained, test, out):
 
 def partial_files(config, workspace):
     """The partial files of output and rejects."""
-    return [*predicting._files(config, predicting._predictor(config, workspace)).values()]
+    predictor = predicting._predictor(config, workspace)
+    return [*predicting._files(config, predictor, stream.fingerprint(config.source)).values()]
 
 
 @pytest.mark.parametrize("incomplete", [b"", b"1", b"12,"])

@@ -1,6 +1,7 @@
 """The ledger: reading, writing by several processes, and transactions."""
 
 import multiprocessing
+import shutil
 import sqlite3
 
 import pytest
@@ -85,6 +86,28 @@ def test_networks_belong_to_their_run_and_keep_their_order(path):
         assert [row.fold for row in ledger.networks(number)] == [1, 2]
         with pytest.raises(RunError, match="FOREIGN KEY"), open_ledger(path) as other:
             other.add_network(number + 1, name="other", seconds=1.0, **network)
+
+
+def test_a_finished_run_stays_finished(path):
+    with open_ledger(path) as one, open_ledger(path) as other:
+        number = one.start_run(name="20261121-093005-mine", **RUN)
+        one.finish_run(number, "interrupted")
+        assert other.reopen_run(number, threads=1)
+        assert one.run("mine").status == "running"
+        other.finish_run(number, "done", n=100, correct=99, loss=0.1)
+        one.finish_run(number, "failed", error="a second process")
+        assert not one.reopen_run(number, threads=3)
+        run = one.run("mine")
+    assert (run.status, run.error, run.threads) == ("done", "", 1)
+
+
+def test_a_copy_of_the_file_alone_has_an_upload_that_creates_an_entry(path, tmp_path):
+    with open_ledger(path) as ledger:
+        number = ledger.begin_submission(hash="a" * 64, file="x.csv", description="", status="UPLOADING")
+        ledger.update_submission(number, status="CREATING")
+        shutil.copyfile(path, tmp_path / "copy.sqlite")  # without the write-ahead log beside it
+    with open_ledger(tmp_path / "copy.sqlite") as copy:
+        assert [row.status for row in copy.submissions("a" * 64)] == ["CREATING"]
 
 
 def test_each_state_of_a_submission_is_stored_once(path):

@@ -12,6 +12,7 @@ from digit_recognizer.data.csv_reader import CsvFile
 from digit_recognizer.data.file_formats import DOWNLOAD, identify_other_format
 from digit_recognizer.data.sample import MARKER, write_sample
 from digit_recognizer.errors import InputError
+from digit_recognizer.utils.files import refuse_devices
 
 TRAIN, TEST = "train.csv", "test.csv"
 ZIP = "digit-recognizer.zip"  # as Kaggle names it
@@ -76,6 +77,7 @@ def _at(path: Path) -> Source:
     if not path.exists():
         hint = ' The built-in sample is called "sample".' if get_close_matches(path.name, ["sample"]) else ""
         raise InputError(f"{path}: not found. Name a folder or zip with {TRAIN} and {TEST}.{hint}")
+    refuse_devices(path)
     if not zipfile.is_zipfile(path):
         raise InputError(
             f"{path}: expected a folder with {TRAIN} and {TEST}, or a zip of them; received {_describe([path])}"
@@ -95,7 +97,8 @@ def _in_folder(folder: Path, kind: str = "folder", is_inner: bool = False) -> So
     if any(tables):
         present, missing = (TRAIN, TEST) if tables[0] else (TEST, TRAIN)
         raise InputError(f"{folder}: expected both {TRAIN} and {TEST}, received only {present}. Add {missing}.")
-    sources = [_in_zip(entry) for entry in entries if entry.suffix.lower() == ".zip" and zipfile.is_zipfile(entry)]
+    zips = [entry for entry in entries if entry.suffix.lower() == ".zip" and entry.is_file()]
+    sources = [_in_zip(entry) for entry in zips if zipfile.is_zipfile(entry)]
     if not is_inner:
         sources += [_in_folder(entry, kind, is_inner=True) for entry in entries if entry.is_dir()]
     found = [source for source in sources if source]
@@ -144,7 +147,7 @@ def _describe(entries: Sequence[Path]) -> str:
 
 def _format_of(path: Path) -> tuple[str, str]:
     if not path.is_file():
-        return "a folder", ""
+        return "a folder" if path.is_dir() else "a device", ""
     if path.suffix.lower() == ".zip":
         return ("a zip of other files", "") if zipfile.is_zipfile(path) else ("a damaged zip", DOWNLOAD)
     try:

@@ -27,7 +27,7 @@ from digit_recognizer.data.csv_reader import parse_rows
 from digit_recognizer.data.file_formats import identify_other_format
 from digit_recognizer.data.images import SIDE, to_pixels
 from digit_recognizer.errors import InputError
-from digit_recognizer.utils.files import read_bytes
+from digit_recognizer.utils.files import read_bytes, refuse_devices
 
 ROWS = 8_192  # images per chunk, about
 _BLOCK = 16_000_000  # bytes of a CSV parsed at once, 8,000 rows; pandas is slower with fewer
@@ -189,6 +189,7 @@ def _chunks(pixels: np.ndarray, after: int) -> Iterator[Chunk]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    refuse_devices(path)
     try:
         yield
     except FileNotFoundError:

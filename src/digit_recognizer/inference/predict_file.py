@@ -20,7 +20,7 @@ import numpy as np
 from digit_recognizer.data import stream
 from digit_recognizer.data.inspection import image_warnings
 from digit_recognizer.data.stream import Chunk
-from digit_recognizer.errors import InputError
+from digit_recognizer.errors import InputError, RunError
 from digit_recognizer.inference import engines, formats
 from digit_recognizer.inference.load import load_networks
 from digit_recognizer.tracking.workspace import Workspace
@@ -81,13 +81,16 @@ def predict_file(config: PredictConfig, workspace: Workspace, reporter: Reporter
     start = time.perf_counter()
     _check_paths(config)
     predictor = _predictor(config, workspace)
-    files = _files(config, predictor)
+    fingerprint = stream.fingerprint(config.source)
+    files = _files(config, predictor, fingerprint)
     name = partial_files.short_hash(str(config.output.resolve()))
     with locks.alone(f"predict-{name}", f"another process is writing {config.output}."):
         after, n_bad = partial_files.truncate_to_whole_rows(files)
         if after:
             reporter.info(f"Continuing after row {after:,}.")
         n_rows, n_new_bad, rate, busy = _label(config, files, after, predictor.start, reporter)
+        if stream.fingerprint(config.source) != fingerprint:
+            raise RunError(f"{config.source} changed while it was read. Run the command again.")
         partial_files.finish(files)
     return PredictResult(
         run=predictor.name,
@@ -142,10 +145,10 @@ def _predictor(config: PredictConfig, workspace: Workspace) -> _Predictor:
     return _Predictor(run.name, runtime, hash, lambda: engines.predictor_of_networks(networks, runtime))
 
 
-def _files(config: PredictConfig, predictor: _Predictor) -> partial_files.PartialFiles:
+def _files(config: PredictConfig, predictor: _Predictor, fingerprint: str) -> partial_files.PartialFiles:
     """The partial files of output and rejects; another input, predictor or option has other names."""
     options = config.probabilities, config.rejects and str(config.rejects.resolve())
-    key = repr((stream.fingerprint(config.source), (predictor.hash, predictor.runtime), *options))
+    key = repr((fingerprint, (predictor.hash, predictor.runtime), *options))
     return partial_files.partial_files([path for path in (config.output, config.rejects) if path], key)
 
 

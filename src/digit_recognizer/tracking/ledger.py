@@ -51,6 +51,11 @@ class Ledger:
         """Close a run as done, failed, diverged, interrupted or pruned. One that is done stays so."""
         self._update("runs", run_id, {"status": status, "finished": now(), **values}, where="status != 'done'")
 
+    def reopen_run(self, run_id: int, **values: Any) -> bool:
+        """Mark a run as running again, and set columns; returns False for one that is done, which stays so."""
+        values |= {"status": "running", "finished": None, "error": ""}
+        return self._update("runs", run_id, values, where="status != 'done'")
+
     def add_network(self, run_id: int, **values: Any) -> None:
         """Insert a trained network."""
         self._insert("members", {"run_id": run_id, "finished": now(), **values})
@@ -67,9 +72,14 @@ class Ledger:
             return self._save_submission(stopped["id"] if stopped else None, values)
 
     def update_submission(self, number: int, **values: Any) -> None:
-        """Set columns of a submission; a new status is added to its states."""
+        """Set columns of a submission; a new status is added to its states.
+
+        CREATING is also flushed from the write-ahead log, so that a copy of the ledger's file alone has it.
+        """
         with transaction(self._connection):
             self._save_submission(number, values)
+        if values.get("status") == "CREATING":
+            self._connection.execute("PRAGMA wal_checkpoint(FULL)")
 
     def upsert_submission(self, number: int | None = None, **values: Any) -> int:
         """Set the columns of an entry of Kaggle's list and return the id of its row.

@@ -62,14 +62,13 @@ def resume_run(ledger: Ledger, run: RunRecord, changes: Sequence[str] = ()) -> I
     folder = run.folder
     folder.mkdir(parents=True, exist_ok=True)  # an empty one was removed
     with _locked(folder):
-        if ledger.run(run.name).status == "done":
-            raise RunError(f"run {run.name} was finished by another process.")
         remove_stale_temporary_files(folder, older_than=0, below=True)  # the lock shows that their writers ended
         settings = dict(run.settings)
         known = settings.get(_RESUMED, "")
         if added := [change for change in changes if f", {change}," not in f", {known},"]:
             settings[_RESUMED] = ", ".join(filter(None, [known, *added]))
-        ledger.update_run(run.id, status="running", finished=None, error="", settings=settings)
+        if not ledger.reopen_run(run.id, settings=settings):
+            raise RunError(f"run {run.name} was finished by another process.")
         with _closing(ledger, run.id):
             yield ActiveRun(ledger, run.id, folder)
 

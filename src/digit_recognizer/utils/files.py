@@ -55,13 +55,18 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     """Return the content of a file. Raises InputError if it is not a file, larger than `most` bytes or unreadable."""
     try:
         n_bytes = path.stat().st_size
-        if not path.is_file():
-            raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
+        refuse_devices(path)
         if n_bytes > most:
             raise InputError(f"{path}: expected at most {most:,} bytes, received {n_bytes:,}. Name another file.")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Name an existing file.") from error
+
+
+def refuse_devices(path: Path) -> None:
+    """Raise InputError if `path` is a folder, or a pipe or device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: expected a file, received a folder or a device. Check the path.")
 
 
 def max_unpacked_bytes(n_packed: int) -> int:
