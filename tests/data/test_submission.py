@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,29 @@ def test_a_fault_is_refused_with_its_line(data):
         assert str(caught.value).startswith("x.csv")
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 400
+
+
+ONE_HOT = pd.DataFrame(np.eye(10, dtype=int)[LABELS])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"Label": LABELS, "ImageId": range(1, 13)}),
+        pd.DataFrame({"ImageId": range(1, 13), "Label": LABELS.astype(float)}),
+        ONE_HOT,
+        ONE_HOT * 0.5 + 0.05,
+        pd.concat([pd.Series(range(1, 13), name="ImageId"), ONE_HOT], axis=1),
+    ],
+    ids=["columns exchanged", "float labels", "one-hot", "probabilities", "one-hot with ImageId"],
+)
+def test_the_line_of_python_in_the_error_makes_a_submission(frame):
+    with pytest.raises(InputError) as caught:
+        parse(frame.to_csv(index=False).encode(), "x.csv", 12)
+    [line] = re.findall("`(frame = .*)`", str(caught.value))
+    names = {"frame": frame, "pandas": pd}
+    exec(line, names)
+    assert parse(names["frame"].to_csv(index=False).encode(), "x.csv", 12).tolist() == LABELS.tolist()
 
 
 def test_without_a_known_length_gaps_are_still_refused():

@@ -44,8 +44,9 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
     (_, header), *rows = _rows(data, name)
     if header != COLUMNS:
         received = reprlib.repr(",".join(header))
-        remedy = "Write it without pandas' index (index=False)." if header[1:] == COLUMNS else "Rename the columns."
-        raise InputError(f"{name}, line 1: expected the header ImageId,Label, received {received}. {remedy}")
+        raise InputError(
+            f"{name}, line 1: expected the header ImageId,Label, received {received}. {_header_remedy(header)}"
+        )
     n = len(rows)
     if not n:
         raise InputError(f"{name}: expected a row for each test image below the header, found none.")
@@ -58,7 +59,8 @@ def parse(data: bytes, name: str, n_rows: int | None = None) -> Labels:
             raise InputError(f"{where}: expected 2 values, ImageId,Label, received {len(row)}. Write it again.")
         image_id, label = row
         if label not in _DIGITS:
-            raise InputError(f"{where}: expected a label 0..9, received {reprlib.repr(label)}. Correct it.")
+            remedy = "`frame = frame.astype({'Label': int})`" if label[:1] + ".0" == label else "Correct it."
+            raise InputError(f"{where}: expected a label 0..9, received {reprlib.repr(label)}. {remedy}")
         if not _COUNT.fullmatch(image_id) or int(image_id) > n:
             received = reprlib.repr(image_id)
             raise InputError(f"{where}: expected an integer ImageId from 1 to {n}, received {received}. Correct it.")
@@ -81,6 +83,18 @@ def check_upload(data: bytes, name: str, n_rows: int) -> None:
         )
     if (labels == labels[0]).all():
         raise InputError(f"{name}: every label is {labels[0]}. Submit the predictions of a trained model.")
+
+
+def _header_remedy(header: list[str]) -> str:
+    """How to write the labels of a file with other columns; `frame` is what pandas reads from it."""
+    if header[1:] == COLUMNS:
+        return "Write it without pandas' index (index=False)."
+    if header == COLUMNS[::-1]:
+        return "`frame = frame[['ImageId', 'Label']]`"
+    if len(header) in (10, 11):  # probabilities or one-hot labels, perhaps after the ImageId
+        labels = "frame.iloc[:, -10:].to_numpy().argmax(axis=1)"
+        return f"`frame = pandas.DataFrame({{'ImageId': range(1, len(frame) + 1), 'Label': {labels}}})`"
+    return "Rename the columns." if len(header) == 2 else "Write these two columns alone."
 
 
 def _rows(data: bytes, name: str) -> list[tuple[int, list[str]]]:
