@@ -71,8 +71,10 @@ def _mutant(random: Random) -> None:
 def reading(data: bytes, columns: tuple[str, ...]) -> np.ndarray | None:
     """The values of a file by its text: cells without quotes, blanks and zero decimals; None when it is not valid."""
     text = data.decode(errors="replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    header, *rows = [re.sub(r'[" ]', "", line).split(",") for line in text.rstrip("\n ").split("\n")]
-    if tuple(header) != columns or any(len(row) != len(columns) for row in rows):
+    rows = [re.sub(r'[" ]', "", line).split(",") for line in text.rstrip("\n ").split("\n")]
+    if tuple(name.lower() for name in rows[0]) == columns:
+        rows = rows[1:]  # there may be no header
+    if not rows or any(len(row) != len(columns) for row in rows):
         return None
     cells = [[re.fullmatch(r"0*([0-9]{1,3})(\.0+)?", cell, re.ASCII) for cell in row] for row in rows]
     if not all(all(row) for row in cells):
