@@ -1,6 +1,8 @@
 """A network with augmented input: the images are on the device, where each training step gathers and augments them.
 
-Pure Keras, so that every backend computes the same images.
+The random numbers are inputs: before each epoch `fit` draws them, by `data.augmentation.draw_coefficients` from
+`default_rng((seed, epoch, 1))` with the seed of the network's recipe. Pure Keras, so that every backend computes the
+same images.
 """
 
 from collections.abc import Sequence
