@@ -3,7 +3,7 @@
 import os
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import click
@@ -81,19 +81,15 @@ def _versions() -> list[Finding]:
         return [python, Finding("packages", False, str(error))]
     installed = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items() if name != "python")
     findings = [python, Finding("packages", True, installed)]
-    if wrong := [needed for needed in _needed() if not needed.specifier.contains(_installed(needed.name))]:
+    if wrong := [
+        needed
+        for needed in _needed()
+        if not needed.specifier.contains(environment.installed_version(needed.name) or "0")
+    ]:
         names = ", ".join(needed.name for needed in wrong)
         cure = "pip install " + " ".join(f'"{needed}"' for needed in wrong)
         findings.append(Finding("packages", False, f"missing or too old: {names}", cure))
     return findings
-
-
-def _installed(package: str) -> str:
-    """The version of a package, "0" if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "0"
 
 
 def _needed() -> list[Requirement]:

@@ -6,7 +6,7 @@ from digit_recognizer.errors import InputError
 
 SIDE = 28  # Kaggle's images; LeCun 1998 pads them to 32x32 to centre stroke ends in the receptive fields of C3
 
-_SHAPES = (SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE), (SIDE**2,)  # of an image in an array
+IMAGE_SHAPES = (SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE), (SIDE**2,)  # of an image in an array
 
 
 def to_images(pixels: np.ndarray, side: int = 32, fit: str = "pad") -> np.ndarray:
@@ -34,7 +34,7 @@ def to_pixels(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.shape == (SIDE, SIDE):
         images = images[np.newaxis]
-    if images.shape[1:] not in _SHAPES:
+    if images.shape[1:] not in IMAGE_SHAPES:
         remedy = _shape_remedy(images.shape)
         raise InputError(
             f"images: expected shape (n, {SIDE}, {SIDE}) or (n, {SIDE**2}), received {images.shape}.{remedy}"
@@ -62,7 +62,7 @@ def _shape_remedy(shape: tuple[int, ...]) -> str:
     """The conversion of images along the last axis or without their own axis."""
     if shape == (SIDE**2,):
         return " To fix this: `images = images[None]`"
-    return " To fix this: `images = numpy.moveaxis(images, -1, 0)`" if shape[:-1] in _SHAPES else ""
+    return " To fix this: `images = numpy.moveaxis(images, -1, 0)`" if shape[:-1] in IMAGE_SHAPES else ""
 
 
 def bilinear_weights(old: int, new: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from digit_recognizer.data.archives import GZIP
 from digit_recognizer.data.csv_format import N_PIXELS, Layout, known_layout, parse_row, split_labels
 from digit_recognizer.data.csv_reader import parse_rows
 from digit_recognizer.data.file_formats import identify_other_format
-from digit_recognizer.data.images import SIDE, to_pixels
+from digit_recognizer.data.images import IMAGE_SHAPES, to_pixels
 from digit_recognizer.errors import InputError
 from digit_recognizer.utils.files import read_bytes, refuse_devices
 
@@ -36,7 +36,6 @@ _NPY = b"\x93NUMPY"
 _HEAD = 100_000  # maximum bytes of the first line
 _LONGEST = 32_000_000  # maximum bytes of a row
 _FIRST_LINE = re.compile(rb"([^\r\n]*)(\r\n|[\r\n]|)")  # and its end
-_SHAPES = (N_PIXELS,), (SIDE, SIDE), (SIDE, SIDE, 1)  # of an image in an npy
 _CURE = "Write the file again."
 
 
@@ -158,7 +157,7 @@ def _npy(file: BufferedReader, path: Path, after: int) -> Iterator[Chunk]:
         n_missing = shape[0] * N_PIXELS - (os.fstat(file.fileno()).st_size - file.tell())
     except (ValueError, LookupError, TypeError, SyntaxError, TokenError, struct.error) as error:
         raise InputError(f"{path}: a damaged npy ({error}). Write it again with numpy.save.") from error
-    if shape[0] and (dtype != np.uint8 or shape[1:] not in _SHAPES or by_columns):
+    if shape[0] and (dtype != np.uint8 or shape[1:] not in IMAGE_SHAPES or by_columns):
         yield from _chunks(_converted(path), after)
         return
     if n_missing or not shape[0]:

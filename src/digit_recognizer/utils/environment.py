@@ -54,11 +54,16 @@ def versions() -> dict[str, str | None]:
     """
     found: dict[str, str | None] = {"digit-recognizer": __version__, "python": platform.python_version()}
     for package in dict.fromkeys((*PACKAGES, backend())):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
+        found[package] = installed_version(package)
     return found
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def backend() -> str:
