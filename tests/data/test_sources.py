@@ -191,6 +191,7 @@ IDX = b"\0\0\x08\x03" + bytes(12) + bytes(784)
         ("train-images-idx3-ubyte", IDX, "an IDX file"),
         ("train-images-idx3-ubyte.gz", gzip.compress(IDX), "an IDX file"),
         ("train.parquet", b"PAR1...", "a Parquet file"),
+        ("images.gz", gzip.compress(IDX)[:20], "not readable: "),
         ("7.png", b"\x89PNG\r\n", "a PNG image"),
         ("digit-recognizer.zip", b"PK\x03\x04", "a damaged zip"),
         ("mnist_train.csv", TRAIN, r"a text file\)\. To fix this: name the files train\.csv and test\.csv"),

@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -156,6 +157,6 @@ def _format_of(path: Path) -> tuple[str, str]:
         if start.startswith(archives.GZIP):
             with gzip.open(path) as file:
                 start = file.read(1024)
-    except OSError as error:
-        return f"not readable: {error.strerror or error}", ""
+    except (OSError, EOFError, zlib.error) as error:  # also of a damaged gzip
+        return f"not readable: {error}", ""
     return identify_other_format(start) or ("a text file", "")
